@@ -1,0 +1,72 @@
+"""HDR-style additive counts: for metrics of which there are too many samples to keep each one.
+
+Values are integer nanoseconds, counted in units of 1 µs. The bucket of a value v (µs) with S = 11 sub-bucket bits is
+that of HdrHistogram at three significant digits: m = max(v, 2^S - 1), b = bit_length(m) - S,
+index = ((b + 1) << (S - 1)) + ((v >> b) - 2^(S-1)) (https://github.com/HdrHistogram/HdrHistogram_py). Relative width of
+a bucket is below 2^-10. Merging is addition, so percentiles do not depend on how samples were spread over processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+_BITS: Final = 11
+_HALF: Final = 1 << (_BITS - 1)
+NS_PER_UNIT: Final = 1_000
+
+
+def buckets_of(values_ns: Ints) -> Ints:
+    """Bucket index of each value (ns, shape n); negative values count as 0."""
+    values = np.maximum(values_ns, 0) // NS_PER_UNIT
+    _, length = np.frexp(np.maximum(values, (1 << _BITS) - 1).astype(np.float64))
+    shift = length.astype(np.int64) - _BITS
+    result: Ints = ((shift + 1) << (_BITS - 1)) + ((values >> shift) - _HALF)
+    return result
+
+
+def value_of(buckets: Ints) -> npt.NDArray[np.float64]:
+    """Midpoint of each bucket, ns."""
+    shift = np.maximum((buckets >> (_BITS - 1)) - 1, 0)
+    low = (buckets - (shift << (_BITS - 1))) << shift
+    result: npt.NDArray[np.float64] = (low + ((1 << shift) - 1) / 2.0) * NS_PER_UNIT
+    return result
+
+
+def pack(values_ns: Ints) -> tuple[bytes, bytes]:
+    """Samples (ns) as the two fields of `model.Counts`: occupied buckets and their counts."""
+    indices, counts = np.unique(buckets_of(values_ns), return_counts=True)
+    return indices.astype("<u4").tobytes(), counts.astype("<u4").tobytes()
+
+
+def merge(packed: Iterable[tuple[bytes, bytes]]) -> tuple[Ints, Ints]:
+    """Add packed histograms up.
+
+    Returns:
+        Occupied buckets, ascending, and their counts; both empty for no samples.
+    """
+    parts = list(packed)
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    indices = np.concatenate([np.frombuffer(b, "<u4") for b, _ in parts]).astype(np.int64)
+    counts = np.concatenate([np.frombuffer(c, "<u4") for _, c in parts]).astype(np.int64)
+    occupied, place = np.unique(indices, return_inverse=True)
+    return occupied, np.bincount(place, counts, len(occupied)).astype(np.int64)
+
+
+def quantile(buckets: Ints, counts: Ints, q: float) -> float:
+    """The q-quantile (inverse of the distribution function) of merged counts, ns.
+
+    Raises:
+        ValueError: there are no samples.
+    """
+    total = int(counts.sum())
+    if not total:
+        raise ValueError("no samples")
+    rank = max(int(np.ceil(q * total)), 1)
+    return float(value_of(buckets[[np.searchsorted(np.cumsum(counts), rank)]])[0])

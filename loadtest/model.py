@@ -1,0 +1,265 @@
+"""What a run records: messages, connections, outages, histograms, health, and the facts of the run itself.
+
+Instants are integer nanoseconds of the monotonic clock of the machine that wrote the run folder; intervals are integer
+nanoseconds. What is not known is `None`, never 0. Records are small immutable tuples on the wire (msgspec
+`array_like`), since workers ship them to the master by the thousand.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Outcome(StrEnum):
+    """How one message ended, decided by acks alone. Every message has exactly one."""
+
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    """Refused by the rate limit."""
+    ERROR = "error"
+    """Refused or failed for another reason; `Message.reason` says which."""
+    TIMEOUT = "timeout"
+    """No final ack within the reply timeout; `Message.reason` is `no ack` or `received, never delivered`."""
+    LOST = "lost"
+    """The connection went away before the final ack."""
+    DROPPED = "dropped"
+    """Pushed out of the full offline queue, or still in it when the client gave up."""
+    UNFINISHED = "unfinished"
+    """The run ended while the message was inside its grace time."""
+
+
+class StreamState(StrEnum):
+    """How the AI answer to one delivered message ended."""
+
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"
+    """It began and then fell silent for longer than the reply timeout."""
+    INTERRUPTED = "interrupted"
+    """The connection went away in the middle of it, or before it began."""
+    ERRORED = "errored"
+    UNFINISHED = "unfinished"
+    MISSING = "missing"
+    """One was expected and none began within the reply timeout."""
+    NOT_EXPECTED = "not_expected"
+    """No answer came, and none was expected (`--expect-stream`)."""
+
+
+class Population(StrEnum):
+    """Whose numbers a message counts among. Headline percentiles are over `headline` alone."""
+
+    HEADLINE = "headline"
+    """Users within the rate limit, on a healthy connection."""
+    LIMIT = "limit"
+    """Users who place their messages at or above the rate limit."""
+    OUTAGE = "outage"
+    """Users who make their own outages."""
+    QUEUED = "queued"
+    """Messages of anyone that waited in the offline queue."""
+
+
+class Message(Struct, frozen=True, array_like=True, gc=False):
+    """One message, from intention to its end."""
+
+    user: str
+    user_class: str
+    population: Population
+    conversation: str
+    message_id: str
+    intended_ns: int
+    """When the schedule wanted it to leave."""
+    sent_ns: int | None
+    """When it was handed to the transport; None if it never left the offline queue."""
+    outcome: Outcome
+    reason: str | None = None
+    """The kind of error, timeout or loss."""
+    received_ns: int | None = None
+    delivered_ns: int | None = None
+    refused_ns: int | None = None
+    """Arrival of the ack `error` or of the `message:error`."""
+    stream_state: StreamState | None = None
+    """None unless delivered."""
+    first_content_ns: int | None = None
+    last_content_ns: int | None = None
+    completed_ns: int | None = None
+    chunks: int = 0
+    """Stream frames of this answer, its completion included."""
+    chars: int = 0
+    """Length of the final answer, code points."""
+    stream_bytes: int = 0
+    """Payload bytes of all its stream frames."""
+    longest_stall_ns: int | None = None
+    """Largest gap between two progress frames; None below two."""
+    violations: int = 0
+    """Breaches of the stream rules: shrunk, rewritten, repeated, after completion."""
+    duplicate_acks: int = 0
+    retry_after_s: int | None = None
+    """X of `Try again in X seconds`."""
+    received_bound_ns: int | None = None
+    """The ack `received` arrived within this long before `received_ns` (see `transport`)."""
+    delivered_bound_ns: int | None = None
+    first_content_bound_ns: int | None = None
+    completed_bound_ns: int | None = None
+    receive_lag_ns: int | None = None
+    """Largest delay from the kernel's receipt of a frame of this message to our callback."""
+
+
+class Connect(Struct, frozen=True, array_like=True, gc=False):
+    """One attempt to get an authenticated connection."""
+
+    user: str
+    user_class: str
+    began_ns: int
+    outcome: str
+    """`ok`, or what stopped it: `refused`, `timeout`, `tls`, `http 401`, `AUTH_FAILED`, `AUTH_REQUIRED`, `closed` ..."""
+    reconnect: bool = False
+    detail: str | None = None
+    tcp_ns: int | None = None
+    """Duration of the TCP connect; the parts that follow are durations too."""
+    tls_ns: int | None = None
+    upgrade_ns: int | None = None
+    auth_ns: int | None = None
+    authenticated_ns: int | None = None
+    """The instant of `connection:authenticated`; None when it never came."""
+
+
+class Disconnect(Struct, frozen=True, array_like=True, gc=False):
+    """The end of one connection that had been authenticated."""
+
+    user: str
+    user_class: str
+    at_ns: int
+    code: int
+    """WebSocket close code; 1006 when there was no close frame."""
+    reason: str
+    by: str
+    """`client` (we closed), `server`, or `reset` (we tore it down on purpose, without a close frame)."""
+    close_ns: int | None = None
+    """Our close frame to its answer; None unless `by` is client and the server answered."""
+
+
+class Outage(Struct, frozen=True, array_like=True, gc=False):
+    """One time without a connection that the user did not end with `disconnect()`."""
+
+    user: str
+    user_class: str
+    lost_ns: int
+    code: int
+    reason: str
+    on_purpose: bool
+    attempts: int
+    authenticated_ns: int | None = None
+    """Back and authenticated; None if that never happened."""
+    recovered_ns: int | None = None
+    """First delivered ack after it."""
+    flushed_ns: int | None = None
+    """Last queued message acked (delivered or refused)."""
+    queued: int = 0
+    dropped: int = 0
+    ended: str = "recovered"
+    """`recovered`, `gave up` (attempts spent, or the token refused) or `run ended`."""
+
+
+class Counts(Struct, frozen=True, array_like=True, gc=False):
+    """Additive HDR-style counts of one metric over one interval of one process."""
+
+    metric: str
+    population: Population
+    start_ns: int
+    end_ns: int
+    buckets: bytes
+    """Occupied bucket indices, little-endian uint32 (see `histogram`)."""
+    counts: bytes
+    """Their counts, little-endian uint32."""
+
+
+class Health(Struct, frozen=True, array_like=True, gc=False):
+    """One process of the generator over one sampling interval."""
+
+    process: str
+    at_ns: int
+    """End of the interval."""
+    interval_ns: int
+    users: int
+    connections: int
+    frames: int
+    cpu_ns: int
+    """CPU time of the process within the interval."""
+    loop_lag_ns: int
+    """Largest delay of a timer of the event loop within the interval."""
+    gc_ns: int
+    """Time within the interval that the garbage collector held the process."""
+    send_lag_ns: int
+    """Largest delay from intended to sent within the interval; 0 when nothing was sent."""
+    receive_lag_ns: int
+    """Largest delay from kernel to callback within the interval; 0 when nothing arrived."""
+
+
+class Count(Struct, frozen=True, array_like=True, gc=False):
+    """An addition to a named counter."""
+
+    name: str
+    key: str
+    value: int
+
+
+class Batch(Struct, frozen=True, array_like=True):
+    """What one process recorded since its previous batch: the unit of shipping and of writing."""
+
+    process: str
+    sequence: int
+    """0, 1, 2 ... per process: a gap is a lost batch, and is reported."""
+    messages: list[Message] = []
+    connects: list[Connect] = []
+    disconnects: list[Disconnect] = []
+    outages: list[Outage] = []
+    histograms: list[Counts] = []
+    health: list[Health] = []
+    counters: list[Count] = []
+
+
+class RunInfo(Struct, frozen=True, omit_defaults=False):
+    """The facts of one run, kept as JSON in `run.db`. Never holds a secret."""
+
+    scenario: str
+    started_utc: str
+    """ISO 8601, UTC."""
+    started_ns: int
+    """The same instant on the monotonic clock."""
+    tool_version: str
+    seed: int
+    host: str
+    """The target, without its query."""
+    command: list[str]
+    """The command line, secrets removed."""
+    labels: dict[str, str]
+    options: dict[str, str | int | float | bool | None]
+    """Options of this package as in force."""
+    generator: dict[str, str | int | float | None]
+    """Machine, cores, system, Python and library versions."""
+    users: int | None
+    """Users asked for; None where a shape decides."""
+    processes: int
+    receive_clock: str
+    """`kernel`, or `callback` where the platform has no receive stamps."""
+    limit_messages: int | None
+    """Declared rate limit: messages per window; None for none."""
+    limit_window_s: float | None
+    reply_timeout_s: float
+    warmup_s: float | None
+    """As asked for; None for the default (end of spawning plus one limiter window)."""
+    expect_stream: str
+    """`auto`, `yes` or `no`."""
+    plan: str = ""
+    """The line printed before the start."""
+    spawned_ns: int | None = None
+    """End of spawning."""
+    stopped_ns: int | None = None
+    """When sending stopped."""
+    ended_ns: int | None = None
+    """When the run was sealed; None marks a run that was cut off."""
+    ended_by: str | None = None
+    """`time`, `interrupt`, `terminate`, `stop button` ..."""
+    missing_processes: list[str] = []
+    """Workers whose last report never came."""

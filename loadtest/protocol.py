@@ -1,0 +1,259 @@
+"""The WebSocket guide as types: its ten events, its limits, encoding and validating decoding.
+
+Fields that the guide marks as always present but that no client needs (timestamps, and names that servers are known to
+leave out) are optional here, so that a sparse server is measured rather than refused. Unknown fields are ignored by the
+decoder and named by `unknown_fields`; unknown types raise `UnknownEvent`. Pure: no clock, no socket.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.errors import InvalidEvent, MalformedFrame, UnknownEvent
+
+# --- Limits -----------------------------------------------------------------------------------------------------------
+CONTENT_MIN: Final = 1
+"""Least length of `content`, in UTF-16 code units (backend.md, Messages)."""
+CONTENT_MAX: Final = 10_000
+"""Greatest length of `content`, in UTF-16 code units: what `String.length` counts in the guide's JavaScript, where an
+emoji is two. Use `utf16_length`."""
+MESSAGES_PER_WINDOW: Final = 10
+"""Messages that the guide admits in one window, per user."""
+WINDOW_S: Final = 60.0
+"""Length of the rate-limit window, seconds."""
+TYPING_MIN_INTERVAL_S: Final = 1.0
+"""A second `typing:start` within this many seconds is ignored."""
+TYPING_AUTO_STOP_S: Final = 5.0
+"""The server sends `typing:stop` this many seconds after the last `typing:start`."""
+CLIENT_TYPING_STOP_S: Final = 3.0
+"""The browser client sends `typing:stop` after this many seconds without input."""
+PING_INTERVAL_S: Final = 30.0
+"""Seconds between the server's WebSocket pings (backend.md, Connection)."""
+STREAM_ID_PREFIX: Final = "ai-"
+"""The stream that answers message M has the id `ai-M` (backend.md, AI stream)."""
+
+# --- Close codes and error codes --------------------------------------------------------------------------------------
+CLOSE_NORMAL: Final = 1000
+CLOSE_GOING_AWAY: Final = 1001
+CLOSE_ABNORMAL: Final = 1006
+"""Never on the wire: the connection ended without a close frame (RFC 6455 section 7.1.5)."""
+CLOSE_POLICY: Final = 1008
+
+AUTH_REQUIRED: Final = "AUTH_REQUIRED"
+AUTH_FAILED: Final = "AUTH_FAILED"
+MESSAGE_ERROR: Final = "MESSAGE_ERROR"
+VALIDATION_ERROR: Final = "VALIDATION_ERROR"
+INTERNAL_ERROR: Final = "INTERNAL_ERROR"
+RATE_LIMIT: Final = "RATE_LIMIT"
+
+
+class _Event(Struct, frozen=True, gc=False, rename="camel", tag_field="type", omit_defaults=True):
+    """An event on the wire: a JSON object whose `type` names it."""
+
+
+# --- Client to server -------------------------------------------------------------------------------------------------
+class MessageSend(_Event, tag="message:send"):
+    """A user's message. `content` is 1 to 10,000 UTF-16 code units."""
+
+    message_id: str
+    conversation_id: str
+    content: str
+    timestamp: str | None = None
+
+
+class TypingStart(_Event, tag="typing:start"):
+    """Somebody began to type; `user_id` is there when it comes from the server."""
+
+    conversation_id: str
+    timestamp: str | None = None
+    user_id: str | None = None
+
+
+class TypingStop(_Event, tag="typing:stop"):
+    """Somebody stopped typing; `user_id` is there when it comes from the server."""
+
+    conversation_id: str
+    timestamp: str | None = None
+    user_id: str | None = None
+
+
+# --- Server to client -------------------------------------------------------------------------------------------------
+class MessageReceive(_Event, tag="message:receive"):
+    """A message broadcast to every participant, its sender included."""
+
+    message_id: str
+    conversation_id: str
+    content: str = ""
+    user_id: str | None = None
+    sender_id: str | None = None
+    timestamp: str | None = None
+
+    @property
+    def author(self) -> str | None:
+        """The sender's user id, which older servers call `senderId`."""
+        return self.user_id if self.user_id is not None else self.sender_id
+
+
+class MessageStream(_Event, tag="message:stream"):
+    """One chunk of an AI answer. `content` is cumulative: all of the answer so far."""
+
+    message_id: str
+    content: str
+    is_complete: bool
+    conversation_id: str = ""
+    timestamp: str | None = None
+
+
+class MessageAck(_Event, tag="message:ack"):
+    """The server's word on one message of ours."""
+
+    message_id: str
+    status: Literal["received", "delivered", "error"]
+    error: str | None = None
+    timestamp: str | None = None
+
+
+class MessageError(_Event, tag="message:error"):
+    """Not in the guide (backend.md): an invalid `message:*` event (no id), or a failed answer (`ai-<id>`)."""
+
+    message: str | None = None
+    message_id: str | None = None
+    error: str | None = None
+    timestamp: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What went wrong, from whichever field the server used."""
+        return self.error or self.message or "unspecified"
+
+
+class ConnectionEstablished(_Event, tag="connection:established"):
+    """The WebSocket is open. The guide calls it a client event; real servers send it (backend.md)."""
+
+    timestamp: str | None = None
+    server_version: str | None = None
+
+
+class ConnectionAuthenticated(_Event, tag="connection:authenticated"):
+    """The token was accepted: from here on a client may send."""
+
+    connection_id: str = ""
+    user_id: str | None = None
+    timestamp: str | None = None
+
+
+class ConnectionDisconnected(_Event, tag="connection:disconnected"):
+    """The connection closed: `code` is the WebSocket close code. A client event; tolerated on the wire."""
+
+    code: int = CLOSE_ABNORMAL
+    reason: str = ""
+    timestamp: str | None = None
+
+
+class ConnectionError_(_Event, tag="connection:error"):
+    """Something went wrong with the connection; `code` is one of the guide's error codes."""
+
+    message: str = ""
+    code: str | None = None
+    timestamp: str | None = None
+
+
+ClientEvent = MessageSend | TypingStart | TypingStop
+"""What a client may send."""
+
+ServerEvent = (
+    MessageReceive
+    | MessageStream
+    | MessageAck
+    | MessageError
+    | TypingStart
+    | TypingStop
+    | ConnectionEstablished
+    | ConnectionAuthenticated
+    | ConnectionDisconnected
+    | ConnectionError_
+)
+"""What a server may send."""
+
+Event = ClientEvent | ServerEvent
+
+
+class _Envelope(Struct):
+    type: str
+
+
+_encoder = msgspec.json.Encoder()
+_server_events: msgspec.json.Decoder[ServerEvent] = msgspec.json.Decoder(ServerEvent)
+_client_events: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(ClientEvent)
+_envelope = msgspec.json.Decoder(_Envelope)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _tags(union: Any) -> dict[str, frozenset[str]]:
+    infos = {member: msgspec.inspect.type_info(member) for member in union.__args__}
+    return {info.tag: frozenset({"type", *(f.encode_name for f in info.fields)}) for info in infos.values()}  # type: ignore[attr-defined]
+
+
+_SERVER_FIELDS = _tags(ServerEvent)
+_CLIENT_FIELDS = _tags(ClientEvent)
+
+
+def encode(event: Event) -> bytes:
+    """The event as UTF-8 JSON; fields that hold their default are left out."""
+    return _encoder.encode(event)
+
+
+def decode_server_event(data: bytes | str) -> ServerEvent:
+    """Decode and validate one frame from a server.
+
+    Raises:
+        MalformedFrame: not a JSON object with a string `type`.
+        UnknownEvent: a type that the guide does not list.
+        InvalidEvent: a known type whose fields are not what the guide says.
+    """
+    try:
+        return _server_events.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _reason(data, _SERVER_FIELDS, error) from None
+
+
+def decode_client_event(data: bytes | str) -> ClientEvent:
+    """Decode and validate one frame from a client. Raises as `decode_server_event` does."""
+    try:
+        return _client_events.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _reason(data, _CLIENT_FIELDS, error) from None
+
+
+def unknown_fields(data: bytes | str, event: ServerEvent) -> list[str]:
+    """Names of the fields of a frame that the guide does not know.
+
+    Args:
+        data: the frame that `decode_server_event` made `event` from.
+    """
+    known = _SERVER_FIELDS[type(event).__struct_config__.tag]  # type: ignore[index]
+    return [name for name in _fields.decode(data) if name not in known]
+
+
+def utf16_length(text: str) -> int:
+    """Length of a text in UTF-16 code units, the unit of the guide's limits."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def timestamp(seconds: float) -> str:
+    """An instant (Unix seconds) as the ISO 8601 text of JavaScript's `toISOString`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _reason(
+    data: bytes | str, known: dict[str, frozenset[str]], error: Exception
+) -> MalformedFrame | UnknownEvent | InvalidEvent:
+    try:
+        type_ = _envelope.decode(data).type
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return MalformedFrame("not a JSON object with a string `type`")
+    return InvalidEvent(type_, str(error)) if type_ in known else UnknownEvent(type_)
