@@ -1,0 +1,397 @@
+"""One virtual chat client: session, transport, tokens and the reconnection schedule tied together.
+
+It does what the browser client does (backend.md): it connects with a token, queues what is sent while it is away, comes
+back by its schedule, and gives up where the guide says so. Everything it learns goes to an `Observer`.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+from collections.abc import Callable, MutableSequence
+from enum import StrEnum
+from typing import Final, Protocol
+from urllib.parse import quote
+
+import gevent
+import gevent.event
+from msgspec import Struct
+
+from loadtest.client.outage import OpenOutage
+from loadtest.client.reconnect import Backoff
+from loadtest.client.session import Expectation, Identity, Session, Tally
+from loadtest.client.tokens import Tokens
+from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, DialError, Transport
+from loadtest.model import Connect, Disconnect, Message, Outage
+from loadtest.protocol import (
+    AUTH_FAILED,
+    AUTH_REQUIRED,
+    CLOSE_NORMAL,
+    ConnectionAuthenticated,
+    ConnectionError_,
+    ServerEvent,
+    TypingStart,
+    TypingStop,
+    encode,
+    timestamp,
+)
+
+BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
+
+
+class State(StrEnum):
+    """The states of the browser client."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    AUTHENTICATED = "authenticated"
+    RECONNECTING = "reconnecting"
+    ERROR = "error"
+    """Gave up: attempts spent, or the token refused for good."""
+
+
+class Observer(Protocol):
+    """What hears of everything; called from the event loop's callbacks, so it must not block."""
+
+    tally: Tally
+    gaps: MutableSequence[int]
+    lags: MutableSequence[int]
+    bounds: MutableSequence[int]
+
+    def on_message(self, message: Message) -> None: ...
+    def on_connect(self, connect: Connect) -> None: ...
+    def on_disconnect(self, disconnect: Disconnect) -> None: ...
+    def on_outage(self, outage: Outage) -> None: ...
+    def on_pong(self, rtt_ns: int) -> None: ...
+    def on_sent(self, lag_ns: int) -> None: ...
+
+
+class ClientConfig(Struct, frozen=True):
+    """How a client behaves; times in seconds, sizes in bytes."""
+
+    url: str
+    reply_timeout_s: float
+    connect_timeout_s: float
+    max_frame_size: int
+    backoff: Backoff = Backoff()
+
+
+class ChatClient:
+    """One user at one tab.
+
+    Args:
+        identity: who this is.
+        number: the user's number, which its token is asked for by.
+        expectation: shared by the clients of a process.
+        rng: draws message ids and jitter.
+        tls: context for wss://; None for the system's default.
+        on_event: told of each decoded event, after it is accounted for.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        number: int,
+        config: ClientConfig,
+        tokens: Tokens,
+        expectation: Expectation,
+        observer: Observer,
+        rng: random.Random,
+        tls: ssl.SSLContext | None = None,
+        on_event: Callable[[ServerEvent], None] | None = None,
+    ) -> None:
+        self.identity = identity
+        self.state = State.DISCONNECTED
+        self._number = number
+        self._config = config
+        self._tokens = tokens
+        self._observer = observer
+        self._rng = rng
+        self._tls = tls
+        self._on_event = on_event
+        self._session = Session(
+            identity, expectation, observer.tally, observer.gaps, round(config.reply_timeout_s * 1e9)
+        )
+        self._transport: Transport | None = None
+        self._admission: gevent.event.AsyncResult | None = None
+        self._gone = gevent.event.Event()
+        self._outage: OpenOutage | None = None
+        self._reconnector: gevent.Greenlet | None = None
+        self._leaving = False
+
+    # --- what a user does ---------------------------------------------------------------------------------------------
+    def connect(self) -> bool:
+        """Connect and authenticate, by the schedule where it fails at first; blocks. Returns whether it worked."""
+        return self._establish(reconnect=False)
+
+    def send(self, conversation: str, content: str, intended_ns: int | None = None) -> str:
+        """Send a message, or queue it while not authenticated; never blocks.
+
+        Args:
+            intended_ns: when the schedule wanted it to leave (monotonic ns); None for now.
+
+        Returns:
+            The message's id.
+        """
+        wall_s, now = time.time(), time.monotonic_ns()
+        message_id = self._message_id(wall_s)
+        intended = now if intended_ns is None else intended_ns
+        if self.state is State.AUTHENTICATED and self._transport is not None:
+            frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s))
+            self._transport.send(frame)
+        elif self._session.enqueue(message_id, conversation, content, intended) and self._outage is not None:
+            self._outage.dropped()
+        self._observer.on_sent(now - intended)
+        self._hand_over()
+        return message_id
+
+    def typing_start(self, conversation: str) -> None:
+        """Say that the user types; not sent while not authenticated."""
+        self._send_typing(TypingStart(conversation, timestamp(time.time())), "start")
+
+    def typing_stop(self, conversation: str) -> None:
+        """Say that the user stopped typing; not sent while not authenticated."""
+        self._send_typing(TypingStop(conversation, timestamp(time.time())), "stop")
+
+    def reset(self) -> None:
+        """Lose the connection on purpose, without a close frame; the client then comes back by its schedule."""
+        if self.state is State.AUTHENTICATED and self._transport is not None:
+            self._transport.reset()
+
+    def disconnect(self) -> None:
+        """Close with 1000 and stay away; blocks until the server has answered, at most `CLOSE_TIMEOUT_S`."""
+        self._leaving = True
+        if self._reconnector is not None:
+            self._reconnector.kill(block=False)
+            self._reconnector = None
+        transport = self._transport
+        if transport is not None:
+            transport.close(CLOSE_NORMAL)
+            self._gone.wait(CLOSE_TIMEOUT_S + 1.0)
+        self.state = State.DISCONNECTED
+
+    # --- what the process does ----------------------------------------------------------------------------------------
+    @property
+    def open(self) -> int:
+        """Messages whose end is not known yet."""
+        return self._session.open
+
+    def awaiting(self, now_ns: int) -> bool:
+        """Whether a reply may still come, or the outcome of a dial."""
+        if self.state is State.AUTHENTICATED:
+            return self._session.awaiting(now_ns)
+        return self.state in (State.CONNECTING, State.CONNECTED)
+
+    def ping(self) -> None:
+        """Send a WebSocket ping where there is a connection."""
+        if self.state is State.AUTHENTICATED and self._transport is not None:
+            self._transport.ping()
+
+    def expire(self, now_ns: int) -> None:
+        """Give up messages that have been silent for longer than the reply timeout."""
+        if self._session.open:
+            self._session.expire(now_ns)
+            self._hand_over()
+
+    def finish(self) -> None:
+        """The run is over: close every open record. The connection stays as it is."""
+        self._session.finish()
+        self._hand_over()
+        self._end_outage("run ended")
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+    def _establish(self, reconnect: bool) -> bool:
+        refused_before = False
+        waits = range(self._config.backoff.attempts)
+        for wait in waits if reconnect else (None, *waits):
+            if wait is not None:
+                self.state = State.RECONNECTING
+                gevent.sleep(self._config.backoff.delay(wait, self._rng.random()))
+            outcome = self._attempt(reconnect)
+            if outcome == "ok":
+                return True
+            # AUTH_REQUIRED: log in again. AUTH_FAILED: once more with a fresh token, and no more if that fails too.
+            if outcome == AUTH_REQUIRED or (outcome == AUTH_FAILED and (refused_before or not self._tokens.renewable)):
+                break
+            if self._leaving:
+                return False
+            refused_before = outcome == AUTH_FAILED
+        self._give_up("gave up connecting")
+        return False
+
+    def _give_up(self, reason: str) -> None:
+        self.state = State.ERROR
+        self._session.abandon(reason)
+        self._hand_over()
+        self._end_outage("gave up")
+
+    def _attempt(self, reconnect: bool) -> str:
+        """One dial and login; returns `ok` or what stopped it."""
+        self.state = State.CONNECTING
+        if self._outage is not None:
+            self._outage.attempt()
+        began = time.monotonic_ns()
+        dialled: Dialled | None = None
+        authenticated: int | None = None
+        detail: str | None = None
+        try:
+            dialled = self._dial()
+            outcome, authenticated, detail = self._await_admission(began)
+        except DialError as error:
+            outcome, detail = _REFUSALS.get(error.kind, error.kind), error.detail
+            self._transport = None
+        self._observer.on_connect(
+            Connect(
+                user=self.identity.user,
+                user_class=self.identity.user_class,
+                began_ns=began,
+                outcome=outcome,
+                reconnect=reconnect,
+                detail=detail,
+                tcp_ns=dialled and dialled.tcp_ns,
+                tls_ns=dialled and dialled.tls_ns,
+                upgrade_ns=dialled and dialled.upgrade_ns,
+                auth_ns=_auth_part(began, dialled, authenticated),
+                authenticated_ns=authenticated,
+            )
+        )
+        return outcome
+
+    def _dial(self) -> Dialled:
+        self._gone = gevent.event.Event()
+        self._admission = gevent.event.AsyncResult()
+        url = f"{self._config.url}?token={quote(self._tokens.token(self._number), safe='')}"
+        self._transport = Transport(
+            url, self, self._observer.tally, max_frame_size=self._config.max_frame_size, tls=self._tls
+        )
+        return self._transport.dial(self._config.connect_timeout_s)
+
+    def _await_admission(self, began_ns: int) -> tuple[str, int | None, str | None]:
+        assert self._admission is not None
+        if self.state is State.CONNECTING:
+            self.state = State.CONNECTED
+        left = self._config.connect_timeout_s - (time.monotonic_ns() - began_ns) / 1e9
+        try:
+            outcome, at, detail = self._admission.get(timeout=max(left, 0.001))
+        except gevent.Timeout:
+            outcome, at, detail = "timeout", None, "no connection:authenticated in time"
+        if outcome != "ok" and self._transport is not None:
+            transport, self._transport = self._transport, None
+            transport.abandon()
+        return outcome, at, detail
+
+    def _reconnect(self) -> None:
+        if self._establish(reconnect=True):
+            self._reconnector = None
+
+    # --- what the transport tells -------------------------------------------------------------------------------------
+    def on_frame(self, data: bytes, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
+        """See `transport.Listener`."""
+        observer = self._observer
+        observer.lags.append(lag_ns)
+        if bound_ns:
+            observer.bounds.append(bound_ns)
+        event = self._session.receive(data, text, at_ns, bound_ns, lag_ns)
+        if isinstance(event, (ConnectionAuthenticated, ConnectionError_)):
+            self._on_connection_event(event, at_ns)
+        self._hand_over()
+        if event is not None and self._on_event is not None:
+            self._on_event(event)
+
+    def on_pong(self, rtt_ns: int) -> None:
+        """See `transport.Listener`."""
+        self._observer.on_pong(rtt_ns)
+
+    def on_closed(self, closed: Closed) -> None:
+        """See `transport.Listener`."""
+        self._transport = None
+        self._gone.set()
+        if self.state is not State.AUTHENTICATED:
+            self._admit("closed", None, f"close {closed.code} {closed.reason}".strip())
+            return
+        now = time.monotonic_ns()
+        self._observer.on_disconnect(
+            Disconnect(
+                user=self.identity.user,
+                user_class=self.identity.user_class,
+                at_ns=now,
+                code=closed.code,
+                reason=closed.reason[:200],
+                by=closed.by.name.lower(),
+                close_ns=closed.close_ns,
+            )
+        )
+        self._session.lost(closed.code)
+        self._hand_over()
+        self.state = State.DISCONNECTED
+        if closed.by is not ClosedBy.CLIENT:
+            self._begin_outage(closed, now)
+
+    def _on_connection_event(self, event: ConnectionAuthenticated | ConnectionError_, at_ns: int) -> None:
+        if self.state is State.AUTHENTICATED:
+            return
+        if isinstance(event, ConnectionAuthenticated):
+            self.state = State.AUTHENTICATED
+            self._flush_queue(at_ns)
+            self._admit("ok", at_ns, None)
+        else:
+            self._admit(event.code or "connection:error", None, event.message[:200])
+
+    def _admit(self, outcome: str, at_ns: int | None, detail: str | None) -> None:
+        if self._admission is not None and not self._admission.ready():
+            self._admission.set((outcome, at_ns, detail))
+
+    def _flush_queue(self, at_ns: int) -> None:
+        assert self._transport is not None
+        flushed = self._session.flush(time.monotonic_ns(), timestamp(time.time()))
+        if self._outage is not None:
+            self._outage.authenticated(at_ns, [message_id for message_id, _ in flushed])
+        for _, frame in flushed:
+            self._transport.send(frame)
+
+    # --- outages ------------------------------------------------------------------------------------------------------
+    def _begin_outage(self, closed: Closed, now_ns: int) -> None:
+        self._end_outage("gave up")
+        self._outage = OpenOutage(now_ns, closed.code, closed.reason[:200], closed.by is ClosedBy.RESET)
+        if closed.code == CLOSE_NORMAL:  # the browser client takes 1000 for a goodbye
+            self._give_up("closed 1000 by the server")
+            return
+        self.state = State.RECONNECTING
+        self._reconnector = gevent.spawn(self._reconnect)
+
+    def _end_outage(self, ended: str) -> None:
+        if self._outage is not None:
+            self._observer.on_outage(self._outage.record(self.identity.user, self.identity.user_class, ended))
+            self._outage = None
+
+    # --- helpers ------------------------------------------------------------------------------------------------------
+    def _hand_over(self) -> None:
+        """Pass finished records and answers on."""
+        session = self._session
+        if session.ended:
+            for message in session.ended:
+                self._observer.on_message(message)
+            session.ended.clear()
+        if session.answered:
+            for answer in session.answered:
+                if self._outage is not None and self._outage.answered(*answer):
+                    self._end_outage("recovered")
+            session.answered.clear()
+
+    def _send_typing(self, event: TypingStart | TypingStop, key: str) -> None:
+        if self.state is State.AUTHENTICATED and self._transport is not None:
+            self._observer.tally.add("typing_sent", key)
+            self._transport.send(encode(event))
+
+    def _message_id(self, wall_s: float) -> str:
+        return f"msg-{int(wall_s * 1000)}-{''.join(self._rng.choices(BASE36, k=9))}"
+
+
+def _auth_part(began_ns: int, dialled: Dialled | None, authenticated_ns: int | None) -> int | None:
+    if dialled is None or authenticated_ns is None:
+        return None
+    before = dialled.tcp_ns + (dialled.tls_ns or 0) + dialled.upgrade_ns
+    return max(authenticated_ns - began_ns - before, 0)

@@ -1,0 +1,1 @@
+"""What takes one or several runs, each of them a subprocess."""

@@ -1,0 +1,95 @@
+"""One run of Locust as a subprocess. `import locust` patches the process that does it, so ours never does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from msgspec import Struct
+
+import loadtest
+from loadtest.errors import UsageError
+
+CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
+
+
+class Load(Struct, frozen=True):
+    """What one run puts on a backend.
+
+    Attributes:
+        host: address of the backend.
+        users: number of virtual users.
+        spawn_rate: users started a second.
+        run_time: as Locust takes it, such as `60s`.
+        processes: worker processes; 0 for one process that does all.
+        locustfile: path, or the name of one that we bring.
+        classes: user classes to run; all where empty.
+        options: further command-line words, without secrets.
+        secrets: environment variables.
+    """
+
+    host: str
+    users: int
+    spawn_rate: float
+    run_time: str
+    processes: int = 0
+    locustfile: str = "chat"
+    classes: Sequence[str] = ()
+    options: Sequence[str] = ()
+    secrets: Mapping[str, str] = {}
+
+
+def run(load: Load) -> int:
+    """Run to the end; signals are passed on, so that Ctrl-C ends the run and not its bookkeeping.
+
+    Returns:
+        The exit code of the run.
+
+    Raises:
+        UsageError: there is no such locustfile.
+    """
+    process = subprocess.Popen(
+        _command(load),
+        env=os.environ | {CONSOLE_ENV: "1"} | dict(load.secrets),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        if process.poll() is None:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def locustfile(name: str) -> Path:
+    """A locustfile by path, or by the name of one that comes with the package.
+
+    Raises:
+        UsageError: there is none.
+    """
+    package = Path(loadtest.__file__).parent
+    for path in (Path(name), package / "locustfiles" / f"{name}.py", package.parent / "locustfiles" / f"{name}.py"):
+        if path.is_file():
+            return path
+    raise UsageError(f"--locustfile: there is no {name}; give a path, or chat")
+
+
+def _command(load: Load) -> list[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(locustfile(load.locustfile)), "--headless", "--only-summary"]
+    command += ["--loglevel", "WARNING", "--host", load.host]
+    command += ["-u", str(load.users), "-r", f"{load.spawn_rate:g}", "-t", load.run_time]
+    if load.processes:
+        command += ["--processes", str(load.processes)]
+    return [*command, *load.options, *load.classes]

@@ -1,0 +1,109 @@
+"""Keeps one run folder: opens it, writes what the processes record, seals it, and has it finished by a subprocess."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections import deque
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import gevent
+import msgspec
+
+from loadtest.errors import NothingMeasured, RunFolderError
+from loadtest.model import Batch, RunInfo
+from loadtest.runs.folder import create
+from loadtest.runs.writer import RunWriter
+
+logger = logging.getLogger(__name__)
+
+WRITE_EVERY_S: Final = 0.25
+LIBRARIES: Final = ("locust", "gevent", "websockets", "msgspec", "PyJWT", "numpy")
+
+
+class Keeper:
+    """The run folder of one run; lives in the process without users, or in the only one.
+
+    Args:
+        results: folder of run folders.
+        info: the facts of the run as known at its start.
+
+    Raises:
+        RunFolderError: the folder cannot be written.
+    """
+
+    def __init__(self, results: Path, info: RunInfo) -> None:
+        self.info = info
+        self.folder = create(results, info.scenario, datetime.fromisoformat(info.started_utc))
+        self._writer = RunWriter(self.folder, info)
+        self._waiting: deque[Batch] = deque()
+        self._complaint = ""
+        self._greenlet = gevent.spawn(self._write_on)
+
+    def put(self, batch: Batch) -> None:
+        """Take a batch; it is written soon."""
+        self._waiting.append(batch)
+
+    def update(self, **changes: object) -> None:
+        """Replace facts of the run."""
+        self.info = msgspec.structs.replace(self.info, **changes)
+        self._writer.update(self.info)
+
+    def seal(self, **changes: object) -> int:
+        """Write what is left, close `run.db` and finish the folder; returns the run's exit code."""
+        self._greenlet.kill()
+        self._write_waiting()
+        if self._waiting:
+            logger.error("%d batches of records could not be written: %s", len(self._waiting), self._complaint)
+            return NothingMeasured.exit_code
+        self.update(ended_ns=time.monotonic_ns(), **changes)
+        self._writer.close()
+        # stderr: whoever drives locust may read data from its stdout
+        finish = subprocess.run(
+            [sys.executable, "-m", "loadtest", "finish", str(self.folder)],
+            check=False,
+            stdout=sys.stderr.fileno(),
+            start_new_session=True,  # a second Ctrl-C must not cut off the summary
+        )
+        return finish.returncode
+
+    def _write_on(self) -> None:
+        while True:
+            gevent.sleep(WRITE_EVERY_S)
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            try:
+                self._writer.write(self._waiting[0])
+            except RunFolderError as error:  # a full disk may be emptied: keep the batch and try again
+                if str(error) != self._complaint:
+                    logger.error("%s; records wait in memory", error)
+                self._complaint = str(error)
+                return
+            self._waiting.popleft()
+            gevent.sleep(0)
+
+
+def generator_facts() -> dict[str, str | int | float | None]:
+    """Machine, cores, system, Python and library versions."""
+    facts: dict[str, str | int | float | None] = {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "node": platform.node(),
+        "python": platform.python_version(),
+    }
+    return facts | {name: version(name) for name in LIBRARIES}
+
+
+def utc_now() -> str:
+    """This instant, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

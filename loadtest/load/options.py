@@ -1,0 +1,103 @@
+"""Our options on Locust's command line and page, from the declarations in `settings`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loadtest.client.tokens import FileTokens, MintedTokens, Tokens
+from loadtest.errors import UsageError
+from loadtest.settings import OPTIONS, Option, Settings, settings, ws_url
+
+
+def add_options(parser: Any) -> None:
+    """Add every option to Locust's parser.
+
+    They go on the parser itself, since an argument group does not take Locust's own keywords. Values stay text: they
+    are checked here, and parsed again at the start of each run, since those from the page arrive as text.
+    """
+    for option in OPTIONS:
+        keywords: dict[str, Any] = {"action": "append"} if option.multiple else {}
+        parser.add_argument(
+            f"--{option.name}",
+            env_var=option.env,
+            default=None,
+            type=_checked(option),
+            metavar=option.metavar,
+            help=option.help + ("" if option.default is None else f" (default: {option.default})"),
+            include_in_web_ui=not (option.secret or option.multiple),
+            **keywords,
+        )
+
+
+def _checked(option: Option) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        try:
+            for part in text.split(",") if option.multiple else [text]:
+                option.parse(part)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return text
+
+    return check
+
+
+def read_settings(parsed_options: Any) -> Settings:
+    """Settings from Locust's parsed options.
+
+    Raises:
+        UsageError: an option is wrong, or two do not go together.
+    """
+    values = {option.attribute: getattr(parsed_options, option.attribute, None) for option in OPTIONS}
+    for option in OPTIONS:
+        given = values[option.attribute]
+        if option.multiple and isinstance(given, list):
+            values[option.attribute] = ",".join(given)
+    try:
+        return settings(values)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def read_tokens(chosen: Settings) -> Tokens:
+    """The source of tokens that the options name.
+
+    Raises:
+        UsageError: none is named, or the file is no good.
+    """
+    if chosen.jwt_secret:
+        return MintedTokens(chosen.jwt_secret)
+    if chosen.tokens_file:
+        try:
+            return FileTokens(Path(chosen.tokens_file))
+        except ValueError as error:
+            raise UsageError(f"--tokens-file: {error}") from None
+    raise UsageError("--jwt-secret: users need tokens; set LOADTEST_JWT_SECRET, or give --tokens-file FILE")
+
+
+def check_users(tokens: Tokens, users: int | None) -> None:
+    """Refuse fewer tokens than users.
+
+    Raises:
+        UsageError: the file holds too few.
+    """
+    if isinstance(tokens, FileTokens) and users is not None and len(tokens) < users:
+        raise UsageError(
+            f"--tokens-file: holds {len(tokens)} tokens for {users} users; add tokens or lower --users to {len(tokens)}"
+        )
+
+
+def check_host(host: str | None) -> str:
+    """The address of the backend, checked.
+
+    Raises:
+        UsageError: missing, or not ws:// or wss://.
+    """
+    if not host:
+        raise UsageError("--host: missing; give the address of the chat backend, as in --host ws://127.0.0.1:5000/ws")
+    try:
+        return ws_url(host)
+    except ValueError as error:
+        raise UsageError(f"--host: {error}") from None

@@ -1,0 +1,404 @@
+"""Ties a run to Locust's events: options, start, the workers' reports, the drain at the end, the exit code.
+
+The order of Locust's events at an end differs by how it comes about (time, a signal, the page's stop button; one process
+or several), and several may come at once. So each step here is safe to repeat: `test_stopping` drains, `test_stop`
+seals, `quitting` makes sure that both have happened and sets the exit code.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import gevent.event
+import msgspec
+from locust.runners import MasterRunner, WorkerRunner
+
+from loadtest import __version__
+from loadtest.client.tokens import Tokens
+from loadtest.client.transport import KERNEL_STAMPS
+from loadtest.errors import UsageError
+from loadtest.load.console import Progress
+from loadtest.load.keeper import Keeper, generator_facts, utc_now
+from loadtest.load.options import add_options, check_host, check_users, read_settings, read_tokens
+from loadtest.load.plan import plan
+from loadtest.load.preflight import preflight
+from loadtest.load.process import Numbers, Process
+from loadtest.model import Batch, RunInfo
+from loadtest.settings import OPTIONS, Settings
+
+logger = logging.getLogger("loadtest")
+
+BEGIN: Final = "lt_begin"
+DRAIN: Final = "lt_drain"
+FINAL: Final = "lt_final"
+FIELD: Final = "loadtest"
+"""Our field in a worker's report."""
+FINAL_GRACE_S: Final = 15.0
+"""Beyond the reply timeout, how long the master waits for the workers' last reports."""
+PUMP_S: Final = 0.25
+CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
+"""Set by `loadtest run`: show plan and progress instead of Locust's tables."""
+
+_decode_batch = msgspec.msgpack.Decoder(Batch).decode
+
+
+class Plugin:
+    """The listeners of one process; holds at most one run at a time."""
+
+    def __init__(self) -> None:
+        self._environment: Any = None
+        self._settings: Settings | None = None
+        self._tokens: Tokens | None = None
+        self._preflight: Batch | None = None
+        self._process: Process | None = None
+        self._keeper: Keeper | None = None
+        self._progress: Progress | None = None
+        self._pump: gevent.Greenlet | None = None
+        self._place = (0, 1)
+        self._drained = gevent.event.Event()
+        self._draining = False
+        self._awaited: set[str] = set()
+        self._sealed = gevent.event.Event()
+        self._sealing = False
+        self._hurry = False
+        self._quitting_by: str | None = None
+        self._exit_code = 0
+        self._dropped_reports = 0
+
+    def register(self, events: Any) -> None:
+        """Listen to Locust's global events."""
+        events.init_command_line_parser.add_listener(self.on_parser)
+        events.init.add_listener(self.on_init)
+        events.test_start.add_listener(self.on_test_start)
+        events.spawning_complete.add_listener(self.on_spawning_complete)
+        events.test_stopping.add_listener(self.on_test_stopping)
+        events.test_stop.add_listener(self.on_test_stop)
+        events.quitting.add_listener(self.on_quitting)
+        events.report_to_master.add_listener(self.on_report_to_master)
+        events.worker_report.add_listener(self.on_worker_report)
+
+    # --- before the run -----------------------------------------------------------------------------------------------
+    def on_parser(self, parser: Any, **_: Any) -> None:
+        add_options(parser)
+
+    def on_init(self, environment: Any, runner: Any, **_: Any) -> None:
+        """Check what can be checked before anything starts; leave with 2 where it cannot work."""
+        self._environment = environment
+        options = environment.parsed_options
+        if isinstance(runner, WorkerRunner):
+            runner.register_message(BEGIN, self._on_begin)
+            runner.register_message(DRAIN, self._on_drain, concurrent=True)
+        elif isinstance(runner, MasterRunner):
+            runner.register_message(FINAL, self._on_final)
+        if os.environ.get(CONSOLE_ENV):
+            logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)
+        if isinstance(runner, WorkerRunner) and not options.processes:
+            return  # a worker of its own knows options and host only when the run starts
+        try:
+            self._check(environment, starts_now=bool(options.headless or options.autostart), runner=runner)
+        except UsageError as error:
+            if not isinstance(runner, WorkerRunner):
+                print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
+                runner.quit()
+            sys.exit(UsageError.exit_code)
+
+    def _check(self, environment: Any, starts_now: bool, runner: Any) -> None:
+        options = environment.parsed_options
+        self._settings = read_settings(options)
+        self._tokens = read_tokens(self._settings)
+        self._set_weights(environment, self._settings)
+        if starts_now:
+            url = check_host(environment.host)
+            check_users(self._tokens, options.num_users or 1)
+            if options.run_time and self._settings.warmup and self._settings.warmup >= options.run_time:
+                raise UsageError(
+                    f"--warmup: {self._settings.warmup:g} s leaves nothing of --run-time {options.run_time:g} s; "
+                    "shorten the one or lengthen the other"
+                )
+            if not isinstance(runner, WorkerRunner):
+                self._preflight = preflight(url, self._settings, self._tokens)
+
+    def _set_weights(self, environment: Any, settings: Settings) -> None:
+        by_name = {cls.__name__: cls for cls in environment.user_classes}
+        for name, weight in settings.weights.items():
+            if name not in by_name:
+                raise UsageError(f"--weights: no user class {name}; there are {', '.join(sorted(by_name))}")
+            by_name[name].weight = weight
+        kept = [cls for cls in environment.user_classes if cls.weight > 0 or cls.fixed_count > 0]
+        if not kept:
+            raise UsageError("--weights: all are 0, so there would be no user; give one a weight above 0")
+        if not isinstance(environment.runner, WorkerRunner):
+            environment.user_classes = kept
+
+    # --- start --------------------------------------------------------------------------------------------------------
+    def on_test_start(self, environment: Any, **_: Any) -> None:
+        """A run begins: its folder, and its process where this one holds users."""
+        self._drained.clear()
+        self._sealed.clear()
+        self._draining = self._sealing = self._hurry = False
+        environment.loadtest_process = self._process = None
+        try:
+            self._begin(environment)
+        except UsageError as error:  # from the page: what came with the command line has been checked
+            logger.error("error: %s", error)
+            gevent.spawn(environment.runner.stop)
+
+    def _begin(self, environment: Any) -> None:
+        runner = environment.runner
+        url = check_host(environment.host)
+        settings = self._settings = read_settings(environment.parsed_options)
+        tokens = self._tokens = read_tokens(settings)
+        if isinstance(runner, WorkerRunner):
+            _ignore_signals()
+            self._start_process(environment, f"worker-{self._place[0]}", url, settings, tokens, *self._place)
+            return
+        check_users(tokens, runner.target_user_count)
+        checked, self._preflight = self._preflight or preflight(url, settings, tokens), None
+        self._keeper = Keeper(Path(settings.results), self._info(environment, url, settings))
+        self._keeper.put(checked)
+        self._announce(environment)
+        if isinstance(runner, MasterRunner):
+            order = _dispatch_order(runner)
+            for place, client_id in enumerate(order):
+                runner.send_message(BEGIN, {"place": place, "of": len(order)}, client_id)
+        else:
+            self._start_process(environment, "local", url, settings, tokens, 0, 1)
+            self._pump = gevent.spawn(self._pump_on)
+
+    def _start_process(
+        self, environment: Any, name: str, url: str, settings: Settings, tokens: Tokens, place: int, of: int
+    ) -> None:
+        self._process = Process(name, url, settings, tokens, Numbers(place, of), environment.events.request)
+        self._process.start()
+        environment.loadtest_process = self._process
+
+    def _info(self, environment: Any, url: str, settings: Settings) -> RunInfo:
+        runner, options = environment.runner, environment.parsed_options
+        limit = settings.rate_limit
+        return RunInfo(
+            scenario=Path(environment.locustfile or "run").stem,
+            started_utc=utc_now(),
+            started_ns=time.monotonic_ns(),
+            tool_version=__version__,
+            seed=settings.seed,
+            host=url,
+            command=public_command(sys.argv),
+            labels=settings.label,
+            options=settings.public(),
+            generator=generator_facts(),
+            users=None if environment.shape_class else runner.target_user_count or options.num_users,
+            processes=len(runner.clients) if isinstance(runner, MasterRunner) else 1,
+            receive_clock="kernel" if KERNEL_STAMPS else "callback",
+            limit_messages=limit.messages if limit else None,
+            limit_window_s=limit.window_s if limit else None,
+            reply_timeout_s=settings.reply_timeout,
+            warmup_s=settings.warmup,
+            expect_stream=str(settings.expect_stream),
+        )
+
+    def _announce(self, environment: Any) -> None:
+        assert self._keeper is not None
+        assert self._settings is not None
+        options = environment.parsed_options
+        run_time = float(options.run_time) if options.run_time else None
+        if environment.shape_class is None:
+            line = str(
+                plan(
+                    environment.user_classes,
+                    self._keeper.info.users or 1,
+                    float(options.spawn_rate or 1),
+                    run_time,
+                    self._settings,
+                )
+            )
+        else:
+            line = f"plan: users as the shape {type(environment.shape_class).__name__} decides"
+        self._keeper.update(plan=line)
+        print(line, file=sys.stderr, flush=True)
+        if os.environ.get(CONSOLE_ENV):
+            self._progress = Progress(run_time)
+
+    def on_spawning_complete(self, **_: Any) -> None:
+        if self._keeper is not None and self._keeper.info.spawned_ns is None:
+            self._keeper.update(spawned_ns=time.monotonic_ns())
+
+    # --- records on their way -----------------------------------------------------------------------------------------
+    def _pump_on(self) -> None:
+        while True:
+            gevent.sleep(PUMP_S)
+            self._pump_once()
+
+    def _pump_once(self) -> None:
+        if self._process is not None:
+            for batch in self._process.recorder.take_all():
+                self._keep(batch)
+
+    def _keep(self, batch: Batch) -> None:
+        if self._keeper is None:
+            self._dropped_reports += 1
+            logger.error("%d reports came after the end of their run and are in no run folder", self._dropped_reports)
+            return
+        self._keeper.put(batch)
+        if self._progress is not None:
+            self._progress.see(batch)
+
+    def on_report_to_master(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        if self._process is not None:
+            data[FIELD] = _encoded(self._process)
+
+    def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        for packed in data.pop(FIELD, ()):
+            self._keep(_decode_batch(packed))
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+    def on_test_stopping(self, environment: Any, **_: Any) -> None:
+        """Stop sending, wait for open replies, get every last record; blocks the greenlet that ends the run."""
+        if isinstance(environment.runner, WorkerRunner):
+            if self._process is not None and not self._draining:  # the master is gone, or never asked
+                self._draining = True
+                self._process.drain(lambda: True)
+            return
+        if self._keeper is None:
+            return
+        if self._draining:
+            self._wait(self._drained, self._drain_limit())
+            return
+        self._draining = True
+        self._keeper.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment))
+        try:
+            self._drain_all(environment.runner)
+        except KeyboardInterrupt:  # once more: do not wait for replies, but lose nothing
+            self._hurry = True
+            self._drain_all(environment.runner)
+        self._drained.set()
+
+    def _drain_all(self, runner: Any) -> None:
+        assert self._keeper is not None
+        if isinstance(runner, MasterRunner):
+            if not self._hurry:
+                self._awaited = {client.id for client in runner.clients.all}
+                runner.send_message(DRAIN)
+            deadline = time.monotonic() + (3.0 if self._hurry else self._drain_limit())
+            while self._awaited and time.monotonic() < deadline:
+                gevent.sleep(0.05)
+            if self._awaited:
+                self._keeper.update(missing_processes=sorted(self._awaited))
+        elif self._process is not None:
+            self._process.drain(lambda: self._hurry)
+            if self._pump is not None:
+                self._pump.kill()
+            self._pump_once()
+
+    def _drain_limit(self) -> float:
+        assert self._settings is not None
+        return self._settings.reply_timeout + FINAL_GRACE_S
+
+    def _wait(self, event: gevent.event.Event, limit_s: float) -> None:
+        try:
+            event.wait(limit_s)
+        except KeyboardInterrupt:
+            self._hurry = True
+            event.wait(limit_s)
+
+    def _on_begin(self, environment: Any, msg: Any) -> None:
+        self._place = (msg.data["place"], msg.data["of"])
+
+    def _on_drain(self, environment: Any, msg: Any) -> None:
+        process = self._process
+        if process is None:
+            environment.runner.send_message(FINAL, {"batches": []})
+            return
+        if not self._draining:
+            self._draining = True
+            process.drain(lambda: False)
+            environment.runner.send_message(FINAL, {"batches": _encoded(process)})
+            self._process = None
+
+    def _on_final(self, environment: Any, msg: Any) -> None:
+        for packed in msg.data["batches"]:
+            self._keep(_decode_batch(packed))
+        self._awaited.discard(msg.node_id)
+
+    def on_test_stop(self, environment: Any, **_: Any) -> None:
+        """Seal the run folder."""
+        if isinstance(environment.runner, WorkerRunner):
+            self._process = environment.loadtest_process = None
+            _heed_signals()
+            return
+        if self._keeper is None:
+            return
+        if self._sealing:
+            self._wait(self._sealed, FINAL_GRACE_S)
+            return
+        self._sealing = True
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        self._exit_code = max(self._exit_code, self._keeper.seal())
+        self._keeper = self._process = environment.loadtest_process = None
+        self._sealed.set()
+
+    def on_quitting(self, environment: Any, **_: Any) -> None:
+        """Whatever the way here: the run is drained and sealed, and its exit code is the process's."""
+        if isinstance(environment.runner, WorkerRunner) or environment.runner is None:
+            return
+        main = gevent.getcurrent().parent is None
+        self._quitting_by = "interrupt" if main else "terminate"
+        environment.runner.quit()
+        if self._exit_code:
+            environment.process_exit_code = self._exit_code
+
+    def _ended_by(self, environment: Any) -> str:
+        options, info = environment.parsed_options, self._keeper and self._keeper.info
+        if self._quitting_by is not None:
+            return self._quitting_by
+        elapsed = (time.monotonic_ns() - info.started_ns) / 1e9 if info else 0.0
+        if options.run_time and elapsed >= float(options.run_time) - 0.5:
+            return "time"
+        return "shape" if environment.shape_class else "stop button"
+
+
+def public_command(argv: list[str]) -> list[str]:
+    """A command line without the values of secret options."""
+    secret = {f"--{option.name}" for option in OPTIONS if option.secret}
+    public, hide = [], False
+    for word in argv:
+        name, equals, _ = word.partition("=")
+        if hide:
+            public.append("***")
+        elif name in secret and equals:
+            public.append(f"{name}=***")
+        else:
+            public.append(word)
+        hide = not hide and word in secret
+    return [shlex.quote(word) for word in public]
+
+
+def _encoded(process: Process) -> list[bytes]:
+    return [msgspec.msgpack.encode(batch) for batch in process.recorder.take_all()]
+
+
+def _dispatch_order(runner: MasterRunner) -> list[str]:
+    """Worker ids in the order in which Locust deals users out, so that user numbers have no holes."""
+    dispatcher = getattr(runner, "_users_dispatcher", None)
+    nodes = getattr(dispatcher, "_worker_nodes", None) or runner.clients.all
+    return [node.id for node in nodes]
+
+
+def _ignore_signals() -> None:
+    """Ctrl-C reaches the whole process group; a worker that left by itself would take its last records with it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _heed_signals() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

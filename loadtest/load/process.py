@@ -1,0 +1,151 @@
+"""What a process that holds virtual users needs while a run lasts: clients, records, timeouts, and the drain."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import gevent
+import gevent.pool
+
+from loadtest.client.client import ChatClient, ClientConfig, State
+from loadtest.client.session import Expectation, Identity
+from loadtest.client.tokens import Tokens
+from loadtest.client.transport import CLOSE_TIMEOUT_S
+from loadtest.load.health import HealthWatch
+from loadtest.load.recorder import Recorder
+from loadtest.model import Population
+from loadtest.protocol import ServerEvent
+from loadtest.settings import ExpectStream, Settings
+
+SWEEP_S: Final = 0.25
+"""How often silent messages are looked for and one client is pinged."""
+DRAIN_POLL_S: Final = 0.05
+EXPECTED: Final = {ExpectStream.AUTO: None, ExpectStream.YES: True, ExpectStream.NO: False}
+
+
+class Numbers:
+    """User numbers of one process: `first`, `first + step`, ...; the smallest free one is given out.
+
+    Args:
+        first: place of this process among all.
+        step: number of processes.
+    """
+
+    def __init__(self, first: int, step: int) -> None:
+        self._next = first
+        self._step = step
+        self._returned: list[int] = []
+
+    def take(self) -> int:
+        if self._returned:
+            return heapq.heappop(self._returned)
+        number, self._next = self._next, self._next + self._step
+        return number
+
+    def give_back(self, number: int) -> None:
+        heapq.heappush(self._returned, number)
+
+
+class Process:
+    """One run in one process that holds users.
+
+    Args:
+        name: unique among the processes of the run.
+        request: Locust's `events.request`.
+    """
+
+    def __init__(
+        self, name: str, url: str, settings: Settings, tokens: Tokens, numbers: Numbers, request: Any
+    ) -> None:
+        self.settings = settings
+        self.numbers = numbers
+        self.recorder = Recorder(name, request)
+        self.sending = True
+        self._tokens = tokens
+        self._config = ClientConfig(
+            url=url,
+            reply_timeout_s=settings.reply_timeout,
+            connect_timeout_s=settings.connect_timeout,
+            max_frame_size=settings.max_frame_size,
+        )
+        self._expectation = Expectation(EXPECTED[settings.expect_stream])
+        self._clients: dict[ChatClient, None] = {}
+        self._rng = random.Random(settings.seed)
+        self._health = HealthWatch(self.recorder, self._census)
+        self._sweeper: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Begin to watch timeouts and health."""
+        self._health.start()
+        self._sweeper = gevent.spawn(self._sweep)
+
+    def new_client(
+        self,
+        number: int,
+        user_class: str,
+        population: Population,
+        on_event: Callable[[ServerEvent], None] | None,
+    ) -> ChatClient:
+        """A client for user `number`; the process looks after its timeouts from here on."""
+        client = ChatClient(
+            Identity(self._tokens.user_id(number), user_class, population),
+            number,
+            self._config,
+            self._tokens,
+            self._expectation,
+            self.recorder,
+            random.Random(f"{self.settings.seed}/client/{number}"),
+            on_event=on_event,
+        )
+        self._clients[client] = None
+        return client
+
+    def forget(self, client: ChatClient) -> None:
+        """The client's user has stopped; what it still has open is unfinished."""
+        client.finish()
+        self._clients.pop(client, None)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+    def drain(self, give_up: Callable[[], bool]) -> None:
+        """Stop sending, wait for open replies (at most the reply timeout), close every record and connection.
+
+        Args:
+            give_up: asked between waits; True ends the waiting.
+        """
+        self.sending = False
+        deadline = time.monotonic() + self.settings.reply_timeout
+        while self._awaiting() and time.monotonic() < deadline and not give_up():
+            gevent.sleep(DRAIN_POLL_S)
+        now = time.monotonic_ns()
+        for client in list(self._clients):
+            client.expire(now)
+            client.finish()
+        farewells = gevent.pool.Group()
+        for client in list(self._clients):
+            farewells.spawn(client.disconnect)
+        farewells.join(timeout=CLOSE_TIMEOUT_S + 2.0)
+        if self._sweeper is not None:
+            self._sweeper.kill()
+        self._health.stop()
+
+    def _awaiting(self) -> bool:
+        now = time.monotonic_ns()
+        return any(client.awaiting(now) for client in self._clients)
+
+    def _sweep(self) -> None:
+        while True:
+            gevent.sleep(SWEEP_S)
+            now = time.monotonic_ns()
+            clients = list(self._clients)
+            for client in clients:
+                client.expire(now)
+            if clients:
+                self._rng.choice(clients).ping()
+
+    def _census(self) -> tuple[int, int]:
+        return len(self._clients), sum(client.state is State.AUTHENTICATED for client in self._clients)
+

@@ -1,0 +1,190 @@
+"""Collects what the clients of one process learn, tells Locust of it, and hands it over in batches."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections import defaultdict
+from typing import Any, Final
+
+import numpy as np
+
+from loadtest import histogram
+from loadtest.model import (
+    Batch,
+    Connect,
+    Count,
+    Counts,
+    Disconnect,
+    Health,
+    Message,
+    Outage,
+    Outcome,
+    Population,
+    StreamState,
+)
+
+REQUEST_TYPE: Final = "WS"
+ROWS_AT_ONCE: Final = 500
+"""Messages of one batch: a larger transaction would block the event loop of a single process (12 ms for 3,750 rows)."""
+_FAILED: Final = frozenset({Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST})
+_STREAM_FAILED: Final = frozenset(
+    {StreamState.INCOMPLETE, StreamState.ERRORED, StreamState.INTERRUPTED, StreamState.MISSING}
+)
+
+
+class ChatFailure(Exception):
+    """What Locust's failure table shows of a message, stream or connection that failed."""
+
+
+class Tally:
+    """Counts by name and key."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = defaultdict(int)
+
+    def add(self, name: str, key: str = "", value: int = 1) -> None:
+        self._counts[name, key] += value
+
+    def get(self, name: str, key: str = "") -> int:
+        return self._counts.get((name, key), 0)
+
+    def take(self) -> list[Count]:
+        """All counts since the last take."""
+        counts, self._counts = self._counts, defaultdict(int)
+        return [Count(name, key, value) for (name, key), value in counts.items()]
+
+
+class Recorder:
+    """The observer of all clients of one process (see `client.client.Observer`).
+
+    Args:
+        process: name of the process in every batch.
+        request: Locust's `events.request`.
+    """
+
+    def __init__(self, process: str, request: Any) -> None:
+        self.process = process
+        self.tally = Tally()
+        self.gaps = array("q")
+        self.lags = array("q")
+        self.bounds = array("q")
+        self.pings = array("q")
+        self.worst_send_lag_ns = 0
+        self._request = request
+        self._sequence = 0
+        self._folded_ns = time.monotonic_ns()
+        self._messages: list[Message] = []
+        self._connects: list[Connect] = []
+        self._disconnects: list[Disconnect] = []
+        self._outages: list[Outage] = []
+        self._health: list[Health] = []
+        self._histograms: list[Counts] = []
+
+    # --- Observer -----------------------------------------------------------------------------------------------------
+    def on_message(self, message: Message) -> None:
+        self._messages.append(message)
+        self._fire_message(message)
+
+    def on_connect(self, connect: Connect) -> None:
+        self._connects.append(connect)
+        if connect.authenticated_ns is not None:
+            self._fire("connect", connect.authenticated_ns - connect.began_ns)
+        else:
+            self._fire("connect", 0, ChatFailure(f"{connect.outcome}: {connect.detail or 'no detail'}"))
+
+    def on_disconnect(self, disconnect: Disconnect) -> None:
+        self._disconnects.append(disconnect)
+
+    def on_outage(self, outage: Outage) -> None:
+        self._outages.append(outage)
+        if outage.recovered_ns is not None:
+            self._fire("recovery", outage.recovered_ns - outage.lost_ns)
+
+    def on_pong(self, rtt_ns: int) -> None:
+        self.pings.append(rtt_ns)
+
+    def on_sent(self, lag_ns: int) -> None:
+        self.worst_send_lag_ns = max(self.worst_send_lag_ns, lag_ns)
+
+    def on_health(self, health: Health) -> None:
+        self._health.append(health)
+
+    # --- batches ------------------------------------------------------------------------------------------------------
+    def fold(self, now_ns: int) -> None:
+        """Turn the samples of frames since the last fold into histograms."""
+        for metric, samples in (
+            ("inter_chunk", self.gaps),
+            ("receive_lag", self.lags),
+            ("stamp_bound", self.bounds),
+            ("ping_rtt", self.pings),
+        ):
+            if samples:
+                buckets, counts = histogram.pack(np.array(samples, np.int64))
+                self._histograms.append(
+                    Counts(metric, Population.HEADLINE, self._folded_ns, now_ns, buckets, counts)
+                )
+                del samples[:]
+        self._folded_ns = now_ns
+
+    def take(self) -> Batch:
+        """What was recorded since the last take, at most `ROWS_AT_ONCE` messages of it."""
+        messages, self._messages = self._messages[:ROWS_AT_ONCE], self._messages[ROWS_AT_ONCE:]
+        batch = Batch(
+            self.process,
+            self._sequence,
+            messages,
+            self._connects,
+            self._disconnects,
+            self._outages,
+            self._histograms,
+            self._health,
+            self.tally.take(),
+        )
+        self._sequence += 1
+        self._connects, self._disconnects, self._outages = [], [], []
+        self._histograms, self._health = [], []
+        return batch
+
+    def take_all(self) -> list[Batch]:
+        """Everything since the last take, in batches of bounded size."""
+        batches = [self.take()]
+        while self._messages:
+            batches.append(self.take())
+        return batches
+
+    # --- Locust's table -----------------------------------------------------------------------------------------------
+    def _fire_message(self, message: Message) -> None:
+        sent = message.sent_ns
+        if sent is None:
+            return
+        row = "" if message.population is Population.HEADLINE else f" [{message.population}]"
+        own_outage = message.population in (Population.OUTAGE, Population.QUEUED)
+        if message.outcome is Outcome.REJECTED and message.refused_ns is not None:
+            self._fire("reject", message.refused_ns - sent)
+        elif message.delivered_ns is not None:
+            self._fire(f"ack_delivered{row}", message.delivered_ns - sent)
+            self._fire_stream(message, sent, row, own_outage)
+        elif message.outcome in _FAILED and not (own_outage and message.outcome is Outcome.LOST):
+            self._fire(f"ack_delivered{row}", 0, ChatFailure(f"{message.outcome}: {message.reason}"))
+
+    def _fire_stream(self, message: Message, sent: int, row: str, own_outage: bool) -> None:
+        if message.first_content_ns is not None:
+            self._fire(f"ttft{row}", message.first_content_ns - sent)
+        state = message.stream_state
+        if message.completed_ns is not None:
+            self._fire(f"stream_completion{row}", message.completed_ns - sent, None, message.stream_bytes)
+        elif state in _STREAM_FAILED and not (own_outage and state is StreamState.INTERRUPTED):
+            self._fire(f"stream_completion{row}", 0, ChatFailure(f"stream {state}"))
+
+    def _fire(self, name: str, elapsed_ns: int, error: ChatFailure | None = None, length: int = 0) -> None:
+        self._request.fire(
+            request_type=REQUEST_TYPE,
+            name=name,
+            response_time=elapsed_ns / 1e6,
+            response_length=length,
+            exception=error,
+            context={},
+        )

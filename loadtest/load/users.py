@@ -1,0 +1,235 @@
+"""The abstract chat user that scenarios subclass, and the behaviours that `locustfiles/chat.py` mixes."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import string
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NamedTuple
+
+from locust import User, task
+from locust.exception import StopUser
+
+from loadtest.client.client import ChatClient, State
+from loadtest.load import schedule
+from loadtest.load.process import Process
+from loadtest.model import Population
+from loadtest.protocol import CLIENT_TYPING_STOP_S, ServerEvent
+from loadtest.settings import Rate, Settings
+
+IDLE_S = 3600.0
+"""How long a user sleeps that has nothing more to do."""
+
+
+class Action(NamedTuple):
+    """Something that a user does at an intended time.
+
+    Attributes:
+        at_s: seconds from the user's start.
+        do: called with the intended instant, monotonic ns.
+    """
+
+    at_s: float
+    do: Callable[[int], None]
+
+
+class ChatUser(User):  # type: ignore[misc]
+    """A virtual chat user; subclass it in a locustfile.
+
+    Class attributes:
+        rate: messages in a window, as in `Rate(8, 60.0)`; None takes `--message-rate`.
+        participants: users that share one conversation.
+        population: whose numbers its messages count among.
+
+    Override `conversation_id`, `text`, `schedule` or `actions` for what it does, and `on_event` to see what it receives.
+    A message never waits for an earlier reply.
+    """
+
+    abstract = True
+    rate: ClassVar[Rate | None] = None
+    participants: ClassVar[int] = 1
+    population: ClassVar[Population] = Population.HEADLINE
+
+    client: ChatClient
+    number: int
+    """From 0, unique in the run."""
+    settings: Settings
+    rng: random.Random
+
+    # --- what scenarios override --------------------------------------------------------------------------------------
+    def conversation_id(self) -> str:
+        """The conversation that this user writes to."""
+        return f"conv-{self.number // self.participants}"
+
+    def text(self) -> str:
+        """The content of the next message."""
+        return "".join(self.rng.choices(string.ascii_lowercase + " ", k=self.settings.message_length))
+
+    def schedule(self) -> Iterator[float]:
+        """Intended times of the messages, seconds from the user's start, ascending."""
+        times = schedule.arrivals(self.settings.arrivals, self.pace(self.settings), self.rng)
+        return times if self.settings.rate_limit is None else schedule.within(self.settings.rate_limit, times)
+
+    def actions(self) -> Iterator[Action]:
+        """All that the user does, in the order of time; by default the messages of `schedule`."""
+        for at in self.schedule():
+            yield Action(at, self.say)
+
+    def on_event(self, event: ServerEvent) -> None:
+        """Called with each event received. It runs inside the event loop: it must be quick and must not block."""
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        """Messages that a user of this class means to send; the plan of a run adds them up."""
+        return cls.rate or settings.message_rate
+
+    # --- what scenarios call ------------------------------------------------------------------------------------------
+    def say(self, intended_ns: int) -> None:
+        """Send a message to the user's conversation."""
+        self.client.send(self.conversation_id(), self.text(), intended_ns)
+
+    # --- Locust's side ------------------------------------------------------------------------------------------------
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._process: Process | None = getattr(environment, "loadtest_process", None)
+        self._actions: Iterator[Action] = iter(())
+        self._next: Action | None = None
+        self._began_ns = 0
+
+    def on_start(self) -> None:
+        """Connect, and begin the schedule once authenticated."""
+        process = self._process
+        if process is None or not process.sending:  # the run was refused, or is over already
+            raise StopUser
+        self.settings = process.settings
+        self.number = process.numbers.take()
+        self.rng = random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}")
+        has_hook = type(self).on_event is not ChatUser.on_event
+        self.client = process.new_client(
+            self.number, type(self).__name__, self.population, self._guarded_hook if has_hook else None
+        )
+        if self.client.connect() and process.sending:
+            self._began_ns = time.monotonic_ns()
+            self._actions = iter(self.actions())
+            self._next = next(self._actions, None)
+
+    def on_stop(self) -> None:
+        """Close with 1000."""
+        client = getattr(self, "client", None)
+        if client is not None and self._process is not None:
+            client.disconnect()
+            self._process.forget(client)
+            self._process.numbers.give_back(self.number)
+
+    def wait_time(self) -> float:
+        """Seconds to the next action."""
+        if self._next is None or not self._sending:
+            return IDLE_S
+        return max(self._next.at_s - (time.monotonic_ns() - self._began_ns) / 1e9, 0.0)
+
+    @task
+    def act(self) -> None:
+        """Do everything that is due; Locust then waits `wait_time`."""
+        while self._next is not None and self._sending and self.client.state is not State.ERROR:
+            if self.wait_time() > 0.0:
+                return
+            action, self._next = self._next, next(self._actions, None)
+            action.do(self._began_ns + round(action.at_s * 1e9))
+
+    @property
+    def _sending(self) -> bool:
+        return self._process is not None and self._process.sending
+
+    def _guarded_hook(self, event: ServerEvent) -> None:
+        try:
+            self.on_event(event)
+        except Exception as error:  # noqa: BLE001 - a scenario's mistake must not deafen the connection; Locust shows it
+            if self._process is not None:
+                self._process.recorder.tally.add("hook_error", type(error).__name__)
+            self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
+
+
+class AtLimit(ChatUser):
+    """Sends exactly at the declared rate limit; without one, as any user."""
+
+    abstract = True
+    population = Population.LIMIT
+
+    def schedule(self) -> Iterator[float]:
+        limit = self.settings.rate_limit
+        return super().schedule() if limit is None else schedule.at_limit(limit, self.rng)
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        return settings.rate_limit or super().pace(settings)
+
+
+class AboveLimit(ChatUser):
+    """Sends `--above-factor` times what the limit admits; without a limit, as any user."""
+
+    abstract = True
+    population = Population.LIMIT
+
+    def schedule(self) -> Iterator[float]:
+        limit = self.settings.rate_limit
+        return super().schedule() if limit is None else schedule.above_limit(limit, self.settings.above_factor, self.rng)
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        limit = settings.rate_limit
+        if limit is None:
+            return super().pace(settings)
+        return Rate(limit.messages, limit.window_s / settings.above_factor)
+
+
+class Typing(ChatUser):
+    """Types before it sends, as the browser client does: start, stop, message."""
+
+    abstract = True
+    typing_s: ClassVar[float] = CLIENT_TYPING_STOP_S
+    """Longest time that it types before a message."""
+
+    def actions(self) -> Iterator[Action]:
+        before = 0.0
+        for at in self.schedule():
+            start = max(at - self.typing_s * self.rng.random(), before)
+            yield Action(start, self.start_typing)
+            yield Action(at, self.stop_typing)
+            yield Action(at, self.say)
+            before = at
+
+    def start_typing(self, _intended_ns: int) -> None:
+        self.client.typing_start(self.conversation_id())
+
+    def stop_typing(self, _intended_ns: int) -> None:
+        self.client.typing_stop(self.conversation_id())
+
+
+class Roaming(ChatUser):
+    """Loses its connection without a close frame every `--outage-every` on average, and comes back."""
+
+    abstract = True
+    population = Population.OUTAGE
+
+    def actions(self) -> Iterator[Action]:
+        outages = itertools.accumulate(self.rng.expovariate(1.0 / self.settings.outage_every) for _ in itertools.count())
+        return heapq.merge(super().actions(), (Action(at, self.lose_connection) for at in outages), key=lambda a: a.at_s)
+
+    def lose_connection(self, _intended_ns: int) -> None:
+        self.client.reset()
+
+
+class Listening(ChatUser):
+    """Holds a connection and sends nothing."""
+
+    abstract = True
+
+    def schedule(self) -> Iterator[float]:
+        return iter(())
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        return Rate(0, settings.message_rate.window_s)

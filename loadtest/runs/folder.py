@@ -1,0 +1,79 @@
+"""Where runs lie: `results/<YYYYMMDDTHHMMSSZ>-<scenario>[-2]/`, and `results/latest`, a relative link to the newest."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from loadtest.errors import RunFolderError
+
+DATABASE: Final = "run.db"
+SUMMARY: Final = "summary.json"
+LATEST: Final = "latest"
+
+
+def create(results: Path, scenario: str, now: datetime) -> Path:
+    """Make the folder of a new run and point `results/latest` to it.
+
+    Args:
+        results: made, with its parents, when it is not there.
+        scenario: any text; what does not belong into a file name becomes `-`.
+        now: an aware instant; the folder is named after it in UTC.
+
+    Raises:
+        RunFolderError: the folder cannot be made.
+    """
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    slug = re.sub(r"[^A-Za-z0-9._]+", "-", scenario).strip("-.") or "run"
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        folder = _new_folder(results, f"{stamp}-{slug}")
+        _point_latest_to(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunFolderError(
+            f"--results: cannot write to {results}: {reason}; name a folder that can be written"
+        ) from None
+    return folder
+
+
+def _new_folder(results: Path, name: str) -> Path:
+    for number in count(1):
+        folder = results / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("unreachable: count() does not end")
+
+
+def _point_latest_to(folder: Path) -> None:
+    # A link cannot be overwritten, but another one can be renamed over it: `latest` is never missing in between.
+    fresh = folder.parent / f".{LATEST}-{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(folder.name, target_is_directory=True)
+    try:
+        fresh.replace(folder.parent / LATEST)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def open_run(path: Path) -> Path:
+    """The real folder behind a path that a person gave, which may be `results/latest` or the `run.db` itself.
+
+    Raises:
+        RunFolderError: nothing is there, or no run is in it.
+    """
+    folder = path.parent if path.name == DATABASE else path
+    if not folder.is_dir():
+        raise RunFolderError(f"{path}: no such run folder; give one that a run left, as in results/latest")
+    if not (folder / DATABASE).is_file():
+        raise RunFolderError(
+            f"{path}: holds no {DATABASE}, so it is no run folder; give one that a run left, as in results/latest"
+        )
+    return folder.resolve()
