@@ -15,6 +15,7 @@ from loadtest.client.client import ChatClient, ClientConfig, State
 from loadtest.client.session import Expectation, Identity
 from loadtest.client.tokens import Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S
+from loadtest.load.alarm import Alarm
 from loadtest.load.health import HealthWatch
 from loadtest.load.recorder import Recorder
 from loadtest.model import Population
@@ -64,6 +65,7 @@ class Process:
         self.settings = settings
         self.numbers = numbers
         self.recorder = Recorder(name, request)
+        self.alarm = Alarm()
         self.sending = True
         self._tokens = tokens
         self._config = ClientConfig(

@@ -8,7 +8,7 @@ import random
 import string
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from locust import User, task
 from locust.exception import StopUser
@@ -20,8 +20,10 @@ from loadtest.model import Population
 from loadtest.protocol import CLIENT_TYPING_STOP_S, ServerEvent
 from loadtest.settings import Rate, Settings
 
-IDLE_S = 3600.0
+IDLE_S: Final = 3600.0
 """How long a user sleeps that has nothing more to do."""
+EARLY_S: Final = 0.003
+"""Locust's sleep is coarse: it ends this much early, and the alarm does the rest."""
 
 
 class Action(NamedTuple):
@@ -128,7 +130,7 @@ class ChatUser(User):  # type: ignore[misc]
         """Seconds to the next action."""
         if self._next is None or not self._sending:
             return IDLE_S
-        return max(self._next.at_s - (time.monotonic_ns() - self._began_ns) / 1e9, 0.0)
+        return max((self._due_ns(self._next) - time.monotonic_ns()) / 1e9 - EARLY_S, 0.0)
 
     @task
     def act(self) -> None:
@@ -136,8 +138,14 @@ class ChatUser(User):  # type: ignore[misc]
         while self._next is not None and self._sending and self.client.state is not State.ERROR:
             if self.wait_time() > 0.0:
                 return
+            due = self._due_ns(self._next)
+            self._process.alarm.wait_until(due)
             action, self._next = self._next, next(self._actions, None)
-            action.do(self._began_ns + round(action.at_s * 1e9))
+            if self._sending:
+                action.do(due)
+
+    def _due_ns(self, action: Action) -> int:
+        return self._began_ns + round(action.at_s * 1e9)
 
     @property
     def _sending(self) -> bool:
