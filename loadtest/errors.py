@@ -1,13 +1,13 @@
 """Everything that this package raises on purpose.
 
-    LoadtestError
-    ├── UsageError          bad input from the person at the keyboard: exit code 2
-    │   └── RunFolderError  a run folder that cannot be read or written
-    ├── NothingMeasured     a run that holds no sample: exit code 3
-    └── FrameError          a frame that is no event of the guide: counted, never fatal
-        ├── MalformedFrame  not JSON, or JSON without a type
-        ├── UnknownEvent    a type that the guide does not list
-        └── InvalidEvent    a known type whose fields are not what the guide says
+LoadtestError
+├── UsageError          bad input from the person at the keyboard: exit code 2
+│   └── RunFolderError  a run folder that cannot be read or written
+├── NothingMeasured     a run that holds no sample: exit code 3
+└── FrameError          a frame that is no event of the guide: counted, never fatal
+    ├── MalformedFrame  not JSON, or JSON without a type
+    ├── UnknownEvent    a type that the guide does not list
+    └── InvalidEvent    a known type whose fields are not what the guide says
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class Metric(Struct, frozen=True):
         unit: `ms`, or `chars/s`.
         better: which way is good.
         definition: from what to what, in one sentence.
-        ranks_unanswered: whether its percentiles rank unanswered messages as +infinity (they would otherwise flatter a server
-            that drops its slow ones).
+        ranks_unanswered: whether its percentiles rank unanswered messages as +infinity (a server
+            that drops its slow ones must not win by it).
     """
 
     key: str

@@ -112,7 +112,7 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     user_class: str
     began_ns: int
     outcome: str
-    """`ok`, or what stopped it: `refused`, `timeout`, `tls`, `http 401`, `AUTH_FAILED`, `AUTH_REQUIRED`, `closed` ..."""
+    """`ok`, or what stopped it: `refused`, `timeout`, `tls`, `http 404`, `AUTH_FAILED`, `AUTH_REQUIRED`, `closed`"""
     reconnect: bool = False
     detail: str | None = None
     tcp_ns: int | None = None

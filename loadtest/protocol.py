@@ -56,7 +56,7 @@ class _Event(Struct, frozen=True, gc=False, rename="camel", tag_field="type", om
 
 
 # --- Client to server -------------------------------------------------------------------------------------------------
-class MessageSend(_Event, tag="message:send"):
+class MessageSend(_Event, frozen=True, tag="message:send"):
     """A user's message. `content` is 1 to 10,000 UTF-16 code units."""
 
     message_id: str
@@ -65,7 +65,7 @@ class MessageSend(_Event, tag="message:send"):
     timestamp: str | None = None
 
 
-class TypingStart(_Event, tag="typing:start"):
+class TypingStart(_Event, frozen=True, tag="typing:start"):
     """Somebody began to type; `user_id` is there when it comes from the server."""
 
     conversation_id: str
@@ -73,7 +73,7 @@ class TypingStart(_Event, tag="typing:start"):
     user_id: str | None = None
 
 
-class TypingStop(_Event, tag="typing:stop"):
+class TypingStop(_Event, frozen=True, tag="typing:stop"):
     """Somebody stopped typing; `user_id` is there when it comes from the server."""
 
     conversation_id: str
@@ -82,7 +82,7 @@ class TypingStop(_Event, tag="typing:stop"):
 
 
 # --- Server to client -------------------------------------------------------------------------------------------------
-class MessageReceive(_Event, tag="message:receive"):
+class MessageReceive(_Event, frozen=True, tag="message:receive"):
     """A message broadcast to every participant, its sender included."""
 
     message_id: str
@@ -98,7 +98,7 @@ class MessageReceive(_Event, tag="message:receive"):
         return self.user_id if self.user_id is not None else self.sender_id
 
 
-class MessageStream(_Event, tag="message:stream"):
+class MessageStream(_Event, frozen=True, tag="message:stream"):
     """One chunk of an AI answer. `content` is cumulative: all of the answer so far."""
 
     message_id: str
@@ -108,7 +108,7 @@ class MessageStream(_Event, tag="message:stream"):
     timestamp: str | None = None
 
 
-class MessageAck(_Event, tag="message:ack"):
+class MessageAck(_Event, frozen=True, tag="message:ack"):
     """The server's word on one message of ours."""
 
     message_id: str
@@ -117,7 +117,7 @@ class MessageAck(_Event, tag="message:ack"):
     timestamp: str | None = None
 
 
-class MessageError(_Event, tag="message:error"):
+class MessageError(_Event, frozen=True, tag="message:error"):
     """Not in the guide (backend.md): an invalid `message:*` event (no id), or a failed answer (`ai-<id>`)."""
 
     message: str | None = None
@@ -131,14 +131,14 @@ class MessageError(_Event, tag="message:error"):
         return self.error or self.message or "unspecified"
 
 
-class ConnectionEstablished(_Event, tag="connection:established"):
+class ConnectionEstablished(_Event, frozen=True, tag="connection:established"):
     """The WebSocket is open. The guide calls it a client event; real servers send it (backend.md)."""
 
     timestamp: str | None = None
     server_version: str | None = None
 
 
-class ConnectionAuthenticated(_Event, tag="connection:authenticated"):
+class ConnectionAuthenticated(_Event, frozen=True, tag="connection:authenticated"):
     """The token was accepted: from here on a client may send."""
 
     connection_id: str = ""
@@ -146,7 +146,7 @@ class ConnectionAuthenticated(_Event, tag="connection:authenticated"):
     timestamp: str | None = None
 
 
-class ConnectionDisconnected(_Event, tag="connection:disconnected"):
+class ConnectionDisconnected(_Event, frozen=True, tag="connection:disconnected"):
     """The connection closed: `code` is the WebSocket close code. A client event; tolerated on the wire."""
 
     code: int = CLOSE_ABNORMAL
@@ -154,7 +154,7 @@ class ConnectionDisconnected(_Event, tag="connection:disconnected"):
     timestamp: str | None = None
 
 
-class ConnectionError_(_Event, tag="connection:error"):
+class ConnectionError_(_Event, frozen=True, tag="connection:error"):  # noqa: N801 - the builtin has the plain name
     """Something went wrong with the connection; `code` is one of the guide's error codes."""
 
     message: str = ""

@@ -197,22 +197,41 @@ OPTIONS: Final = (
     Option("jwt-secret", str, None, "HS256 secret to mint a token for each user with", "SECRET", secret=True),
     Option("tokens-file", str, None, "file with one token a line, one for each user", "FILE"),
     Option("results", str, "results", "folder that run folders are made in", "FOLDER"),
-    Option("warmup", duration, None, "time from the start to leave out of the percentiles (default: end of spawning "
-           "plus one rate-limit window)", "TIME"),
+    Option(
+        "warmup",
+        duration,
+        None,
+        "time from the start to leave out of the percentiles (default: end of spawning plus one rate-limit window)",
+        "TIME",
+    ),
     Option("label", label, None, "key=value kept with the run; may be repeated", "KEY=VALUE", multiple=True),
-    Option("rate-limit", optional_rate, "10/60s", "rate limit that the server declares, per user; none for none", "RATE"),
+    Option(
+        "rate-limit", optional_rate, "10/60s", "rate limit that the server declares, per user; none for none", "RATE"
+    ),
     Option("message-rate", rate, "8/60s", "messages of a user within the limit", "RATE"),
     Option("above-factor", positive, "2", "how many times the rate limit a user above it sends", "NUMBER"),
-    Option("arrivals", one_of(Arrivals), "poisson", "spacing of messages without a rate limit: poisson, constant, burst",
-           "KIND"),
+    Option(
+        "arrivals",
+        one_of(Arrivals),
+        "poisson",
+        "spacing of messages without a rate limit: poisson, constant, burst",
+        "KIND",
+    ),
     Option("reply-timeout", positive_duration, "30s", "longest silence before a message or stream is given up", "TIME"),
     Option("connect-timeout", positive_duration, "10s", "longest wait for an authenticated connection", "TIME"),
-    Option("expect-stream", one_of(ExpectStream), "auto", "does the server answer with AI streams: auto, yes, no", "CHOICE"),
+    Option(
+        "expect-stream", one_of(ExpectStream), "auto", "does the server answer with AI streams: auto, yes, no", "CHOICE"
+    ),
     Option("message-length", positive_int, "40", "characters in a message", "CHARS"),
     Option("outage-every", positive_duration, "20s", "mean time between the outages of a RoamingUser", "TIME"),
     Option("weights", weights, None, "user classes by weight, as in WithinLimitUser=8,AboveLimitUser=0", "WEIGHTS"),
-    Option("max-frame-size", positive_int, str(16 * 2**20), "largest frame to accept, bytes; a larger one closes the "
-           "connection", "BYTES"),
+    Option(
+        "max-frame-size",
+        positive_int,
+        str(16 * 2**20),
+        "largest frame to accept, bytes; a larger one closes the connection",
+        "BYTES",
+    ),
     Option("seed", whole, "1", "seed of schedules and texts", "NUMBER"),
 )
 """Every option of a run beside Locust's own."""
@@ -290,8 +309,8 @@ def _check_together(parsed: dict[str, Any]) -> None:
     limit, pace = parsed["rate_limit"], parsed["message_rate"]
     if limit is not None and pace.per_second > limit.per_second:
         raise ValueError(
-            f"--message-rate: {pace} is above --rate-limit {limit}, so no user would be within it; lower the one or raise "
-            "the other"
+            f"--message-rate: {pace} is above --rate-limit {limit}, so no user would be within it; lower the one or "
+            "raise the other"
         )
     if parsed["jwt_secret"] and parsed["tokens_file"]:
         raise ValueError("--tokens-file: cannot be combined with --jwt-secret; give one of the two")

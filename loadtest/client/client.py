@@ -22,7 +22,7 @@ from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Expectation, Identity, Session, Tally
 from loadtest.client.tokens import Tokens
-from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, DialError, Transport
+from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, DialError, Dialled, Transport
 from loadtest.model import Connect, Disconnect, Message, Outage
 from loadtest.protocol import (
     AUTH_FAILED,
@@ -56,10 +56,14 @@ class State(StrEnum):
 class Observer(Protocol):
     """What hears of everything; called from the event loop's callbacks, so it must not block."""
 
-    tally: Tally
-    gaps: MutableSequence[int]
-    lags: MutableSequence[int]
-    bounds: MutableSequence[int]
+    @property
+    def tally(self) -> Tally: ...
+    @property
+    def gaps(self) -> MutableSequence[int]: ...
+    @property
+    def lags(self) -> MutableSequence[int]: ...
+    @property
+    def bounds(self) -> MutableSequence[int]: ...
 
     def on_message(self, message: Message) -> None: ...
     def on_connect(self, connect: Connect) -> None: ...
@@ -251,9 +255,9 @@ class ChatClient:
                 outcome=outcome,
                 reconnect=reconnect,
                 detail=detail,
-                tcp_ns=dialled and dialled.tcp_ns,
-                tls_ns=dialled and dialled.tls_ns,
-                upgrade_ns=dialled and dialled.upgrade_ns,
+                tcp_ns=dialled.tcp_ns if dialled else None,
+                tls_ns=dialled.tls_ns if dialled else None,
+                upgrade_ns=dialled.upgrade_ns if dialled else None,
                 auth_ns=_auth_part(began, dialled, authenticated),
                 authenticated_ns=authenticated,
             )

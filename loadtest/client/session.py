@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableSequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -94,43 +95,41 @@ class Expectation:
         self._seen = True
 
 
+@dataclass(slots=True, eq=False)
 class _Open:
-    """A message whose end is not known yet. Instants in ns; see `model.Message` for the fields that become its record."""
+    """A message whose end is not known yet; instants in ns. See `model.Message` for what becomes its record."""
 
-    __slots__ = (
-        "acked", "answer", "bound_completed", "bound_delivered", "bound_first", "bound_received", "chars", "chunks",
-        "completed_ns", "content", "conversation", "delivered_ns", "duplicate_acks", "first_ns", "intended_ns", "lag_ns",
-        "last_content_ns", "message_id", "outcome", "progress_ns", "queued", "reason", "received_ns", "refused_ns",
-        "retry_after_s", "sent_ns", "stall_ns", "state", "stream_bytes", "stream_id", "violations",
-    )  # fmt: skip
-
-    def __init__(self, message_id: str, conversation: str, content: str, intended_ns: int) -> None:
-        self.message_id = message_id
-        self.conversation = conversation
-        self.content = content
-        self.intended_ns = intended_ns
-        self.sent_ns: int | None = None
-        self.progress_ns = intended_ns
-        self.queued = False
-        self.outcome: Outcome | None = None
-        self.state: StreamState | None = None
-        self.reason: str | None = None
-        self.received_ns: int | None = None
-        self.delivered_ns: int | None = None
-        self.refused_ns: int | None = None
-        self.retry_after_s: int | None = None
-        self.stream_id: str | None = None
-        self.answer = ""
-        self.first_ns: int | None = None
-        self.last_content_ns: int | None = None
-        self.completed_ns: int | None = None
-        self.chunks = self.chars = self.stream_bytes = self.violations = self.duplicate_acks = 0
-        self.stall_ns: int | None = None
-        self.bound_received: int | None = None
-        self.bound_delivered: int | None = None
-        self.bound_first: int | None = None
-        self.bound_completed: int | None = None
-        self.lag_ns = 0
+    message_id: str
+    conversation: str
+    content: str
+    intended_ns: int
+    sent_ns: int | None = None
+    progress_ns: int = 0
+    """When it was last heard of; the reply timeout counts from here."""
+    queued: bool = False
+    outcome: Outcome | None = None
+    reason: str | None = None
+    received_ns: int | None = None
+    delivered_ns: int | None = None
+    refused_ns: int | None = None
+    retry_after_s: int | None = None
+    duplicate_acks: int = 0
+    stream_id: str | None = None
+    stream_state: StreamState | None = None
+    answer: str = ""
+    """The cumulative content of its stream so far."""
+    first_content_ns: int | None = None
+    last_content_ns: int | None = None
+    completed_ns: int | None = None
+    longest_stall_ns: int | None = None
+    chunks: int = 0
+    stream_bytes: int = 0
+    violations: int = 0
+    received_bound_ns: int | None = None
+    delivered_bound_ns: int | None = None
+    first_content_bound_ns: int | None = None
+    completed_bound_ns: int | None = None
+    receive_lag_ns: int | None = None
 
 
 class Session:
@@ -186,7 +185,9 @@ class Session:
         """Whether anything sent may still be answered; messages that wait in the queue are not."""
         return any(entry.sent_ns is not None and not self._quiet(entry, now_ns) for entry in self._open.values())
 
-    def send(self, message_id: str, conversation: str, content: str, intended_ns: int, now_ns: int, stamp: str) -> bytes:
+    def send(
+        self, message_id: str, conversation: str, content: str, intended_ns: int, now_ns: int, stamp: str
+    ) -> bytes:
         """A message leaves now: the frame to hand to the transport."""
         self._tally.add("messages_offered")
         entry = _Open(message_id, conversation, content, intended_ns)
@@ -213,6 +214,11 @@ class Session:
         frame = encode(MessageSend(entry.message_id, entry.conversation, entry.content, stamp))
         entry.content = ""
         return frame
+
+    def _on_wire(self, message_id: str) -> _Open | None:
+        """The open message of this id, unless it still waits for a connection and cannot have been answered."""
+        entry = self._open.get(message_id)
+        return entry if entry is not None and entry.sent_ns is not None else None
 
     # --- receiving ----------------------------------------------------------------------------------------------------
     def receive(self, data: bytes, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> ServerEvent | None:
@@ -259,23 +265,21 @@ class Session:
             self._tally.add("unknown_field", f"{type(event).__struct_config__.tag}.{name[:64]}")
 
     def _on_ack(self, ack: MessageAck, at_ns: int, bound_ns: int, lag_ns: int) -> None:
-        entry = self._open.get(ack.message_id)
+        entry = self._on_wire(ack.message_id)
         if entry is None or entry.sent_ns is None:
-            closed_as = self._recent.get(ack.message_id)
-            name = {None: "unmatched_ack", Outcome.TIMEOUT: "late_ack"}.get(closed_as, "duplicate_ack")
-            self._tally.add(name, ack.status)
+            self._tally.add(self._stray_ack(ack.message_id), ack.status)
             return
         if self._overdue(entry, at_ns):
             self._give_up(entry)
             self._tally.add("late_ack", ack.status)
             return
         entry.progress_ns = at_ns
-        entry.lag_ns = max(entry.lag_ns, lag_ns)
+        entry.receive_lag_ns = max(entry.receive_lag_ns or 0, lag_ns)
         bound_ns = min(bound_ns, at_ns - entry.sent_ns)  # an answer cannot have come before its question left
         if ack.status == "received" and entry.received_ns is None:
-            entry.received_ns, entry.bound_received = at_ns, bound_ns
+            entry.received_ns, entry.received_bound_ns = at_ns, bound_ns
         elif ack.status == "delivered" and entry.outcome is None:
-            entry.delivered_ns, entry.bound_delivered = at_ns, bound_ns
+            entry.delivered_ns, entry.delivered_bound_ns = at_ns, bound_ns
             entry.outcome = Outcome.DELIVERED
             self.answered.append(Answer(entry.message_id, at_ns, True))
             self._finish_if_done(entry)
@@ -284,6 +288,12 @@ class Session:
         else:
             entry.duplicate_acks += 1
             self._tally.add("duplicate_ack", ack.status)
+
+    def _stray_ack(self, message_id: str) -> str:
+        closed_as = self._recent.get(message_id)
+        if closed_as is None:
+            return "unmatched_ack"
+        return "late_ack" if closed_as == Outcome.TIMEOUT else "duplicate_ack"
 
     def _refuse(self, entry: _Open, text: str, at_ns: int) -> None:
         entry.refused_ns = at_ns
@@ -311,7 +321,7 @@ class Session:
             else:
                 self._tally.add("error_unattributed", event.text[:200])
             return
-        entry = self._streams.get(event.message_id) or self._open.get(event.message_id.removeprefix(STREAM_ID_PREFIX))
+        entry = self._streams.get(event.message_id) or self._on_wire(event.message_id.removeprefix(STREAM_ID_PREFIX))
         if entry is None:
             self._tally.add("error_unattributed", event.text[:200])
         elif entry.outcome is None and event.message_id == entry.message_id:
@@ -335,21 +345,20 @@ class Session:
             return
         entry.chunks += 1
         entry.stream_bytes += len(data)
-        if lag_ns > entry.lag_ns:
-            entry.lag_ns = lag_ns
+        entry.receive_lag_ns = max(entry.receive_lag_ns or 0, lag_ns)
         entry.progress_ns = at_ns
         self._progress(entry, event, at_ns, bound_ns)
         if event.is_complete:
-            if entry.state is not None:
+            if entry.stream_state is not None:
                 self._violate(entry, "second completion")
                 return
             entry.completed_ns = at_ns
-            entry.bound_completed = bound_ns
+            entry.completed_bound_ns = bound_ns
             self._end_stream(entry, StreamState.COMPLETED, None)
 
     def _progress(self, entry: _Open, event: MessageStream, at_ns: int, bound_ns: int) -> None:
         before, content = entry.answer, event.content
-        if entry.state is not None:
+        if entry.stream_state is not None:
             if not event.is_complete:
                 self._violate(entry, "after completion")
             return
@@ -360,27 +369,25 @@ class Session:
         if not content.startswith(before):
             self._violate(entry, "shrunk" if before.startswith(content) else "rewritten")
         if entry.last_content_ns is None:
-            entry.first_ns = at_ns
-            entry.bound_first = bound_ns if entry.sent_ns is None else min(bound_ns, at_ns - entry.sent_ns)
+            entry.first_content_ns = at_ns
+            entry.first_content_bound_ns = bound_ns if entry.sent_ns is None else min(bound_ns, at_ns - entry.sent_ns)
         else:
             gap = at_ns - entry.last_content_ns
             self._gaps.append(gap)
-            if entry.stall_ns is None or gap > entry.stall_ns:
-                entry.stall_ns = gap
+            if entry.longest_stall_ns is None or gap > entry.longest_stall_ns:
+                entry.longest_stall_ns = gap
         entry.last_content_ns = at_ns
         entry.answer = content
-        entry.chars = len(content)
 
     def _correlate(self, event: MessageStream) -> _Open | None:
         """The message that a stream of a new id answers: by `ai-` prefix, then the same id, then by order."""
         id_ = event.message_id
-        by_prefix = self._open.get(id_.removeprefix(STREAM_ID_PREFIX)) if id_.startswith(STREAM_ID_PREFIX) else None
-        entry = by_prefix or self._open.get(id_)
+        entry = self._on_wire(id_) or self._on_wire(id_.removeprefix(STREAM_ID_PREFIX))
         if entry is not None:
             self._by_order = False  # the server names its streams, so guessing could only be wrong from here on
         elif self._by_order and not self._known(id_):
             entry = next((e for e in self._open.values() if self._awaits_stream(e, event.conversation_id)), None)
-        if entry is None or entry.sent_ns is None or entry.stream_id is not None:
+        if entry is None or entry.stream_id is not None:
             return None
         entry.stream_id = id_
         self._streams[id_] = entry
@@ -398,9 +405,7 @@ class Session:
         )
 
     def _name_stray(self, event: MessageStream) -> None:
-        state = self._recent.get(event.message_id) or self._recent.get(
-            event.message_id.removeprefix(STREAM_ID_PREFIX)
-        )
+        state = self._recent.get(event.message_id) or self._recent.get(event.message_id.removeprefix(STREAM_ID_PREFIX))
         if state == StreamState.COMPLETED:
             self._tally.add("stream_violation", "second completion" if event.is_complete else "after completion")
         elif state is not None:
@@ -415,8 +420,8 @@ class Session:
         self._tally.add("stream_violation", kind)
 
     def _end_stream(self, entry: _Open, state: StreamState, reason: str | None) -> None:
-        if entry.state is None:
-            entry.state = state
+        if entry.stream_state is None:
+            entry.stream_state = state
             if reason is not None and entry.reason is None:
                 entry.reason = reason
         self._finish_if_done(entry)
@@ -467,16 +472,16 @@ class Session:
 
     def _close_stream(self, entry: _Open, state: StreamState) -> None:
         unexpected = entry.stream_id is None and not self._expectation.stream
-        if entry.state is None:
-            entry.state = StreamState.NOT_EXPECTED if unexpected else state
+        if entry.stream_state is None:
+            entry.stream_state = StreamState.NOT_EXPECTED if unexpected else state
         self._close(entry, Outcome.DELIVERED, entry.reason)
 
     def _finish_if_done(self, entry: _Open) -> None:
         if entry.outcome is not Outcome.DELIVERED:
             return
-        if entry.state is None and not self._expectation.worth_waiting and entry.stream_id is None:
-            entry.state = StreamState.NOT_EXPECTED
-        if entry.state is not None:
+        if entry.stream_state is None and not self._expectation.worth_waiting and entry.stream_id is None:
+            entry.stream_state = StreamState.NOT_EXPECTED
+        if entry.stream_state is not None:
             self._close(entry, Outcome.DELIVERED, entry.reason)
 
     def _close(self, entry: _Open, outcome: Outcome, reason: str | None) -> None:
@@ -485,7 +490,7 @@ class Session:
         self._remember(entry.message_id, outcome)
         if entry.stream_id is not None:
             self._streams.pop(entry.stream_id, None)
-            self._remember(entry.stream_id, entry.state or outcome)
+            self._remember(entry.stream_id, entry.stream_state or outcome)
         self.ended.append(self._record(entry, outcome))
 
     def _remember(self, id_: str, how: str) -> None:
@@ -507,20 +512,20 @@ class Session:
             received_ns=entry.received_ns,
             delivered_ns=entry.delivered_ns,
             refused_ns=entry.refused_ns,
-            stream_state=entry.state if outcome is Outcome.DELIVERED else None,
-            first_content_ns=entry.first_ns,
+            stream_state=entry.stream_state if outcome is Outcome.DELIVERED else None,
+            first_content_ns=entry.first_content_ns,
             last_content_ns=entry.last_content_ns,
             completed_ns=entry.completed_ns,
             chunks=entry.chunks,
-            chars=entry.chars,
+            chars=len(entry.answer),
             stream_bytes=entry.stream_bytes,
-            longest_stall_ns=entry.stall_ns,
+            longest_stall_ns=entry.longest_stall_ns,
             violations=entry.violations,
             duplicate_acks=entry.duplicate_acks,
             retry_after_s=entry.retry_after_s,
-            received_bound_ns=entry.bound_received,
-            delivered_bound_ns=entry.bound_delivered,
-            first_content_bound_ns=entry.bound_first,
-            completed_bound_ns=entry.bound_completed,
-            receive_lag_ns=entry.lag_ns if entry.progress_ns != entry.sent_ns else None,
+            received_bound_ns=entry.received_bound_ns,
+            delivered_bound_ns=entry.delivered_bound_ns,
+            first_content_bound_ns=entry.first_content_bound_ns,
+            completed_bound_ns=entry.completed_bound_ns,
+            receive_lag_ns=entry.receive_lag_ns,
         )

@@ -84,7 +84,7 @@ class Dialled(Struct, frozen=True):
 
 
 class Closed(Struct, frozen=True):
-    """How a connection ended: close code (1006 without a close frame), reason, who, and how long our close took (ns)."""
+    """How a connection ended: close code (1006 without a close frame), reason, who, and how long our close took, ns."""
 
     code: int
     reason: str
@@ -141,7 +141,8 @@ class Transport:
         self._fragments: list[bytes] = []
         self._fragments_text = True
         self._tls: ssl.SSLObject | None = None
-        self._incoming = self._outgoing = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
         self._upgraded: gevent.event.AsyncResult = gevent.event.AsyncResult()
         self._open = False
         self._ended = False
@@ -222,7 +223,6 @@ class Transport:
     def _handshake_tls(self) -> None:
         assert self._socket is not None
         context = self._tls_context or ssl.create_default_context()
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=self._uri.host)
         try:
             while True:
@@ -319,7 +319,7 @@ class Transport:
             self._flush()
 
     def _encrypted(self, data: bytes) -> bytes:
-        if self._tls is None or self._outgoing is None:
+        if self._tls is None:
             return data
         self._tls.write(data)
         return self._outgoing.read()
@@ -385,16 +385,16 @@ class Transport:
         for level, kind, value in ancillary:
             if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(value)
-                stamp = now - (time.time_ns() - seconds * 1_000_000_000 - nanoseconds)
+                stamp: int = now - (time.time_ns() - seconds * 1_000_000_000 - nanoseconds)
                 if self._previous_read_ns <= stamp <= now:
-                    return int(stamp)
+                    return stamp
                 self._tally.add("stamps_clamped")
                 return min(max(stamp, self._previous_read_ns), now)
         self._tally.add("reads_without_stamp")
         return now
 
     def _feed(self, data: bytes) -> None:
-        if self._tls is None or self._incoming is None:
+        if self._tls is None:
             self._protocol.receive_data(data)
             return
         self._incoming.write(data)

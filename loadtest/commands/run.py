@@ -86,13 +86,15 @@ def run_command(
 
 def _check(given: dict[str, Any], run_time: float) -> None:
     try:
-        chosen = settings({name: ",".join(value) if isinstance(value, tuple) else value for name, value in given.items()})
+        chosen = settings(
+            {name: ",".join(value) if isinstance(value, tuple) else value for name, value in given.items()}
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if chosen.warmup is not None and chosen.warmup >= run_time:
         raise click.UsageError(
-            f"--warmup: {chosen.warmup:g} s leaves nothing of --run-time {run_time:g} s; shorten the one or lengthen the "
-            "other"
+            f"--warmup: {chosen.warmup:g} s leaves nothing of --run-time {run_time:g} s; shorten the one or lengthen "
+            "the other"
         )
 
 

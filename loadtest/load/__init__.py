@@ -1,14 +1,24 @@
 """The Locust side: import `ChatUser` from here in a locustfile, and our options, records and run folders come with it.
 
-`import locust` patches the standard library's sockets, so it happens here first and nowhere else in the package.
+`import locust` patches the standard library's sockets, so it happens only when a name of this list is asked for, and
+the pure modules of this folder (`schedule`, `recorder`, ...) can be imported without it.
 """
 
-import locust
+from __future__ import annotations
 
-from loadtest.load.plugin import Plugin
-from loadtest.load.users import Action, AboveLimit, AtLimit, ChatUser, Listening, Roaming, Typing
-from loadtest.settings import Rate
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, Listening, Roaming, Typing
+    from loadtest.settings import Rate
 
 __all__ = ["AboveLimit", "Action", "AtLimit", "ChatUser", "Listening", "Rate", "Roaming", "Typing"]
 
-Plugin().register(locust.events)
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from loadtest.load import plugin, users  # noqa: PLC0415
+
+    plugin.register()
+    return getattr(users, name)

@@ -1,4 +1,4 @@
-"""How the generator itself is doing: event-loop lag, CPU, garbage collection, send lag and receive lag, once a second."""
+"""How the generator itself is doing, once a second: event-loop lag, CPU, garbage collection, send and receive lag."""
 
 from __future__ import annotations
 

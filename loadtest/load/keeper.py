@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from loadtest.errors import NothingMeasured, RunFolderError
 from loadtest.model import Batch, RunInfo
 from loadtest.runs.folder import create
 from loadtest.runs.writer import RunWriter
+from loadtest.settings import OPTIONS
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +104,22 @@ def generator_facts() -> dict[str, str | int | float | None]:
         "python": platform.python_version(),
     }
     return facts | {name: version(name) for name in LIBRARIES}
+
+
+def public_command(argv: list[str]) -> list[str]:
+    """A command line without the values of secret options."""
+    secret = {f"--{option.name}" for option in OPTIONS if option.secret}
+    public, hide = [], False
+    for word in argv:
+        name, equals, _ = word.partition("=")
+        if hide:
+            public.append("***")
+        elif name in secret and equals:
+            public.append(f"{name}=***")
+        else:
+            public.append(word)
+        hide = not hide and word in secret
+    return [shlex.quote(word) for word in public]
 
 
 def utc_now() -> str:

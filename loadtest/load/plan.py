@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from locust import User
 from msgspec import Struct
 
 from loadtest.load.users import ChatUser
@@ -38,7 +39,7 @@ class Plan(Struct, frozen=True):
 
 
 def plan(
-    user_classes: Sequence[type], users: int, spawn_rate: float, run_time_s: float | None, settings: Settings
+    user_classes: Sequence[type[User]], users: int, spawn_rate: float, run_time_s: float | None, settings: Settings
 ) -> Plan:
     """Add up what users of these classes mean to send.
 

@@ -1,15 +1,15 @@
 """Ties a run to Locust's events: options, start, the workers' reports, the drain at the end, the exit code.
 
-The order of Locust's events at an end differs by how it comes about (time, a signal, the page's stop button; one process
-or several), and several may come at once. So each step here is safe to repeat: `test_stopping` drains, `test_stop`
+The order of Locust's events at an end differs by how it comes about (time, a signal, the page's stop button; one
+process or several), and several may come at once. So each step here is safe to repeat: `test_stopping` drains, `test_stop`
 seals, `quitting` makes sure that both have happened and sets the exit code.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
-import shlex
 import signal
 import sys
 import time
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import gevent
 import gevent.event
+import locust
 import msgspec
 from locust.runners import MasterRunner, WorkerRunner
 
@@ -26,13 +27,13 @@ from loadtest.client.tokens import Tokens
 from loadtest.client.transport import KERNEL_STAMPS
 from loadtest.errors import UsageError
 from loadtest.load.console import Progress
-from loadtest.load.keeper import Keeper, generator_facts, utc_now
+from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
 from loadtest.load.options import add_options, check_host, check_users, read_settings, read_tokens
 from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
 from loadtest.load.process import Numbers, Process
 from loadtest.model import Batch, RunInfo
-from loadtest.settings import OPTIONS, Settings
+from loadtest.settings import Settings
 
 logger = logging.getLogger("loadtest")
 
@@ -250,11 +251,11 @@ class Plugin:
         if self._progress is not None:
             self._progress.see(batch)
 
-    def on_report_to_master(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+    def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
         if self._process is not None:
             data[FIELD] = _encoded(self._process)
 
-    def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+    def on_worker_report(self, data: dict[str, Any], **_: Any) -> None:
         for packed in data.pop(FIELD, ()):
             self._keep(_decode_batch(packed))
 
@@ -308,10 +309,10 @@ class Plugin:
             self._hurry = True
             event.wait(limit_s)
 
-    def _on_begin(self, environment: Any, msg: Any) -> None:
+    def _on_begin(self, msg: Any, **_: Any) -> None:
         self._place = (msg.data["place"], msg.data["of"])
 
-    def _on_drain(self, environment: Any, msg: Any) -> None:
+    def _on_drain(self, environment: Any, **_: Any) -> None:
         process = self._process
         if process is None:
             environment.runner.send_message(FINAL, {"batches": []})
@@ -322,7 +323,7 @@ class Plugin:
             environment.runner.send_message(FINAL, {"batches": _encoded(process)})
             self._process = None
 
-    def _on_final(self, environment: Any, msg: Any) -> None:
+    def _on_final(self, msg: Any, **_: Any) -> None:
         for packed in msg.data["batches"]:
             self._keep(_decode_batch(packed))
         self._awaited.discard(msg.node_id)
@@ -366,20 +367,10 @@ class Plugin:
         return "shape" if environment.shape_class else "stop button"
 
 
-def public_command(argv: list[str]) -> list[str]:
-    """A command line without the values of secret options."""
-    secret = {f"--{option.name}" for option in OPTIONS if option.secret}
-    public, hide = [], False
-    for word in argv:
-        name, equals, _ = word.partition("=")
-        if hide:
-            public.append("***")
-        elif name in secret and equals:
-            public.append(f"{name}=***")
-        else:
-            public.append(word)
-        hide = not hide and word in secret
-    return [shlex.quote(word) for word in public]
+@functools.cache
+def register() -> None:
+    """Listen to Locust's global events, once a process however many locustfiles ask for it."""
+    Plugin().register(locust.events)
 
 
 def _encoded(process: Process) -> list[bytes]:

@@ -59,9 +59,7 @@ class Process:
         request: Locust's `events.request`.
     """
 
-    def __init__(
-        self, name: str, url: str, settings: Settings, tokens: Tokens, numbers: Numbers, request: Any
-    ) -> None:
+    def __init__(self, name: str, url: str, settings: Settings, tokens: Tokens, numbers: Numbers, request: Any) -> None:
         self.settings = settings
         self.numbers = numbers
         self.recorder = Recorder(name, request)
@@ -150,4 +148,3 @@ class Process:
 
     def _census(self) -> tuple[int, int]:
         return len(self._clients), sum(client.state is State.AUTHENTICATED for client in self._clients)
-

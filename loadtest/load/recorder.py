@@ -123,9 +123,7 @@ class Recorder:
         ):
             if samples:
                 buckets, counts = histogram.pack(np.array(samples, np.int64))
-                self._histograms.append(
-                    Counts(metric, Population.HEADLINE, self._folded_ns, now_ns, buckets, counts)
-                )
+                self._histograms.append(Counts(metric, Population.HEADLINE, self._folded_ns, now_ns, buckets, counts))
                 del samples[:]
         self._folded_ns = now_ns
 

@@ -38,7 +38,7 @@ class Action(NamedTuple):
     do: Callable[[int], None]
 
 
-class ChatUser(User):  # type: ignore[misc]
+class ChatUser(User):
     """A virtual chat user; subclass it in a locustfile.
 
     Class attributes:
@@ -46,8 +46,8 @@ class ChatUser(User):  # type: ignore[misc]
         participants: users that share one conversation.
         population: whose numbers its messages count among.
 
-    Override `conversation_id`, `text`, `schedule` or `actions` for what it does, and `on_event` to see what it receives.
-    A message never waits for an earlier reply.
+    Override `conversation_id`, `text`, `schedule` or `actions` for what it does, and `on_event` to see what it
+    receives. A message never waits for an earlier reply.
     """
 
     abstract = True
@@ -106,6 +106,7 @@ class ChatUser(User):  # type: ignore[misc]
         process = self._process
         if process is None or not process.sending:  # the run was refused, or is over already
             raise StopUser
+        self._alarm = process.alarm
         self.settings = process.settings
         self.number = process.numbers.take()
         self.rng = random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}")
@@ -139,7 +140,7 @@ class ChatUser(User):  # type: ignore[misc]
             if self.wait_time() > 0.0:
                 return
             due = self._due_ns(self._next)
-            self._process.alarm.wait_until(due)
+            self._alarm.wait_until(due)
             action, self._next = self._next, next(self._actions, None)
             if self._sending:
                 action.do(due)
@@ -183,7 +184,9 @@ class AboveLimit(ChatUser):
 
     def schedule(self) -> Iterator[float]:
         limit = self.settings.rate_limit
-        return super().schedule() if limit is None else schedule.above_limit(limit, self.settings.above_factor, self.rng)
+        return (
+            super().schedule() if limit is None else schedule.above_limit(limit, self.settings.above_factor, self.rng)
+        )
 
     @classmethod
     def pace(cls, settings: Settings) -> Rate:
@@ -223,8 +226,12 @@ class Roaming(ChatUser):
     population = Population.OUTAGE
 
     def actions(self) -> Iterator[Action]:
-        outages = itertools.accumulate(self.rng.expovariate(1.0 / self.settings.outage_every) for _ in itertools.count())
-        return heapq.merge(super().actions(), (Action(at, self.lose_connection) for at in outages), key=lambda a: a.at_s)
+        outages = itertools.accumulate(
+            self.rng.expovariate(1.0 / self.settings.outage_every) for _ in itertools.count()
+        )
+        return heapq.merge(
+            super().actions(), (Action(at, self.lose_connection) for at in outages), key=lambda a: a.at_s
+        )
 
     def lose_connection(self, _intended_ns: int) -> None:
         self.client.reset()

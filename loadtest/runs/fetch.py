@@ -1,0 +1,122 @@
+"""Fetches the columns of `messages` fast: a million rows in two or three seconds and little memory.
+
+The database joins each column of some thousand rows into one text, which numpy takes apart. No Python object is made
+for each number, and the database works without the interpreter's lock, so that threads share the rows: several times as
+fast as fetching tuples. A text column with few distinct values is turned into their numbers within the query.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from loadtest.runs.columns import INT_COLUMNS, MISSING, TEXT_COLUMNS, Messages, Text
+
+_ROWS_AT_ONCE: Final = 25_000
+_THREADS: Final = min(os.cpu_count() or 1, 4)
+_FEW: Final = 32
+_SEPARATOR: Final = "\x1f"
+"""ASCII unit separator: in none of our names. `reason` may hold a server's text, where it is read as a blank."""
+_EXPRESSIONS: Final = {"user_class": "class", "reason": f"replace(reason, char({ord(_SEPARATOR)}), ' ')"}
+
+Column = npt.NDArray[Any]
+
+
+class _Codes(dict[str, int]):
+    """Numbers texts in the order in which they are first seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = Lock()
+
+    def __missing__(self, text: str) -> int:
+        self[text] = code = len(self)
+        return code
+
+    def encode(self, joined: str) -> Column:
+        texts = joined.split(_SEPARATOR)
+        with self._lock:
+            return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
+
+
+@dataclass(frozen=True, slots=True)
+class _TextColumn:
+    """How one text column is fetched: as numbers of names known before, or as text."""
+
+    name: str
+    few: tuple[str | None, ...] | None
+    codes: _Codes
+
+    @property
+    def sql(self) -> str:
+        if self.few is None:
+            return f"group_concat(ifnull({_source(self.name)}, ''), char({ord(_SEPARATOR)}))"
+        cases = " ".join(f"WHEN ? THEN {code}" for code in range(len(self.few)))
+        # NULL equals nothing, so it is the rest; only the few with a NULL among them have one
+        return f"group_concat(CASE {_source(self.name)} {cases} ELSE {len(self.few)} END)"
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        return tuple(text or None for text in self.codes) if self.few is None else (*self.few, None)
+
+    def decode(self, joined: str) -> Column:
+        return self.codes.encode(joined) if self.few is None else np.fromstring(joined, np.int32, sep=",")
+
+
+def _source(column: str) -> str:
+    return _EXPRESSIONS.get(column, column)
+
+
+def _text_column(uri: str, name: str) -> _TextColumn:
+    source = _source(name)
+    with closing(sqlite3.connect(uri, uri=True)) as database:
+        rows = database.execute(
+            f"SELECT DISTINCT {source} FROM messages WHERE {source} IS NOT NULL LIMIT {_FEW + 1}"
+        ).fetchall()
+    return _TextColumn(name, tuple(text for (text,) in rows) if len(rows) <= _FEW else None, _Codes())
+
+
+def _fetch_span(uri: str, first: int, last: int, texts: list[_TextColumn]) -> list[list[Column]]:
+    """Columns of the rows in (first, last], in pieces."""
+    numbers = ", ".join(f"group_concat(ifnull({column}, {MISSING}))" for column in INT_COLUMNS)
+    query = f"SELECT {', '.join(text.sql for text in texts)}, {numbers} FROM messages WHERE rowid > ? AND rowid <= ?"
+    names = [name for text in texts for name in text.few or ()]
+    pieces = []
+    with closing(sqlite3.connect(uri, uri=True)) as database:
+        for start in range(first, last, _ROWS_AT_ONCE):
+            row = database.execute(query, (*names, start, min(start + _ROWS_AT_ONCE, last))).fetchone()
+            if row[0] is not None:
+                decoded = [text.decode(joined) for text, joined in zip(texts, row, strict=False)]
+                pieces.append(decoded + [np.fromstring(joined, np.int64, sep=",") for joined in row[len(texts) :]])
+    return pieces
+
+
+def fetch_messages(uri: str) -> Messages:
+    """All messages of a database, in the order of writing.
+
+    Args:
+        uri: SQLite URI of the file; each thread opens it for itself.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    with closing(sqlite3.connect(uri, uri=True)) as database:
+        (last,) = database.execute("SELECT ifnull(max(rowid), 0) FROM messages").fetchone()
+    cuts = np.linspace(0, last, _THREADS + 1 if last > _ROWS_AT_ONCE else 2, dtype=np.int64).tolist()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        texts = list(pool.map(lambda name: _text_column(uri, name), TEXT_COLUMNS))
+        spans = pool.map(lambda first, last: _fetch_span(uri, first, last, texts), cuts[:-1], cuts[1:])
+        pieces = [piece for span in spans for piece in span]
+    if not pieces:
+        pieces = [[*(np.empty(0, np.int32) for _ in TEXT_COLUMNS), *(np.empty(0, np.int64) for _ in INT_COLUMNS)]]
+    columns = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+    coded = [Text(codes, text.names) for codes, text in zip(columns, texts, strict=False)]
+    return Messages(*coded, *columns[len(texts) :])  # type: ignore[arg-type]  # in the order of its fields

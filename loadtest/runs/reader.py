@@ -1,0 +1,144 @@
+"""Reads `run.db`: of a run that ended, that still goes on, or that was killed."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.errors import RunFolderError
+from loadtest.model import Connect, Count, Counts, Disconnect, Health, Outage, RunInfo
+from loadtest.runs import schema
+from loadtest.runs.columns import Messages
+from loadtest.runs.fetch import fetch_messages
+from loadtest.runs.folder import DATABASE, open_run
+
+Record = TypeVar("Record", bound=Struct)
+
+
+class RunReader:
+    """Read-only view of one run folder; a context manager.
+
+    Attributes:
+        folder: the run folder, resolved.
+        info: the facts of the run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a run folder, given as such, as `results/latest`, or as its `run.db`.
+
+        Raises:
+            RunFolderError: there is no run, or its file is damaged or of a newer version.
+        """
+        self.folder = open_run(path)
+        self._scratch = tempfile.TemporaryDirectory(prefix="loadtest-")
+        try:
+            with self._explained():
+                self._uri = _readable_uri(self.folder / DATABASE, Path(self._scratch.name))
+                self._db = sqlite3.connect(self._uri, uri=True)
+                self._check_version()
+                self.info = self._read_info()
+        except RunFolderError:
+            self._scratch.cleanup()
+            raise
+
+    def __enter__(self) -> RunReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; safe to repeat."""
+        self._db.close()
+        self._scratch.cleanup()
+
+    def messages(self) -> Messages:
+        """All messages, in the order of writing."""
+        with self._explained():
+            return fetch_messages(self._uri)
+
+    def connects(self) -> list[Connect]:
+        """Attempts to connect, in the order of writing."""
+        return self._records("connects", Connect)
+
+    def disconnects(self) -> list[Disconnect]:
+        """Ends of authenticated connections, in the order of writing."""
+        return self._records("disconnects", Disconnect)
+
+    def outages(self) -> list[Outage]:
+        """Outages, in the order of writing."""
+        return self._records("outages", Outage)
+
+    def histograms(self) -> list[Counts]:
+        """Additive counts by metric, population and interval, in the order of writing."""
+        return self._records("histograms", Counts)
+
+    def health(self) -> list[Health]:
+        """Samples of the generator's processes, in the order of writing."""
+        return self._records("health", Health)
+
+    def counters(self) -> list[Count]:
+        """Counters, added up over processes, by name and key."""
+        with self._explained():
+            rows = self._db.execute("SELECT name, key, sum(value) FROM counters GROUP BY name, key ORDER BY name, key")
+            return [Count(*row) for row in rows]
+
+    def lost_batches(self) -> dict[str, int]:
+        """Gaps in the sequence of a process: how many of its batches never came, where any is missing."""
+        with self._explained():
+            rows = self._db.execute("SELECT process, max(sequence) + 1 - count(*) FROM batches GROUP BY process")
+            return {process: lost for process, lost in rows if lost}
+
+    def _records(self, table: str, record: type[Record]) -> list[Record]:
+        names = ", ".join(f'"{name}"' for name in schema.columns(record))
+        with self._explained():
+            rows = self._db.execute(f"SELECT {names} FROM {table} ORDER BY rowid").fetchall()
+            # strict=False: SQLite has no booleans, only 0 and 1
+            return msgspec.convert(rows, list[record], strict=False)  # type: ignore[valid-type]
+
+    def _check_version(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > schema.VERSION:
+            raise RunFolderError(f"{self.folder}: written by a newer loadtest (schema {version}); upgrade to read it")
+
+    def _read_info(self) -> RunInfo:
+        row = self._db.execute("SELECT value FROM run WHERE key = 'info'").fetchone()
+        if row is None:
+            raise RunFolderError(f"{self.folder}: killed before its first record; there is nothing to read")
+        return msgspec.json.decode(row[0], type=RunInfo)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise RunFolderError(f"{self.folder}: cannot read {DATABASE}: {error}; is it the file of a run?") from error
+
+
+def _readable_uri(database: Path, scratch: Path) -> str:
+    """The SQLite URI by which a file can be read where it lies.
+
+    SQLite reads a write-ahead log only where it may create its index beside it. In a folder that cannot be written, a
+    sealed file opens as immutable, and a killed run is read from a copy together with its log.
+    """
+    uri = f"{database.as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError:
+        log = database.with_name(f"{database.name}-wal")
+        if not log.exists():
+            return f"{database.as_uri()}?immutable=1"
+        for path in (database, log):
+            shutil.copy(path, scratch)
+        return f"{(scratch / database.name).as_uri()}?mode=ro"
+    return uri
