@@ -1,0 +1,378 @@
+"""One WebSocket on real sockets: servers that behave, and servers that do not."""
+
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections import Counter
+from contextlib import closing, contextmanager
+
+import gevent
+import pytest
+import trustme
+from gevent.event import Event
+from websockets.server import ServerProtocol
+from websockets.sync.server import serve
+
+from loadtest.client import transport
+from loadtest.client.transport import Closed, ClosedBy, DialError, Transport
+
+needs_kernel_stamps = pytest.mark.skipif(not transport.KERNEL_STAMPS, reason="the platform has no receive stamps")
+
+
+class Ear:
+    """A listener that keeps what it hears."""
+
+    def __init__(self):
+        self.frames, self.pongs, self.closed = [], [], None
+        self.arrived, self.gone = Event(), Event()
+
+    def on_frame(self, data, text, at_ns, bound_ns, lag_ns):
+        self.frames.append((data, text, at_ns, bound_ns, lag_ns))
+        self.arrived.set()
+
+    def on_pong(self, rtt_ns):
+        self.pongs.append(rtt_ns)
+        self.arrived.set()
+
+    def on_closed(self, closed):
+        self.closed = closed
+        self.gone.set()
+
+    def wait_for(self, count):
+        with gevent.Timeout(5):
+            while len(self.frames) + len(self.pongs) < count:
+                self.arrived.clear()
+                self.arrived.wait()
+
+    def texts(self):
+        return [frame[0] for frame in self.frames]
+
+
+class Counts(Counter):
+    def add(self, name, key="", value=1):
+        self[name, key] += value
+
+
+@contextmanager
+def behaving(handler, **options):
+    """The threaded server of `websockets`."""
+    with serve(handler, "127.0.0.1", 0, compression=None, **options) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.socket.getsockname()[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def raw(script):
+    """A TCP server that runs `script(connection)` for the one connection that it takes."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def serve_one():
+            connection, _ = listener.accept()
+            with connection:
+                script(connection)
+
+        thread = threading.Thread(target=serve_one)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+def upgraded(connection):
+    """Shake hands; returns the protocol, which frames can be made with."""
+    protocol = ServerProtocol()
+    while not (requests := protocol.events_received()):
+        protocol.receive_data(connection.recv(65_536))
+    protocol.send_response(protocol.accept(requests[0]))
+    connection.sendall(b"".join(protocol.data_to_send()))
+    return protocol
+
+
+def frames(protocol, *texts):
+    for text in texts:
+        protocol.send_text(text)
+    return b"".join(protocol.data_to_send())
+
+
+def dial(port, ear, counts=None, scheme="ws", timeout=5.0, **options):
+    options.setdefault("max_frame_size", 2**20)
+    link = Transport(f"{scheme}://127.0.0.1:{port}/ws?token=SECRET", ear, Counts() if counts is None else counts, **options)
+    return link, link.dial(timeout)
+
+
+def echo(connection):
+    for message in connection:
+        connection.send(message)
+
+
+def test_frames_go_out_and_come_back():
+    ear, counts = Ear(), Counts()
+    with behaving(echo) as port:
+        link, dialled = dial(port, ear, counts)
+        link.send(b"one")
+        link.send(b"two")
+        ear.wait_for(2)
+        link.close(1000)
+        ear.gone.wait(5)
+    assert ear.texts() == [b"one", b"two"]
+    assert dialled.tcp_ns > 0
+    assert dialled.tls_ns is None
+    assert (ear.closed.code, ear.closed.by) == (1000, ClosedBy.CLIENT)
+    assert ear.closed.close_ns > 0
+    assert (counts["frames_sent", ""], counts["bytes_sent", ""]) == (2, 6)
+
+
+def test_tls_carries_frames_and_stamps_alike():
+    authority = trustme.CA()
+    server_context, client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server_context)
+    authority.configure_trust(client_context)
+    ear, counts = Ear(), Counts()
+    with behaving(echo, ssl=server_context) as port:
+        link, dialled = dial(port, ear, counts, scheme="wss", tls=client_context)
+        link.send(b"x" * 200_000)
+        ear.wait_for(1)
+        link.close(1000)
+        ear.gone.wait(5)
+    assert ear.texts() == [b"x" * 200_000]
+    assert dialled.tls_ns > 0
+    assert ear.closed.code == 1000
+    assert not transport.KERNEL_STAMPS or counts["reads_without_stamp", ""] == 0
+
+
+def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure():
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(server_context)
+    with behaving(echo, ssl=server_context) as port, pytest.raises(DialError) as caught:
+        dial(port, Ear(), scheme="wss")
+    assert caught.value.kind == "tls"
+
+
+@needs_kernel_stamps
+def test_the_receive_time_is_the_kernels_while_the_loop_is_blocked():
+    ear, release = Ear(), threading.Event()
+
+    def script(connection):
+        protocol = upgraded(connection)
+        release.wait(5)
+        connection.sendall(frames(protocol, b"first"))
+
+    with raw(script) as port:
+        dial(port, ear)
+        release.set()
+        blocked_from = time.monotonic_ns()
+        time.sleep(0.2)  # the event loop stands still: this is the generator's fault, and must be in no latency
+        ear.wait_for(1)
+    _, _, at, _, lag = ear.frames[0]
+    assert blocked_from < at < blocked_from + 100_000_000
+    assert lag > 90_000_000
+
+
+@needs_kernel_stamps
+def test_frames_that_waited_together_share_a_stamp_and_carry_its_bound():
+    ear, counts, release = Ear(), Counts(), threading.Event()
+
+    def script(connection):
+        protocol = upgraded(connection)
+        release.wait(5)
+        connection.sendall(frames(protocol, b"one", b"two", b"three"))
+
+    with raw(script) as port:
+        dial(port, ear, counts)
+        release.set()
+        ear.wait_for(3)
+    stamps, bounds = {frame[2] for frame in ear.frames}, [frame[3] for frame in ear.frames]
+    assert len(stamps) == 1
+    assert bounds[0] == bounds[1] > 0
+    assert bounds[2] == 0
+    assert counts["coalesced_frames", ""] == 2
+
+
+@needs_kernel_stamps
+def test_a_step_of_the_wall_clock_moves_no_stamp_out_of_its_bounds(monkeypatch):
+    ear, counts, release = Ear(), Counts(), threading.Event()
+
+    def script(connection):
+        protocol = upgraded(connection)
+        release.wait(5)
+        connection.sendall(frames(protocol, b"one"))
+
+    with raw(script) as port:
+        before = time.monotonic_ns()
+        dial(port, ear, counts)
+        real = time.time_ns
+        monkeypatch.setattr(transport.time, "time_ns", lambda: real() - 3_600_000_000_000)
+        release.set()
+        ear.wait_for(1)
+        after = time.monotonic_ns()
+    assert before < ear.frames[0][2] <= after
+    assert counts["stamps_clamped", ""] == 1
+
+
+def test_a_fragmented_message_is_put_together():
+    ear = Ear()
+
+    def script(connection):
+        protocol = upgraded(connection)
+        protocol.send_text(b"Hel", fin=False)
+        protocol.send_continuation(b"lo", fin=True)
+        connection.sendall(b"".join(protocol.data_to_send()))
+
+    with raw(script) as port:
+        dial(port, ear)
+        ear.wait_for(1)
+    assert ear.texts() == [b"Hello"]
+
+
+def test_pings_are_answered_by_both_sides():
+    ear, answered = Ear(), threading.Event()
+
+    def script(connection):
+        connection.ping().wait(5)
+        answered.set()
+        connection.recv()
+
+    with behaving(script) as port:
+        link, _ = dial(port, ear)
+        link.ping()
+        ear.wait_for(1)
+        with gevent.Timeout(5):
+            while not answered.is_set():
+                gevent.sleep(0)
+        link.send(b"bye")
+        ear.gone.wait(5)
+    assert ear.pongs[0] > 0
+
+
+def test_what_the_socket_does_not_take_waits_and_arrives_whole():
+    received, ear = [], Ear()
+
+    def slow(connection):
+        received.append(connection.recv())
+
+    with behaving(slow, max_size=None) as port:
+        link, _ = dial(port, ear)
+        link.send(b"y" * 8_000_000)
+        ear.gone.wait(5)
+    assert len(received[0]) == 8_000_000
+
+
+def test_a_reset_sends_no_close_frame():
+    seen, ear = [], Ear()
+
+    def script(connection):
+        upgraded(connection)
+        try:
+            seen.append(connection.recv(100))
+        except ConnectionResetError:
+            seen.append("reset")
+
+    with raw(script) as port:
+        link, _ = dial(port, ear)
+        link.reset()
+    assert seen == ["reset"]
+    assert ear.closed == Closed(1006, "", ClosedBy.RESET, None)
+
+
+# --- dials that fail ------------------------------------------------------------------------------------------------------
+def test_nobody_listening_is_refused():
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(DialError) as caught:
+        dial(port, Ear())
+    assert caught.value.kind == "refused"
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"401 Unauthorized", b"403 Forbidden", b"404 Not Found"])
+def test_an_http_answer_is_named_by_its_status(status):
+    def script(connection):
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nno")
+
+    with raw(script) as port, pytest.raises(DialError) as caught:
+        dial(port, Ear())
+    assert caught.value.kind == f"http {status[:3].decode()}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(b"", "closed"), (b"SSH-2.0-OpenSSH_9\r\n\r\n", "no websocket"), (b"HTTP/1.1 101 OK\r\n\r\n", "no websocket")],
+)
+def test_an_answer_that_is_no_handshake(answer, kind):
+    def script(connection):
+        connection.recv(65_536)
+        connection.sendall(answer)
+
+    with raw(script) as port, pytest.raises(DialError) as caught:
+        dial(port, Ear())
+    assert caught.value.kind == kind
+
+
+def test_a_server_that_says_nothing_times_out():
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener, pytest.raises(DialError) as caught:
+        dial(listener.getsockname()[1], Ear(), timeout=0.05)
+    assert caught.value.kind == "timeout"
+
+
+# --- servers that break off or break the rules ------------------------------------------------------------------------------
+def close_frame(connection, protocol):
+    protocol.send_close(1008, "AUTH_FAILED")
+    connection.sendall(b"".join(protocol.data_to_send()))
+    connection.recv(100)
+
+
+def hang_up(connection, _protocol):
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def reset(connection, _protocol):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def garbage(connection, _protocol):
+    connection.sendall(b"\xff" * 64)
+    connection.recv(100)
+
+
+def too_large(connection, protocol):
+    connection.sendall(frames(protocol, b"z" * 5_000))
+    connection.recv(100)
+
+
+def no_utf8(connection, protocol):
+    connection.sendall(frames(protocol, b"\xff\xfe"))
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "reason"),
+    [
+        (close_frame, 1008, "AUTH_FAILED"),
+        (hang_up, 1006, ""),
+        (reset, 1006, ""),
+        (garbage, 1006, "our protocol check: 1002"),
+        (too_large, 1006, "our protocol check: 1009"),
+    ],
+)
+def test_every_way_to_end_is_told_once_with_its_code(script, code, reason):
+    ear = Ear()
+    with raw(lambda connection: script(connection, upgraded(connection))) as port:
+        dial(port, ear, max_frame_size=4_096)
+        assert ear.gone.wait(5)
+    assert ear.closed.code == code
+    assert ear.closed.reason.startswith(reason)
+    assert ear.closed.by is ClosedBy.SERVER
+
+
+def test_text_that_is_no_utf8_is_passed_on_for_the_session_to_count():
+    ear = Ear()
+    with raw(lambda connection: no_utf8(connection, upgraded(connection))) as port:
+        dial(port, ear)
+        ear.wait_for(1)
+    assert ear.texts() == [b"\xff\xfe"]
