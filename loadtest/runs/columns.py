@@ -5,6 +5,7 @@ Instants and lengths are int64 with `MISSING` where the database has NULL; texts
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -40,8 +41,10 @@ class Text:
 
     def counts(self) -> dict[str | None, int]:
         """Rows of each text that occurs."""
-        counts = np.bincount(self.codes, minlength=len(self.names))
-        return {name: int(count) for name, count in zip(self.names, counts, strict=True) if count}
+        found: Counter[str | None] = Counter()
+        for name, count in zip(self.names, np.bincount(self.codes, minlength=len(self.names)), strict=True):
+            found[name] += int(count)
+        return {name: count for name, count in found.items() if count}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from loadtest.model import Outcome, Population, StreamState
 from loadtest.runs.columns import INT_COLUMNS, MISSING, TEXT_COLUMNS, Messages, Text
 
 _ROWS_AT_ONCE: Final = 25_000
@@ -26,6 +27,7 @@ _FEW: Final = 32
 _SEPARATOR: Final = "\x1f"
 """ASCII unit separator: in none of our names. `reason` may hold a server's text, where it is read as a blank."""
 _EXPRESSIONS: Final = {"user_class": "class", "reason": f"replace(reason, char({ord(_SEPARATOR)}), ' ')"}
+_KNOWN: Final = {"outcome": tuple(Outcome), "population": tuple(Population), "stream_state": tuple(StreamState)}
 
 Column = npt.NDArray[Any]
 
@@ -59,9 +61,11 @@ class _TextColumn:
     def sql(self) -> str:
         if self.few is None:
             return f"group_concat(ifnull({_source(self.name)}, ''), char({ord(_SEPARATOR)}))"
-        cases = " ".join(f"WHEN ? THEN {code}" for code in range(len(self.few)))
-        # NULL equals nothing, so it is the rest; only the few with a NULL among them have one
-        return f"group_concat(CASE {_source(self.name)} {cases} ELSE {len(self.few)} END)"
+        # NULL equals nothing, so it is what is left
+        cases = "".join(f"WHEN ? THEN {code} " for code in range(len(self.few)))
+        return (
+            f"group_concat(CASE {_source(self.name)} {cases}ELSE {len(self.few)} END)" if cases else "group_concat(0)"
+        )
 
     @property
     def names(self) -> tuple[str | None, ...]:
@@ -76,6 +80,8 @@ def _source(column: str) -> str:
 
 
 def _text_column(uri: str, name: str) -> _TextColumn:
+    if name in _KNOWN:
+        return _TextColumn(name, _KNOWN[name], _Codes())
     source = _source(name)
     with closing(sqlite3.connect(uri, uri=True)) as database:
         rows = database.execute(

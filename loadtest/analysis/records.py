@@ -1,0 +1,95 @@
+"""Everything that one run recorded, in memory: what all of the analysis is a function of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from loadtest.model import Connect, Counts, Disconnect, Health, Outage, RunInfo, StreamState
+from loadtest.runs.columns import MISSING, Messages, Text
+from loadtest.runs.reader import RunReader
+from loadtest.settings import ExpectStream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """One run.
+
+    Attributes:
+        folder: name of the run folder.
+        messages: with `not_expected` already told from `missing` (see `load`).
+        counters: sums over processes, by name and key.
+        lost_batches: batches that never came, by process, where any is missing.
+        streams_expected: whether delivered messages were to be answered.
+    """
+
+    folder: str
+    info: RunInfo
+    messages: Messages
+    connects: tuple[Connect, ...]
+    disconnects: tuple[Disconnect, ...]
+    outages: tuple[Outage, ...]
+    histograms: tuple[Counts, ...]
+    health: tuple[Health, ...]
+    counters: dict[tuple[str, str], int]
+    lost_batches: dict[str, int]
+    streams_expected: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run was sealed; one that was killed, or still goes on, was not."""
+        return self.info.ended_ns is not None
+
+    @property
+    def end_ns(self) -> int:
+        """When the run ended, or the last instant of which it left a record."""
+        if self.info.ended_ns is not None:
+            return self.info.ended_ns
+        sample = max((sample.at_ns for sample in self.health), default=self.info.started_ns)
+        message = int(self.messages.intended_ns.max(initial=self.info.started_ns))
+        return max(sample, message)
+
+    def count(self, name: str, key: str | None = None) -> int:
+        """A counter: of one key, or over all of its keys."""
+        if key is not None:
+            return self.counters.get((name, key), 0)
+        return sum(value for (counter, _), value in self.counters.items() if counter == name)
+
+    def by_key(self, name: str) -> dict[str, int]:
+        """The keys of a counter, most frequent first."""
+        found = {key: value for (counter, key), value in self.counters.items() if counter == name}
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def load(run: RunReader) -> Records:
+    """Read a run.
+
+    Whether an answer is expected may be learned from the run itself (`--expect-stream auto`), where a process that saw its
+    first stream late has recorded `not_expected` before. With any stream in the run, these are `missing`.
+
+    Raises:
+        RunFolderError: the file is damaged.
+    """
+    messages = run.messages()
+    seen = bool((messages.first_content_ns != MISSING).any() or (messages.chunks > 0).any())
+    expected = {ExpectStream.YES: True, ExpectStream.NO: False}.get(ExpectStream(run.info.expect_stream), seen)
+    return Records(
+        folder=run.folder.name,
+        info=run.info,
+        messages=_with_missing_streams(messages) if expected else messages,
+        connects=tuple(run.connects()),
+        disconnects=tuple(run.disconnects()),
+        outages=tuple(run.outages()),
+        histograms=tuple(run.histograms()),
+        health=tuple(run.health()),
+        counters={(count.name, count.key): count.value for count in run.counters()},
+        lost_batches=run.lost_batches(),
+        streams_expected=expected,
+    )
+
+
+def _with_missing_streams(messages: Messages) -> Messages:
+    names = tuple(
+        StreamState.MISSING if name == StreamState.NOT_EXPECTED else name for name in messages.stream_state.names
+    )
+    return replace(messages, stream_state=Text(messages.stream_state.codes, names))
+

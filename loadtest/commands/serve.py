@@ -1,0 +1,146 @@
+"""`loadtest serve`: the reference server in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import secrets
+import signal
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from loadtest.server import AnswerStyle, ChatServer, Distribution, ServerCounts, ServerOptions
+from loadtest.server.auth import TOKEN_LIFE_S, issue
+from loadtest.server.options import GUIDE_RATE
+from loadtest.settings import Rate, duration, one_of, optional_rate, positive, positive_duration, positive_int, whole
+
+from .options import Parsed
+
+SECRET_ENV: Final = "LOADTEST_JWT_SECRET"
+DEMO_USER: Final = "demo"
+KEEP_EVERY_S: Final = 1.0
+"""The counts file and the truth file are at most this much behind."""
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("serve")
+@click.option("--listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True, metavar="PORT",
+              help="TCP port; 0 for a free one.")  # fmt: skip
+@click.option("--jwt-secret", envvar=SECRET_ENV, show_envvar=True, metavar="SECRET",
+              help="HS256 secret that tokens are checked with; without it a random one is made and printed.")  # fmt: skip
+@click.option("--rate-limit", type=Parsed(optional_rate, "RATE"), default=str(GUIDE_RATE), show_default=True,
+              help="Messages of one user in a fixed window; none for none.")  # fmt: skip
+@click.option("--ttft", type=Parsed(duration, "TIME"), default="400ms", show_default=True,
+              help="Mean time from the delivered ack to the first chunk of an answer.")  # fmt: skip
+@click.option("--gap", type=Parsed(duration, "TIME"), default="25ms", show_default=True,
+              help="Mean time between two chunks.")  # fmt: skip
+@click.option("--chunks", type=Parsed(positive_int, "NUMBER"), default="30", show_default=True,
+              help="Mean number of chunks of an answer; a completion frame follows the last.")  # fmt: skip
+@click.option("--distribution", type=Parsed(one_of(Distribution), "KIND"), default="constant", show_default=True,
+              help="How these three spread around their means: constant, exponential, lognormal.")  # fmt: skip
+@click.option("--sigma", type=Parsed(positive, "NUMBER"), default="0.5", show_default=True,
+              help="Spread of the lognormal: standard deviation of the logarithm.")  # fmt: skip
+@click.option("--seed", type=Parsed(whole, "NUMBER"), default="1", show_default=True, help="Seed of the answers.")
+@click.option("--no-ai", is_flag=True, help="Deliver messages, but answer none.")
+@click.option("--ping-interval", type=Parsed(positive_duration, "TIME"), default="30s", show_default=True,
+              help="Time between pings; a connection that has not answered by the next is terminated.")  # fmt: skip
+@click.option("--compression", is_flag=True, help="Accept permessage-deflate.")
+@click.option("--counts-file", type=_FILE, metavar="FILE", help="Keep what the server counted here, as JSON.")
+@click.option("--truth-file", type=_FILE, metavar="FILE",
+              help="Write the true moments of each message here, a JSON line each.")  # fmt: skip
+def serve(counts_file: Path | None, **given: Any) -> None:
+    """Serve the guide's chat backend, the reference server, until SIGINT or SIGTERM."""
+    for name, path in (("--counts-file", counts_file), ("--truth-file", given["truth_file"])):
+        _check_writable(name, path)
+    asyncio.run(_serve(_options(given), counts_file, show_secret=not given["jwt_secret"]))
+
+
+def _options(given: dict[str, Any]) -> ServerOptions:
+    style = AnswerStyle(
+        ttft_s=given["ttft"],
+        gap_s=given["gap"],
+        chunks=given["chunks"],
+        distribution=given["distribution"],
+        sigma=given["sigma"],
+        seed=given["seed"],
+    )
+    return ServerOptions(
+        jwt_secret=given["jwt_secret"] or secrets.token_urlsafe(32),
+        listen=given["listen"],
+        port=given["port"],
+        rate_limit=given["rate_limit"],
+        answers=None if given["no_ai"] else style,
+        ping_interval_s=given["ping_interval"],
+        compression=given["compression"],
+        truth_file=given["truth_file"],
+    )
+
+
+async def _serve(options: ServerOptions, counts_file: Path | None, show_secret: bool) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        server = await _listening(stack, options)
+        click.echo(_greeting(server.url, options, show_secret))
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), KEEP_EVERY_S)
+            server.flush()
+            _keep(server.counts, counts_file)
+    _keep(server.counts, counts_file)
+    click.echo(f"stopped: {server.counts}")
+
+
+async def _listening(stack: AsyncExitStack, options: ServerOptions) -> ChatServer:
+    try:
+        return await stack.enter_async_context(ChatServer(options))
+    except OSError as error:
+        raise click.UsageError(_not_listening(error, options)) from None
+
+
+def _greeting(url: str, options: ServerOptions, show_secret: bool) -> str:
+    """What to paste; the first line is for programs."""
+    token = issue(DEMO_USER, options.jwt_secret)
+    lines = [
+        f"listening on {url}",
+        *([f"export {SECRET_ENV}={options.jwt_secret}"] if show_secret else []),
+        f"token of user {DEMO_USER}, good for {TOKEN_LIFE_S // 60} min: {token}",
+        f"locust -f locustfiles/chat.py --host {url}{_rate_option(options.rate_limit)}",
+    ]
+    return "\n".join(lines)
+
+
+def _rate_option(limit: Rate | None) -> str:
+    return "" if limit == GUIDE_RATE else f" --rate-limit {limit or 'none'}"
+
+
+def _keep(counts: ServerCounts, path: Path | None) -> None:
+    """Write the counts whole: whoever reads the file finds the old ones or the new ones."""
+    if path is None:
+        return
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(msgspec.json.format(msgspec.json.encode(counts)) + b"\n")
+    beside.replace(path)
+
+
+def _check_writable(option: str, path: Path | None) -> None:
+    try:
+        if path is not None:
+            path.write_bytes(b"")
+    except OSError as error:
+        reason = error.strerror or "not writable"
+        raise click.UsageError(f"{option}: {str(path)!r} cannot be written ({reason}); give another file") from None
+
+
+def _not_listening(error: OSError, options: ServerOptions) -> str:
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        return f"--port: {options.port} cannot be listened on ({reason}); give another, or 0 for a free one"
+    return f"--listen: {options.listen!r} cannot be listened on ({reason}); give an address of this machine"

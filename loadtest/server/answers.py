@@ -1,0 +1,96 @@
+"""What the AI of the reference server says, and when: seeded draws with known means. Pure."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from itertools import accumulate
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+_PHRASE: Final = "when you ask the model for more of the same it will say so in one or two words and then wait a while"
+WORDS: Final = tuple(_PHRASE.split())
+"""What answers are made of: plain ASCII, so that a character is a byte."""
+
+
+class Distribution(StrEnum):
+    """How a quantity spreads around its mean."""
+
+    CONSTANT = "constant"
+    EXPONENTIAL = "exponential"
+    LOGNORMAL = "lognormal"
+
+    def draw(self, random: Random, mean: float, sigma: float) -> float:
+        """One value, at least 0, from a distribution with this mean.
+
+        Args:
+            random: source of the draw; a constant takes nothing from it.
+            mean: mean of the distribution, at least 0.
+            sigma: standard deviation of the logarithm; for the lognormal alone. The logarithm's mean is then
+                ln(mean) - sigma²/2, so that the mean is the one asked for
+                (https://en.wikipedia.org/wiki/Log-normal_distribution, arithmetic moments).
+        """
+        if self is Distribution.CONSTANT or mean == 0:
+            return mean
+        if self is Distribution.EXPONENTIAL:
+            return random.expovariate(1 / mean)
+        return random.lognormvariate(math.log(mean) - sigma * sigma / 2, sigma)
+
+
+class AnswerStyle(Struct, frozen=True):
+    """How answers are, on average and around it.
+
+    Attributes:
+        ttft_s: mean time from the delivered ack to the first chunk, seconds.
+        gap_s: mean time between two chunks, seconds.
+        chunks: mean number of chunks with new content, at least 1; the completion frame is not among them.
+        distribution: of all three.
+        sigma: spread of the lognormal, see `Distribution.draw`.
+        seed: the n-th answer of two writers with equal styles is the same.
+    """
+
+    ttft_s: float = 0.4
+    gap_s: float = 0.025
+    chunks: int = 30
+    distribution: Distribution = Distribution.CONSTANT
+    sigma: float = 0.5
+    seed: int = 1
+
+
+class Answer(Struct, frozen=True):
+    """One answer, planned to its end.
+
+    Attributes:
+        text: all of it.
+        ends: where in the text each chunk ends, ascending; the last is the text's length.
+        waits_s: seconds before each chunk; the first is the time to first token.
+    """
+
+    text: str
+    ends: tuple[int, ...]
+    waits_s: tuple[float, ...]
+
+
+class AnswerWriter:
+    """Plans answers, one after the other, from one seeded source."""
+
+    def __init__(self, style: AnswerStyle) -> None:
+        self._style = style
+        self._random = Random(style.seed)
+
+    def answer(self) -> Answer:
+        """The next answer."""
+        count = max(1, round(self._draw(self._style.chunks)))
+        first, *others = self._random.choices(WORDS, k=count)
+        chunks = [first, *(f" {word}" for word in others)]
+        gaps = (self._draw(self._style.gap_s) for _ in others)
+        return Answer(
+            text="".join(chunks),
+            ends=tuple(accumulate(map(len, chunks))),
+            waits_s=(self._draw(self._style.ttft_s), *gaps),
+        )
+
+    def _draw(self, mean: float) -> float:
+        return self._style.distribution.draw(self._random, mean, self._style.sigma)
