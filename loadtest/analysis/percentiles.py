@@ -8,7 +8,6 @@ one of the samples, so it may be +infinity, which is how an unanswered message r
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -23,10 +22,10 @@ _TAIL: Final = 0.025
 def required_samples(q: float) -> int:
     """The fewest samples from which the q-quantile is reported.
 
-    From that many on, the distribution-free 95 % interval of the quantile ends at samples on both sides: the chance that
-    all n samples lie below the true quantile is q^n, that all lie above it (1-q)^n, and neither may exceed 2.5 % (David
-    and Nagaraja, "Order Statistics", 3rd edition, section 7.1). 6 samples for p50, 36 for p90, 72 for p95, 368 for p99,
-    3,688 for p99.9.
+    From that many on, the distribution-free 95 % interval of the quantile ends at a sample on either side: the chance
+    that all n samples lie below the true quantile is q^n, that all lie above it (1-q)^n, and neither may exceed 2.5 %
+    (David and Nagaraja, "Order Statistics", 3rd edition, section 7.1). 6 samples for p50, 36 for p90, 72 for p95, 368
+    for p99, 3,688 for p99.9.
 
     Args:
         q: above 0 and below 1.
@@ -40,14 +39,12 @@ def rank(q: float, count: int) -> int:
     return min(max(math.ceil(round(q * count, 6)) - 1, 0), count - 1)
 
 
-def quantiles(values: Floats, qs: Sequence[float]) -> list[float]:
-    """The quantiles of samples in any order (shape n, without NaN; +infinity is a sample like any other).
+def quantile(ordered: Floats, q: float) -> float:
+    """The q-quantile of ascending samples (shape n, without NaN; +infinity is a sample like any other).
 
     Raises:
         ValueError: there are no samples.
     """
-    if not len(values):
+    if not len(ordered):
         raise ValueError("no samples")
-    places = [rank(q, len(values)) for q in qs]
-    ordered = np.partition(values, sorted(set(places)))
-    return [float(ordered[place]) for place in places]
+    return float(ordered[rank(q, len(ordered))])

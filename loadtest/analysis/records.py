@@ -63,8 +63,8 @@ class Records:
 def load(run: RunReader) -> Records:
     """Read a run.
 
-    Whether an answer is expected may be learned from the run itself (`--expect-stream auto`), where a process that saw its
-    first stream late has recorded `not_expected` before. With any stream in the run, these are `missing`.
+    Whether an answer is expected may be learned from the run itself (`--expect-stream auto`), where a process that saw
+    its first stream late has recorded `not_expected` before. With any stream in the run, these are `missing`.
 
     Raises:
         RunFolderError: the file is damaged.
@@ -92,4 +92,3 @@ def _with_missing_streams(messages: Messages) -> Messages:
         StreamState.MISSING if name == StreamState.NOT_EXPECTED else name for name in messages.stream_state.names
     )
     return replace(messages, stream_state=Text(messages.stream_state.codes, names))
-

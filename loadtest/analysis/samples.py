@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
-from loadtest.model import Connect, Disconnect, Outage, Outcome, Population, StreamState
+from loadtest.model import Connect, Disconnect, Outage, Outcome, StreamState
 from loadtest.runs.columns import MISSING, Bools, Ints, Messages
 
 UNANSWERED: Final = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST, Outcome.UNFINISHED)
@@ -121,6 +121,10 @@ OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
 """Metrics with their own two ends."""
 
 
+EVENTS: Final = ("connect", "close", "outage", "recovery", "queue_flush")
+"""Metrics of connections. They are over the whole run: most connections are made before the steady window begins."""
+
+
 def message_samples(messages: Messages, key: str, *, streams_expected: bool, from_intended: bool = False) -> Samples:
     """Samples of a metric of messages, over all the messages given.
 
@@ -137,3 +141,50 @@ def message_samples(messages: Messages, key: str, *, streams_expected: bool, fro
         values = reject(messages) if key == "reject" else OF_MESSAGES[key](messages)
     known = ~np.isnan(values)
     return Samples(values[known], messages.intended_ns[known], messages.user.codes[known].astype(np.int64))
+
+
+def event_samples(records: Records, key: str, user_class: str | None = None) -> Samples:
+    """Samples of a metric of connections, of all users or of one class.
+
+    Args:
+        key: one of `EVENTS`.
+    """
+    connects = _of_class(records.connects, user_class)
+    outages = _of_class(records.outages, user_class)
+    if key == "connect":
+        return _spans((c.user, c.began_ns, c.authenticated_ns) for c in connects)
+    if key == "close":
+        closes = _of_class(records.disconnects, user_class)
+        return _spans((d.user, d.at_ns, d.at_ns + d.close_ns) for d in closes if d.close_ns is not None)
+    if key == "outage":
+        return _spans((o.user, o.lost_ns, o.authenticated_ns) for o in outages)
+    if key == "recovery":
+        return _spans((o.user, o.lost_ns, o.recovered_ns) for o in outages)
+    return _spans((o.user, o.authenticated_ns, o.flushed_ns) for o in outages)
+
+
+def connect_part(records: Records, part: str) -> Samples:
+    """Samples of a part of `connect`: `tcp`, `tls`, `upgrade` or `auth`, of the connects that succeeded."""
+    lengths = (
+        (c.user, c.began_ns, getattr(c, f"{part}_ns")) for c in records.connects if c.authenticated_ns is not None
+    )
+    return _spans((user, began, None if length is None else began + length) for user, began, length in lengths)
+
+
+Event = TypeVar("Event", Connect, Disconnect, Outage)
+
+
+def _of_class(events: Sequence[Event], user_class: str | None) -> Sequence[Event]:
+    return events if user_class is None else [event for event in events if event.user_class == user_class]
+
+
+def _spans(spans: Iterable[tuple[str, int | None, int | None]]) -> Samples:
+    """Samples from (user, beginning, end); without an end there is no sample."""
+    numbers: dict[str, int] = {}
+    rows = [
+        (end - begin, begin, numbers.setdefault(user, len(numbers)))
+        for user, begin, end in spans
+        if begin is not None and end is not None
+    ]
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    return Samples(table[:, 0].astype(np.float64), table[:, 1], table[:, 2])

@@ -33,7 +33,7 @@ class Window(Struct, frozen=True):
     def whole(self, length_s: float) -> tuple[int, int]:
         """Start and stop (ns) of the longest part from the start on that is a whole number of such lengths.
 
-        A limiter that admits a full allowance at the start of each of its windows is only seen fairly over whole windows.
+        A limiter that admits a full allowance at the start of each of its windows is seen fairly only over whole ones.
         """
         count = int(self.seconds / length_s + 1e-9)
         return self.start_ns, self.start_ns + round(count * length_s * NS)
@@ -42,9 +42,9 @@ class Window(Struct, frozen=True):
 def steady(records: Records) -> Window:
     """The steady window of a run.
 
-    It lasts from the end of the warm-up to the end of sending. The default warm-up is the spawning and one limiter window
-    after it: until then a fixed-window limiter still forgives what it will refuse later. A run too short to leave
-    another limiter window after that counts from the end of spawning.
+    It lasts from the end of the warm-up to the end of sending. The default warm-up is the spawning and one limiter
+    window after it: until then a fixed-window limiter still forgives what it will refuse later. A run too short to
+    leave another limiter window after that counts from the end of spawning.
     """
     info = records.info
     stop = max(info.stopped_ns if info.stopped_ns is not None else records.end_ns, info.started_ns)

@@ -359,33 +359,34 @@ class Transport:
 
     def _read(self) -> None:
         assert self._socket is not None
+        began = time.monotonic_ns()
         try:
             data, ancillary, _, _ = self._socket.recvmsg(READ_SIZE, _ANCILLARY)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data, ancillary = b"", []
-        now = time.monotonic_ns()
+        now, real_now = time.monotonic_ns(), time.time_ns()
         if not data:
             self._protocol.receive_eof()
             self._end()
             return
-        at = self._arrival(ancillary, now)
+        at = self._arrival(ancillary, now, real_now)
         previous = self._previous_read_ns
         if len(data) < READ_SIZE:  # a full read may have left older bytes behind, so it bounds nothing
-            self._previous_read_ns = now
+            self._previous_read_ns = began
         self._feed(data)
         if self._socket is not None:
             self._flush_protocol()
         self._pass_on(at, at - previous, now)
         self._after_feeding()
 
-    def _arrival(self, ancillary: list[Any], now: int) -> int:
+    def _arrival(self, ancillary: list[Any], now: int, real_now: int) -> int:
         """The kernel's stamp on the monotonic scale, clamped to [previous read, now]."""
         for level, kind, value in ancillary:
             if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(value)
-                stamp: int = now - (time.time_ns() - seconds * 1_000_000_000 - nanoseconds)
+                stamp: int = now - (real_now - seconds * 1_000_000_000 - nanoseconds)
                 if self._previous_read_ns <= stamp <= now:
                     return stamp
                 self._tally.add("stamps_clamped")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-class Parsed(click.ParamType):
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """The type of an option that a parser of `loadtest.settings` reads.
 
     Args:

@@ -33,7 +33,7 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True, metavar="PORT",
               help="TCP port; 0 for a free one.")  # fmt: skip
 @click.option("--jwt-secret", envvar=SECRET_ENV, show_envvar=True, metavar="SECRET",
-              help="HS256 secret that tokens are checked with; without it a random one is made and printed.")  # fmt: skip
+              help="HS256 secret to check tokens with; without it a random one is made and printed.")  # fmt: skip
 @click.option("--rate-limit", type=Parsed(optional_rate, "RATE"), default=str(GUIDE_RATE), show_default=True,
               help="Messages of one user in a fixed window; none for none.")  # fmt: skip
 @click.option("--ttft", type=Parsed(duration, "TIME"), default="400ms", show_default=True,

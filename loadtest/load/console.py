@@ -9,7 +9,7 @@ from typing import Final
 
 import gevent
 
-from loadtest.model import Batch, Outcome
+from loadtest.model import Batch, Outcome, Population
 
 EVERY_S: Final = 5.0
 LIVE_EVERY_S: Final = 0.5
@@ -27,6 +27,7 @@ class Progress:
         self._run_time_s = run_time_s
         self._began = time.monotonic()
         self._outcomes: Counter[Outcome] = Counter()
+        self._failed = 0
         self._users: dict[str, int] = {}
         self._live = sys.stderr.isatty()
         self._greenlet = gevent.spawn(self._show_on)
@@ -34,6 +35,7 @@ class Progress:
     def see(self, batch: Batch) -> None:
         """Count a batch in."""
         self._outcomes.update(message.outcome for message in batch.messages)
+        self._failed += sum(m.outcome in _BAD and m.population is not Population.OUTAGE for m in batch.messages)
         for health in batch.health:
             self._users[health.process] = health.users
 
@@ -51,13 +53,12 @@ class Progress:
 
     def _line(self) -> str:
         elapsed = time.monotonic() - self._began
-        ended, bad = self._outcomes.total(), sum(self._outcomes[kind] for kind in _BAD)
         parts = [
             f"{elapsed:4.0f} s",
             f"{sum(self._users.values()):,} users",
-            f"{ended:,} messages answered",
+            f"{self._outcomes.total():,} messages answered",
             f"{self._outcomes[Outcome.REJECTED]:,} rejected",
-            f"{bad:,} failed",
+            f"{self._failed:,} failed",
         ]
         if self._run_time_s is not None:
             left = self._run_time_s - elapsed

@@ -55,7 +55,6 @@ class Plugin:
     """The listeners of one process; holds at most one run at a time."""
 
     def __init__(self) -> None:
-        self._environment: Any = None
         self._settings: Settings | None = None
         self._tokens: Tokens | None = None
         self._preflight: Batch | None = None
@@ -82,7 +81,6 @@ class Plugin:
         events.spawning_complete.add_listener(self.on_spawning_complete)
         events.test_stopping.add_listener(self.on_test_stopping)
         events.test_stop.add_listener(self.on_test_stop)
-        events.quitting.add_listener(self.on_quitting)
         events.report_to_master.add_listener(self.on_report_to_master)
         events.worker_report.add_listener(self.on_worker_report)
 
@@ -92,7 +90,8 @@ class Plugin:
 
     def on_init(self, environment: Any, runner: Any, **_: Any) -> None:
         """Check what can be checked before anything starts; leave with 2 where it cannot work."""
-        self._environment = environment
+        # registered behind Locust's own listener, and so called before it: `quitting` fires in reverse
+        environment.events.quitting.add_listener(self.on_quitting)
         options = environment.parsed_options
         if isinstance(runner, WorkerRunner):
             runner.register_message(BEGIN, self._on_begin)

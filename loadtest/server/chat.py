@@ -119,7 +119,7 @@ class Chat:
         self._counts.messages += 1
         if problem := _problem(message):
             self._message_error(sender, problem)
-        elif self._limiter and (wait_s := self._limiter.take(sender.user, read_ns)):
+        elif self._limiter is not None and (wait_s := self._limiter.take(sender.user, read_ns)):
             self._reject(sender, message, wait_s, read_ns)
         else:
             self._deliver(sender, message, read_ns)

@@ -1,0 +1,94 @@
+"""The ledger: every message in exactly one outcome, every delivered message's stream in exactly one state."""
+
+from __future__ import annotations
+
+from loadtest.analysis.records import Records
+from loadtest.analysis.values import Counts, Ending
+from loadtest.model import Outcome, Population, StreamState
+from loadtest.runs.columns import MISSING, Messages
+
+REFUSALS = ("AUTH_FAILED", "AUTH_REQUIRED", "http 401", "http 403")
+"""Outcomes of a connect for which the token is to blame (backend.md, Connection)."""
+
+SEEN = (
+    "unknown_event", "unknown_field", "malformed_frame", "invalid_event", "binary_frame", "connection_error",
+    "error_unattributed", "stream_violation", "late_ack", "duplicate_ack", "unmatched_ack", "unmatched_stream",
+    "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
+    "typing_received", "dropped_samples", "listener_error", "hook_error", "frames_sent", "bytes_sent",
+)  # fmt: skip
+"""Counters that the summary passes on by key."""
+
+
+def message_counts(messages: Messages) -> Counts:
+    """Messages by outcome, and delivered ones by the state of their stream."""
+    outcomes = messages.outcome.counts()
+    states = messages.where(messages.outcome.is_in(Outcome.DELIVERED)).stream_state.counts()
+    return {
+        "sent": len(messages),
+        "sent_on_wire": int((messages.sent_ns != MISSING).sum()),
+        **{str(outcome): outcomes.get(outcome, 0) for outcome in Outcome},
+        "streams_started": int((messages.chunks > 0).sum()),
+        **{f"streams_{state}": states.get(state, 0) for state in StreamState},
+    }
+
+
+def count(records: Records) -> Counts:
+    """All counts of a run.
+
+    `unaccounted` is what the schedule handed to clients less what came back as a record: 0 in a sound run. In one that
+    was cut off it is None: what was open then has no record, and never will.
+    """
+    messages, outages = records.messages, records.outages
+    offered = records.count("messages_offered")
+    within = messages.population.is_in(Population.HEADLINE) & messages.outcome.is_in(Outcome.REJECTED)
+    return message_counts(messages) | {
+        "offered": offered,
+        "unaccounted": offered - len(messages) if records.complete else None,
+        "rejected_within_limit": int(within.sum()),
+        "duplicates": records.count("duplicate_ack"),
+        "stream_violations": records.count("stream_violation"),
+        "frames_received": records.count("frames_received"),
+        "bytes_received": records.count("bytes_received"),
+        "connects": sum(connect.authenticated_ns is not None for connect in records.connects),
+        "connect_failures": sum(connect.authenticated_ns is None for connect in records.connects),
+        "auth_failures": sum(connect.outcome in REFUSALS for connect in records.connects),
+        "disconnects": len(records.disconnects),
+        "reconnects": sum(connect.reconnect and connect.authenticated_ns is not None for connect in records.connects),
+        "outages": len(outages),
+        "outages_on_purpose": sum(outage.on_purpose for outage in outages),
+        "outages_unrecovered": sum(outage.authenticated_ns is None for outage in outages),
+        "unknown_events": records.count("unknown_event"),
+    }
+
+
+def reasons(messages: Messages, outcome: Outcome) -> dict[str, int]:
+    """Messages of one outcome by reason, most frequent first."""
+    found = messages.where(messages.outcome.is_in(outcome)).reason.counts()
+    return _by_frequency({name or "no reason given": number for name, number in found.items()})
+
+
+def connect_failures(records: Records) -> dict[str, int]:
+    """Failed attempts to connect by outcome, most frequent first."""
+    found: dict[str, int] = {}
+    for connect in records.connects:
+        if connect.authenticated_ns is None:
+            found[connect.outcome] = found.get(connect.outcome, 0) + 1
+    return _by_frequency(found)
+
+
+def endings(records: Records) -> list[Ending]:
+    """Ends of authenticated connections by code, reason and who ended it, most frequent first."""
+    found: dict[tuple[int, str, str], int] = {}
+    for end in records.disconnects:
+        key = (end.code, end.reason, end.by)
+        found[key] = found.get(key, 0) + 1
+    return [Ending(*key, number) for key, number in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def seen(records: Records) -> dict[str, dict[str, int]]:
+    """Counters of the protocol and the generator by name and key, as far as they counted anything."""
+    return {name: keys for name in SEEN if (keys := records.by_key(name))}
+
+
+def _by_frequency(found: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))

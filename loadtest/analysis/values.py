@@ -1,0 +1,136 @@
+"""The values of `summary.json`, schema 1: fields are added, never renamed or removed, within a schema number.
+
+JSON has no infinity. A percentile that falls among unanswered messages is null, and `beyond` says so in words.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct, field
+
+from loadtest.analysis.window import Window
+from loadtest.model import RunInfo
+
+SCHEMA: Final = 1
+
+
+class MetricSummary(Struct, frozen=True):
+    """One metric over one set of samples.
+
+    Attributes:
+        unit: of all numbers here: `ms` or `chars/s`.
+        count: samples, the unanswered included.
+        mean: of the answered.
+        max: null when some were never answered.
+        ci95: 95 % interval within this run of each percentile; null where withheld.
+        unanswered: samples that rank as +infinity.
+        beyond: percentile or `max` to the text to print for its null: `> 30 s`, the reply timeout.
+        withheld: percentile to the number of samples it would need.
+        window: `steady`, or `run` for metrics of connections, which are over the whole run.
+    """
+
+    unit: str
+    count: int
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p99_9: float | None = None
+    max: float | None = None
+    min: float | None = None
+    ci95: dict[str, tuple[float, float] | None] = field(default_factory=dict)
+    unanswered: int = 0
+    beyond: dict[str, str] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
+    window: str = "steady"
+
+
+Metrics = dict[str, MetricSummary]
+Counts = dict[str, int | None]
+
+
+class Group(Struct, frozen=True):
+    """Counts over the whole run and metrics over the steady window of some of the messages."""
+
+    counts: Counts
+    metrics: Metrics
+
+
+class Verdict(Struct, frozen=True):
+    """Whether the numbers can be trusted.
+
+    Attributes:
+        status: `valid`, `suspect` or `invalid`.
+        reasons: what speaks against it, gravest first, in words a person can act on.
+    """
+
+    status: str
+    reasons: list[str]
+
+
+class Ending(Struct, frozen=True):
+    """Connections that ended in one way, and how many."""
+
+    code: int
+    reason: str
+    by: str
+    count: int
+
+
+class Run(RunInfo, frozen=True, kw_only=True):
+    """The facts of the run.
+
+    Attributes:
+        folder: name of the run folder.
+        complete: false when the run was cut off, or still goes on.
+        duration_s: from start to end of sending.
+        window: the steady window.
+    """
+
+    folder: str
+    complete: bool
+    duration_s: float
+    window: Window
+
+
+class Summary(Struct, frozen=True):
+    """One run in numbers.
+
+    Attributes:
+        counts: over the whole run; `unaccounted` is null where the run was cut off.
+        metrics: over headline messages intended in the steady window, counted from sent; metrics of connections over
+            the whole run.
+        by_class: the same for the users of each class, whatever the population, without their queued messages.
+        from_intended: replies of headline messages, counted from intended.
+        populations: replies of the messages that are not headline: `limit`, `outage`, `queued`.
+        connect_parts: what `connect` consists of: `tcp`, `tls`, `upgrade`, `auth`.
+        steady: counts of the messages intended in the steady window.
+        total: replies of headline messages over the whole run.
+        rejected_ratio: of messages on the wire over whole limiter windows within the steady window, by user class; null
+            where the window is shorter than a limiter window.
+        timeouts, errors, losses: messages by reason.
+        connect_failures: failed attempts to connect by outcome.
+        disconnects: ends of authenticated connections, most frequent first.
+        seen: what is worth a look among the protocol's counters, by name and key.
+    """
+
+    schema: int
+    run: Run
+    verdict: Verdict
+    counts: Counts
+    metrics: Metrics
+    by_class: dict[str, Group]
+    from_intended: Metrics
+    populations: dict[str, Group]
+    connect_parts: Metrics
+    steady: Counts
+    total: Metrics
+    rejected_ratio: dict[str, float | None]
+    timeouts: dict[str, int]
+    errors: dict[str, int]
+    losses: dict[str, int]
+    connect_failures: dict[str, int]
+    disconnects: list[Ending]
+    seen: dict[str, dict[str, int]]
