@@ -37,14 +37,3 @@ def rank(q: float, count: int) -> int:
     """The 0-based place of the q-quantile among `count` sorted samples."""
     # The product is rounded first: 0.999 * 3000 is 2997.0000000000005 in binary, which would be one sample too far.
     return min(max(math.ceil(round(q * count, 6)) - 1, 0), count - 1)
-
-
-def quantile(ordered: Floats, q: float) -> float:
-    """The q-quantile of ascending samples (shape n, without NaN; +infinity is a sample like any other).
-
-    Raises:
-        ValueError: there are no samples.
-    """
-    if not len(ordered):
-        raise ValueError("no samples")
-    return float(ordered[rank(q, len(ordered))])

@@ -5,6 +5,7 @@ JSON has no infinity. A percentile that falls among unanswered messages is null,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct, field
@@ -56,6 +57,12 @@ class Group(Struct, frozen=True):
 
     counts: Counts
     metrics: Metrics
+
+
+def has_samples(metrics: Metrics, populations: Mapping[str, Group]) -> bool:
+    """Whether anything was measured."""
+    groups = (metrics, *(group.metrics for group in populations.values()))
+    return any(metric.count for group in groups for metric in group.values())
 
 
 class Verdict(Struct, frozen=True):
@@ -134,3 +141,8 @@ class Summary(Struct, frozen=True):
     connect_failures: dict[str, int]
     disconnects: list[Ending]
     seen: dict[str, dict[str, int]]
+
+    @property
+    def empty(self) -> bool:
+        """Whether no metric has a single sample."""
+        return not has_samples(self.metrics, self.populations)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from loadtest.analysis.records import Records
-from loadtest.analysis.values import Counts, Group, Metrics, Verdict
+from loadtest.analysis.values import Counts, Group, Metrics, Verdict, has_samples
 from loadtest.metrics import BY_KEY
 
 
@@ -49,8 +49,7 @@ SEND_LAG_SHARE: Final = 0.01
 
 
 def nothing_measured(evidence: Evidence) -> Finding | None:
-    groups = [evidence.metrics, *(group.metrics for group in evidence.populations.values())]
-    if any(metric.count for metrics in groups for metric in metrics.values()):
+    if has_samples(evidence.metrics, evidence.populations):
         return None
     failures = ", ".join(f"{number:,} x {outcome}" for outcome, number in evidence.connect_failures.items())
     why = f"no user got a connection ({failures}): check --host and the tokens" if failures else "let it run for longer"

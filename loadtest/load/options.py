@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,20 @@ def check_users(tokens: Tokens, users: int | None) -> None:
         raise UsageError(
             f"--tokens-file: holds {len(tokens)} tokens for {users} users; add tokens or lower --users to {len(tokens)}"
         )
+
+
+def check_results(results: Path) -> None:
+    """Refuse a folder that run folders cannot be made in, before anything is sent.
+
+    Raises:
+        UsageError: it cannot be made or written.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            pass
+    except OSError as error:
+        raise UsageError(f"--results: cannot write to {results}: {error.strerror}; name a folder that can be written") from None
 
 
 def check_host(host: str | None) -> str:

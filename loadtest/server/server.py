@@ -54,7 +54,7 @@ class ChatServer:
     def __init__(self, options: ServerOptions) -> None:
         self.counts = ServerCounts()
         self._options = options
-        self._post = Post(self.counts, options.max_backlog_bytes)
+        self._post = Post(self.counts, options.max_backlog_bytes, options.compression)
         self._open: set[ServerConnection] = set()
         self._truth: TruthLog
         self._chat: Chat

@@ -1,0 +1,1 @@
+"""The commands of `loadtest`, one a module; `cli` assembles them."""

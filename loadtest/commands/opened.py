@@ -1,0 +1,48 @@
+"""A run as the commands see it: read, measured and summed up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.analysis.measured import Measured
+from loadtest.analysis.records import load
+from loadtest.analysis.summary import summarize
+from loadtest.analysis.values import Summary
+from loadtest.errors import NothingMeasured
+from loadtest.runs.reader import RunReader
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedRun:
+    """One run.
+
+    Attributes:
+        path: as the person gave it.
+        folder: the run folder, resolved.
+    """
+
+    path: Path
+    folder: Path
+    measured: Measured
+    summary: Summary
+
+    def refuse_if_empty(self) -> None:
+        """Conclude nothing from nothing.
+
+        Raises:
+            NothingMeasured: with the reason.
+        """
+        if self.summary.empty:
+            raise NothingMeasured(f"{self.path}: {self.summary.verdict.reasons[0]}")
+
+
+def open_run(path: Path) -> OpenedRun:
+    """Read a run folder.
+
+    Raises:
+        RunFolderError: it is none.
+    """
+    with RunReader(path) as run:
+        measured = Measured(load(run))
+        return OpenedRun(path, run.folder, measured, summarize(measured))

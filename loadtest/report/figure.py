@@ -1,0 +1,69 @@
+"""What all plots share: a figure without global state, its look, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.typing import LineStyleType
+
+from loadtest.analysis.values import Verdict
+
+DPI: Final = 150
+GREY: Final = "#777777"
+WARNING: Final = "#b3261e"
+COLORS: Final = ("#0b5cad", "#c4500c", "#2c7a3f", "#7a3b9a", "#8a6a00", "#0f7c83")
+"""Dark enough on white to tell apart in print, where line styles and markers do."""
+LINES: Final[tuple[LineStyleType, ...]] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS: Final = ("o", "s", "^", "D", "v", "P")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure (inches) that belongs to nothing."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def headings(figure: Figure, axes: Axes, title: str, subtitle: str, verdicts: Sequence[Verdict]) -> None:
+    """Title and subtitle over the uppermost axes, and a warning above all where a run is not valid."""
+    axes.set_title(subtitle, loc="left", fontsize=9, color=GREY)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    bad = [verdict for verdict in verdicts if verdict.status == "invalid"]
+    if bad:
+        reason = bad[0].reasons[0] if len(verdicts) == 1 else f"{len(bad)} of {len(verdicts)} runs"
+        axes.text(
+            0.5, 0.5, "INVALID RUN", transform=axes.transAxes, ha="center", va="center", fontsize=44, fontweight="bold",
+            color=WARNING, alpha=0.14, rotation=20, zorder=0,
+        )  # fmt: skip
+        figure.supxlabel(_cut(f"INVALID RUN: {reason}"), color=WARNING, fontsize=9, fontweight="bold")
+
+
+def soften(axes: Axes) -> None:
+    """A light grid, and no frame where no scale is."""
+    axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the ending of the name decides the format.
+
+    Raises:
+        OSError: it cannot be written.
+        ValueError: no such format.
+    """
+    # Without a date and with fixed ids, the same run gives the same file.
+    with mpl.rc_context({"svg.hashsalt": "loadtest", "svg.fonttype": "none"}):
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(path, dpi=DPI, metadata=metadata)
+
+
+def _cut(text: str, length: int = 130) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

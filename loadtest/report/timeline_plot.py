@@ -1,0 +1,82 @@
+"""A run over time: percentiles above; users, sends and errors beneath."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from loadtest.analysis.timeline import QUANTILES, Timeline, Track
+from loadtest.analysis.values import Verdict
+from loadtest.metrics import BY_KEY
+from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, headings, new_figure, soften
+from loadtest.report.units import duration, milliseconds, quantity
+
+
+def timeline_plot(line: Timeline, subtitle: str, verdict: Verdict) -> Figure:
+    """The figure: one panel for each track, one for users, one for messages a second."""
+    tracks = line.tracks
+    figure = new_figure(9.6, 2.2 + 1.9 * len(tracks) + 1.9)
+    ratios = [1.6] * len(tracks) + [0.7, 1.0]
+    panels = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+    for axes, track in zip(panels, tracks, strict=False):
+        _percentiles(axes, line, track)
+    _users(panels[-2], line)
+    _rates(panels[-1], line)
+    for axes in panels:
+        _steady(axes, line)
+        soften(axes)
+    panels[-1].set_xlim(0, line.times_s[-1] + line.step_s / 2)
+    panels[-1].set_xlabel(
+        f"time since the start, s (intervals of {duration(line.step_s)}; grey: outside the steady window)"
+    )
+    headings(figure, panels[0], "The run over time", subtitle, [verdict])
+    return figure
+
+
+def _percentiles(axes: Axes, line: Timeline, track: Track) -> None:
+    styles = (("-", 2.0), ("--", 1.4), (":", 1.4))
+    for (name, _), (style, width), color, marker in zip(QUANTILES, styles, COLORS, MARKERS, strict=False):
+        values = track.quantiles[name]
+        shown = np.where(np.isfinite(values), values, np.nan)
+        axes.plot(line.times_s, shown, style, color=color, linewidth=width, marker=marker, markersize=3, label=name)
+        lost = line.times_s[np.isinf(values)]
+        if len(lost):
+            top = np.full(len(lost), 0.97)
+            axes.plot(lost, top, "^", color=color, markersize=6, transform=axes.get_xaxis_transform(), clip_on=False)
+    metric = BY_KEY[track.metric]
+    finite = np.concatenate([values[np.isfinite(values)] for values in track.quantiles.values()])
+    if len(finite) and finite.min() > 0 and finite.max() > 20 * finite.min():
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    scale = milliseconds if metric.unit == "ms" else lambda value: quantity(value, "")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: scale(value)))
+    axes.set_ylabel(metric.label)
+    axes.legend(loc="upper right", ncols=3, frameon=True, framealpha=0.8, edgecolor="none", fontsize=8)
+
+
+def _users(axes: Axes, line: Timeline) -> None:
+    axes.fill_between(line.times_s, line.users, step="mid", color=GREY, alpha=0.35, linewidth=0)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    axes.set_ylabel("users")
+
+
+def _rates(axes: Axes, line: Timeline) -> None:
+    axes.step(line.times_s, line.sends, where="mid", color=COLORS[0], linewidth=1.6, label="sent")
+    if line.rejected.any():
+        axes.step(line.times_s, line.rejected, "--", where="mid", color=COLORS[1], linewidth=1.4, label="rejected")
+    if line.errors.any():
+        axes.step(line.times_s, line.errors, ":", where="mid", color=WARNING, linewidth=1.8, label="errors")
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("messages / s")
+    axes.legend(loc="upper right", ncols=3, frameon=True, framealpha=0.8, edgecolor="none", fontsize=8)
+
+
+def _steady(axes: Axes, line: Timeline) -> None:
+    begin, end = line.steady_s
+    for left, right in ((0.0, begin), (end, line.times_s[-1] + line.step_s / 2)):
+        if right > left:
+            axes.axvspan(left, right, color="#000000", alpha=0.06, linewidth=0)
