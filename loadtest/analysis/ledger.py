@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from loadtest.analysis.records import Records
 from loadtest.analysis.values import Counts, Ending
 from loadtest.model import Outcome, Population, StreamState
-from loadtest.runs.columns import MISSING, Messages
+from loadtest.runs.columns import MISSING, Bools, Messages
 
 REFUSALS = ("AUTH_FAILED", "AUTH_REQUIRED", "http 401", "http 403")
 """Outcomes of a connect for which the token is to blame (backend.md, Connection)."""
@@ -19,15 +21,15 @@ SEEN = (
 """Counters that the summary passes on by key."""
 
 
-def message_counts(messages: Messages) -> Counts:
-    """Messages by outcome, and delivered ones by the state of their stream."""
-    outcomes = messages.outcome.counts()
-    states = messages.where(messages.outcome.is_in(Outcome.DELIVERED)).stream_state.counts()
+def message_counts(messages: Messages, part: Bools) -> Counts:
+    """Some of the messages by outcome, and delivered ones by the state of their stream."""
+    outcomes = messages.outcome[part].counts()
+    states = messages.stream_state[part & messages.outcome.is_in(Outcome.DELIVERED)].counts()
     return {
-        "sent": len(messages),
-        "sent_on_wire": int((messages.sent_ns != MISSING).sum()),
+        "sent": int(part.sum()),
+        "sent_on_wire": int((part & (messages.sent_ns != MISSING)).sum()),
         **{str(outcome): outcomes.get(outcome, 0) for outcome in Outcome},
-        "streams_started": int((messages.chunks > 0).sum()),
+        "streams_started": int((part & (messages.chunks > 0)).sum()),
         **{f"streams_{state}": states.get(state, 0) for state in StreamState},
     }
 
@@ -41,7 +43,7 @@ def count(records: Records) -> Counts:
     messages, outages = records.messages, records.outages
     offered = records.count("messages_offered")
     within = messages.population.is_in(Population.HEADLINE) & messages.outcome.is_in(Outcome.REJECTED)
-    return message_counts(messages) | {
+    return message_counts(messages, np.ones(len(messages), np.bool_)) | {
         "offered": offered,
         "unaccounted": offered - len(messages) if records.complete else None,
         "rejected_within_limit": int(within.sum()),
@@ -63,7 +65,7 @@ def count(records: Records) -> Counts:
 
 def reasons(messages: Messages, outcome: Outcome) -> dict[str, int]:
     """Messages of one outcome by reason, most frequent first."""
-    found = messages.where(messages.outcome.is_in(outcome)).reason.counts()
+    found = messages.reason[messages.outcome.is_in(outcome)].counts()
     return _by_frequency({name or "no reason given": number for name, number in found.items()})
 
 

@@ -1,57 +1,89 @@
-"""The measured set of a run, and the samples of every metric in it."""
+"""The measured set of a run, and every metric over it or over parts of it."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
-from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Samples, event_samples, message_samples
+from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Samples, event_samples, message_values
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
 from loadtest.model import Population
-from loadtest.runs.columns import Messages
+from loadtest.runs.columns import Bools
+
+_PER_MESSAGE = {*REPLIES, *OF_MESSAGES, "reject"}
 
 
 class Measured:
     """What the percentiles of a run are over.
 
+    Parts of the messages are masks over all of them, so that a million messages are not copied for each part.
+
     Attributes:
         records: the whole run.
         window: its steady window.
-        messages: those intended in the window.
-        headline: of these, the ones of users within the limit on a healthy connection.
+        steady: which messages were intended in it. Shape n.
+        headline: which of these are of users within the limit on a healthy connection. Shape n.
     """
 
     def __init__(self, records: Records) -> None:
         self.records = records
         self.window: Window = steady(records)
         intended = records.messages.intended_ns
-        self.messages = records.messages.where((intended >= self.window.start_ns) & (intended < self.window.stop_ns))
-        self.headline = of_population(self.messages, Population.HEADLINE)
+        self.steady: Bools = (intended >= self.window.start_ns) & (intended < self.window.stop_ns)
+        self.headline: Bools = self.steady & self.of_population(Population.HEADLINE)
+        self._values: dict[tuple[str, bool], Floats] = {}
 
-    def replies(self, key: str, messages: Messages, *, from_intended: bool = False) -> Samples:
-        """Samples of a metric of `REPLIES` over some messages."""
-        expected = self.records.streams_expected
-        return message_samples(messages, key, streams_expected=expected, from_intended=from_intended)
+    def of_population(self, population: Population) -> Bools:
+        """Which messages of the whole run belong to a population."""
+        return self.records.messages.population.is_in(population)
 
-    def samples(self, key: str, messages: Messages | None = None, user_class: str | None = None) -> Samples | None:
-        """Samples of any metric; None for one that is kept as counts only.
+    def distribution(
+        self, key: str, part: Bools | None = None, *, from_intended: bool = False, user_class: str | None = None
+    ) -> Distribution:
+        """A metric's distribution, in its unit.
 
         Args:
-            messages: those to take it from, the headline by default; metrics of connections are over the whole run.
-            user_class: whose connections.
+            part: which messages; by default the headline, of `reject` all measured ones (users within the limit are not
+                rejected, and the others are in no headline). Metrics of connections are over the whole run.
+            from_intended: count replies from when the message should have left.
+            user_class: whose connections; metrics that are kept as counts are not known by class, and empty then.
         """
         if key in EVENTS:
-            return event_samples(self.records, key, user_class)
-        if key in REPLIES or key in OF_MESSAGES:
-            return self.replies(key, self.headline if messages is None else messages)
-        if key == "reject":
-            # of everyone: users within the limit are not rejected, and the others are in no headline
-            return self.replies(key, self.messages if messages is None else messages)
-        return None
+            return in_unit(key, event_samples(self.records, key, user_class).values)
+        if key in _PER_MESSAGE:
+            values = self._of_messages(key, from_intended)[self._default(key) if part is None else part]
+            return in_unit(key, values[~np.isnan(values)])
+        return Distribution.of_counts(()) if user_class else self._counted(key)
 
-    def counted(self, key: str) -> Distribution:
-        """Distribution of a metric that is kept as counts: of the intervals that began in the window."""
+    def samples(self, key: str, part: Bools | None = None) -> Samples | None:
+        """The samples of a metric with their instants and users; None for one that is kept as counts only."""
+        if key in EVENTS:
+            return event_samples(self.records, key)
+        if key not in _PER_MESSAGE:
+            return None
+        values, messages = self._of_messages(key, from_intended=False), self.records.messages
+        rows = (self._default(key) if part is None else part) & ~np.isnan(values)
+        return Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
+
+    def _default(self, key: str) -> Bools:
+        return self.steady if key == "reject" else self.headline
+
+    def _of_messages(self, key: str, from_intended: bool) -> Floats:
+        # kept: the same values are asked for by headline, class, population, plot and timeline
+        if (key, from_intended) not in self._values:
+            self._values[key, from_intended] = message_values(
+                self.records.messages,
+                key,
+                streams_expected=self.records.streams_expected,
+                from_intended=from_intended,
+            )
+        return self._values[key, from_intended]
+
+    def _counted(self, key: str) -> Distribution:
+        """Of the intervals that began in the window."""
         window = self.window
         return Distribution.of_counts(
             part
@@ -59,17 +91,7 @@ class Measured:
             if part.metric == key and window.start_ns <= part.start_ns < window.stop_ns
         )
 
-    def distribution(self, key: str) -> Distribution:
-        """Distribution of any metric over the headline, in the metric's unit."""
-        samples = self.samples(key)
-        return self.counted(key) if samples is None else in_unit(key, samples.values)
-
 
 def in_unit(key: str, values: Floats) -> Distribution:
     """The distribution of values of a metric (ns, where it is a time), in the metric's unit."""
     return Distribution.of(values / NS_PER_MS if BY_KEY[key].unit == "ms" else values)
-
-
-def of_population(messages: Messages, population: Population) -> Messages:
-    """The messages of one population."""
-    return messages.where(messages.population.is_in(population))

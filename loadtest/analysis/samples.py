@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
@@ -38,7 +39,7 @@ class Samples:
 
     values: Floats
     at_ns: Ints
-    users: Ints
+    users: npt.NDArray[np.integer[Any]]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -125,22 +126,20 @@ EVENTS: Final = ("connect", "close", "outage", "recovery", "queue_flush")
 """Metrics of connections. They are over the whole run: most connections are made before the steady window begins."""
 
 
-def message_samples(messages: Messages, key: str, *, streams_expected: bool, from_intended: bool = False) -> Samples:
-    """Samples of a metric of messages, over all the messages given.
+def message_values(messages: Messages, key: str, *, streams_expected: bool, from_intended: bool = False) -> Floats:
+    """The value of a metric for each message: ns, or the metric's own unit; NaN for no sample. Shape n.
 
     Args:
         key: one of `REPLIES`, `OF_MESSAGES`, or `reject`.
         streams_expected: whether a message without an answer is missing one.
         from_intended: count replies from when the schedule wanted the message to leave, not from when it left.
     """
-    if key in REPLIES:
-        values = REPLIES[key](messages, messages.intended_ns if from_intended else messages.sent_ns)
-        if key in ("ttft", "stream_completion") and not streams_expected:
-            values = np.where(np.isinf(values), np.nan, values)
-    else:
-        values = reject(messages) if key == "reject" else OF_MESSAGES[key](messages)
-    known = ~np.isnan(values)
-    return Samples(values[known], messages.intended_ns[known], messages.user.codes[known].astype(np.int64))
+    if key not in REPLIES:
+        return reject(messages) if key == "reject" else OF_MESSAGES[key](messages)
+    values = REPLIES[key](messages, messages.intended_ns if from_intended else messages.sent_ns)
+    if key in ("ttft", "stream_completion") and not streams_expected:
+        values[np.isinf(values)] = np.nan
+    return values
 
 
 def event_samples(records: Records, key: str, user_class: str | None = None) -> Samples:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from loadtest.analysis.distribution import Distribution
-from loadtest.analysis.measured import Measured, in_unit, of_population
+from loadtest.analysis.measured import Measured, in_unit
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import UNANSWERED, Samples
@@ -82,7 +82,7 @@ def timeline(measured: Measured, keys: Sequence[str]) -> Timeline:
     """The run over time; tracks are over headline messages of the whole run, by when they were intended."""
     records, messages = measured.records, measured.records.messages
     grid = _Grid(records.info.started_ns, records.end_ns)
-    headline = of_population(messages, Population.HEADLINE)
+    headline = measured.of_population(Population.HEADLINE)
     tracks = [_track(grid, key, measured.samples(key, headline)) for key in keys]
     failed = np.array([c.began_ns for c in records.connects if c.authenticated_ns is None], np.int64)
     wrong = messages.intended_ns[messages.outcome.is_in(*UNANSWERED)]

@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.typing import LineStyleType
 
 from loadtest.analysis.values import Verdict
+from loadtest.errors import UsageError
 
 DPI: Final = 150
+FORMATS: Final = ("png", "svg", "pdf")
 GREY: Final = "#777777"
 WARNING: Final = "#b3261e"
 COLORS: Final = ("#0b5cad", "#c4500c", "#2c7a3f", "#7a3b9a", "#8a6a00", "#0f7c83")
@@ -56,13 +58,18 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure; the ending of the name decides the format.
 
     Raises:
-        OSError: it cannot be written.
-        ValueError: no such format.
+        UsageError: there is no such format, or the file cannot be written.
     """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise UsageError(f"{path}: a picture must end in {', '.join(f'.{name}' for name in FORMATS)}")
     # Without a date and with fixed ids, the same run gives the same file.
     with mpl.rc_context({"svg.hashsalt": "loadtest", "svg.fonttype": "none"}):
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(path, dpi=DPI, metadata=metadata)
+        try:
+            figure.savefig(path, dpi=DPI, format=kind, metadata={"Date": None} if kind == "svg" else None)
+            figure.set_layout_engine("none")  # the places found for the first file serve the next one too
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def _cut(text: str, length: int = 130) -> str:

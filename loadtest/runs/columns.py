@@ -72,12 +72,6 @@ class Messages:
     def __len__(self) -> int:
         return len(self.intended_ns)
 
-    def where(self, rows: Bools) -> Messages:
-        """The rows of a mask."""
-        if rows.all():
-            return self
-        return Messages(*(getattr(self, field.name)[rows] for field in fields(self)))
-
 
 TEXT_COLUMNS: Final = tuple(field.name for field in fields(Messages) if field.type == "Text")
 INT_COLUMNS: Final = tuple(field.name for field in fields(Messages) if field.type == "Ints")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from websockets.asyncio.server import ServerConnection
 
@@ -29,12 +30,13 @@ from loadtest.protocol import (
     utf16_length,
 )
 
-from .answers import Answer, AnswerWriter
+from .answers import AnswerWriter
 from .counts import ServerCounts
 from .limiter import FixedWindow
 from .options import ServerOptions
 from .post import Post
 from .rooms import Rooms
+from .streams import Stream
 from .truth import MessageTruth, TruthLog
 from .typists import Typist
 
@@ -60,7 +62,7 @@ class Chat:
     """All conversations of one server.
 
     Nothing here waits for a socket: a frame is handled to its end before the next one, so the acks and the broadcast of
-    a message are never interleaved with another's. Only answers take time; each is a task.
+    a message are never interleaved with another's. Only answers take time; each is a `Stream`.
 
     Args:
         options: the rules that can be set.
@@ -76,7 +78,7 @@ class Chat:
         self._limiter = FixedWindow(options.rate_limit) if options.rate_limit else None
         self._writer = AnswerWriter(options.answers) if options.answers else None
         self._rooms: Rooms[Participant] = Rooms()
-        self._streams: set[asyncio.Task[None]] = set()
+        self._streams: set[Stream] = set()
 
     def read(self, sender: Participant, frame: bytes) -> None:
         """Do what a frame asks for, or say why not."""
@@ -108,11 +110,10 @@ class Chat:
         for conversation in participant.typist.conversations():
             self._typing_stop(participant, conversation)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Break off the answers that are under way."""
-        for stream in self._streams:
+        for stream in tuple(self._streams):
             stream.cancel()
-        await asyncio.gather(*self._streams, return_exceptions=True)
 
     # --- Messages -----------------------------------------------------------------------------------------------------
     def _message(self, sender: Participant, message: MessageSend, read_ns: int) -> None:
@@ -161,43 +162,17 @@ class Chat:
         if self._writer is None:
             self._truth.add(truth)
             return
-        stream = asyncio.create_task(self._stream(message, self._writer.answer(), truth))
-        self._streams.add(stream)
-        stream.add_done_callback(self._streams.discard)
-
-    async def _stream(self, message: MessageSend, answer: Answer, truth: MessageTruth) -> None:
         self._counts.streams_started += 1
-        completed = False
-        try:
-            completed = await self._write_answer(message, answer, truth)
-        finally:
-            self._counts.streams_completed += completed
-            self._counts.streams_cancelled += not completed
-            self._truth.add(truth)
+        self._streams.add(Stream(self._writer.answer(), partial(self._chunk, message), truth, self._answered))
 
-    async def _write_answer(self, message: MessageSend, answer: Answer, truth: MessageTruth) -> bool:
-        """Write chunk after chunk for whoever is in the conversation then.
+    def _answered(self, stream: Stream, completed: bool) -> None:
+        self._counts.streams_completed += completed
+        self._counts.streams_cancelled += not completed
+        self._streams.discard(stream)
+        self._truth.add(stream.truth)
 
-        Returns:
-            Whether it came to its end; it stops where there is nobody to read it.
-        """
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        for wait_s, end in zip(answer.waits_s, answer.ends, strict=True):
-            due += wait_s  # not "now + wait": a late wake-up must not stretch the rest of the answer
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            moment_ns = time.monotonic_ns()
-            if not self._chunk(message, answer.text[:end]):
-                return False
-            truth.wrote_content(moment_ns)
-        moment_ns = time.monotonic_ns()
-        if not self._chunk(message, answer.text, is_complete=True):
-            return False
-        truth.completed_ns = moment_ns
-        return True
-
-    def _chunk(self, message: MessageSend, content: str, is_complete: bool = False) -> int:
-        """Write one chunk to all participants; how many that were."""
+    def _chunk(self, message: MessageSend, content: str, is_complete: bool) -> int:
+        """Write one chunk for whoever is in the conversation now; how many that were."""
         event = MessageStream(
             message_id=STREAM_ID_PREFIX + message.message_id,
             conversation_id=message.conversation_id,

@@ -48,8 +48,8 @@ class Post:
         if self._compression:
             broadcast(readers, data.decode())  # a str makes it a text frame
             return
-        # Without extensions a server's frame is the same for all (RFC 6455 section 5.1: it is not masked), so it is framed
-        # once. This halves the cost of a chunk. Nothing else fragments or holds back frames, so the order stays.
+        # Without extensions a server's frame is the same for all (RFC 6455 section 5.1: it is not masked), so it is
+        # framed once, too. Nothing else fragments or holds back frames, so their order stays.
         frame = Frame(Opcode.TEXT, data).serialize(mask=False)
         for connection in readers:
             connection.transport.write(frame)

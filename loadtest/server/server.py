@@ -94,7 +94,7 @@ class ChatServer:
             await asyncio.wait_for(self._server.wait_closed(), STOP_TIMEOUT_S)
         except TimeoutError:
             await self._terminate()
-        await self._chat.close()
+        self._chat.close()
         self._truth.close()
 
     async def _listen(self) -> Server:

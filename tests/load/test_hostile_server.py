@@ -1,0 +1,116 @@
+"""A broken or hostile server takes no user and no worker down: what it does is counted and shown."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.sync.server import serve
+
+LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "chat.py"
+SECRET = "a secret of the tests, long enough for HS256"
+
+
+def event(type_, **fields):
+    return json.dumps({"type": type_, **fields})
+
+
+def welcome(connection):
+    connection.send(event("connection:established"))
+    connection.send(event("connection:authenticated", connectionId="c", shard=7))
+
+
+def answer(connection, message):
+    """Everything that a server should not do, and then a proper answer."""
+    id_, conversation = message["messageId"], message["conversationId"]
+    connection.send("{malformed")
+    connection.send(b"\x00binary")
+    connection.send(event("presence:update", who="everybody"))
+    connection.send(event("message:ack", messageId="nobody's", status="delivered"))
+    connection.send(event("message:ack", messageId=id_))
+    chunk = {"conversationId": conversation, "messageId": f"ai-{id_}"}
+    connection.send(event("message:stream", **chunk, content="out of order", isComplete=False))
+    connection.send(event("message:ack", messageId=id_, status="delivered"))
+    connection.send(event("message:ack", messageId=id_, status="received"))
+    connection.send(event("message:stream", **chunk, content="out of order, done", isComplete=True))
+    connection.send(event("message:stream", **chunk, content="and once more", isComplete=True))
+
+
+def breaking(connection):
+    welcome(connection)
+    for raw in connection:
+        message = json.loads(raw)
+        if message["type"] == "message:send":
+            answer(connection, message)
+
+
+def closing_early(connection):
+    welcome(connection)
+    connection.recv()
+    connection.close(1011, "out of memory")
+
+
+def flooding(connection):
+    welcome(connection)
+    connection.recv()
+    connection.send("x" * 100_000)
+    connection.recv()
+
+
+@contextmanager
+def serving(handler):
+    with serve(handler, "127.0.0.1", 0, compression=None) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/ws"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def summary_of_a_run_against(address, results, *options):
+    done = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", address, "--headless", "--only-summary",
+         "-u", "6", "-r", "6", "-t", "4s", "--rate-limit", "none", "--message-rate", "4/1s", "--results", str(results),
+         "--max-frame-size", "50000", "WithinLimitUser", *options],
+        env=os.environ | {"LOADTEST_JWT_SECRET": SECRET},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert "Traceback" not in done.stdout
+    return json.loads((results / "latest" / "summary.json").read_text()), done
+
+
+@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
+def test_broken_frames_are_counted_and_messages_still_answered(tmp_path, processes):
+    with serving(breaking) as address:
+        summary, _ = summary_of_a_run_against(address, tmp_path, *processes)
+    counts = summary["counts"]
+    assert counts["delivered"] == counts["streams_completed"] == counts["sent"] > 40
+    assert counts["unknown_events"] == counts["delivered"]
+    assert counts["stream_violations"] == counts["delivered"]
+    assert counts["unaccounted"] == counts["disconnects"] - counts["connects"] == 0
+
+
+def test_an_early_close_is_told_by_code_and_reason(tmp_path):
+    with serving(closing_early) as address:
+        summary, done = summary_of_a_run_against(address, tmp_path)
+    assert summary["counts"]["lost"] > 0
+    assert "1011" in done.stdout
+    assert "out of memory" in done.stdout
+
+
+def test_a_huge_frame_closes_the_connection_and_is_told(tmp_path):
+    with serving(flooding) as address:
+        summary, done = summary_of_a_run_against(address, tmp_path)
+    assert summary["counts"]["lost"] > 0
+    assert "1009" in done.stdout
