@@ -8,6 +8,7 @@ nanoseconds. What is not known is `None`, never 0. Records are small immutable t
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -57,6 +58,10 @@ class Population(StrEnum):
     """Users who make their own outages."""
     QUEUED = "queued"
     """Messages of anyone that waited in the offline queue."""
+
+
+PREFLIGHT: Final = "preflight"
+"""User and class of the one connect that tries the backend before a run; of no class in the by-class numbers."""
 
 
 class Message(Struct, frozen=True, array_like=True, gc=False):

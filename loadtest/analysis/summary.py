@@ -12,7 +12,7 @@ from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run,
 from loadtest.analysis.verdict import Evidence, judge
 from loadtest.analysis.window import Window
 from loadtest.metrics import BY_KEY, METRICS
-from loadtest.model import Outcome, Population
+from loadtest.model import PREFLIGHT, Outcome, Population
 from loadtest.runs.columns import MISSING, Bools
 
 CONNECT_PARTS = ("tcp", "tls", "upgrade", "auth")
@@ -81,7 +81,7 @@ class _Fold:
         """Users by class."""
         connects = self._measured.records.connects
         names = {connect.user_class for connect in connects} | set(self._messages.user_class.counts())
-        return {name: self._class(name) for name in sorted(filter(None, names))}
+        return {name: self._class(name) for name in sorted(filter(None, names - {PREFLIGHT}))}
 
     def connect_part(self, name: str) -> MetricSummary:
         """A part of `connect`."""

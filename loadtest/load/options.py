@@ -101,7 +101,9 @@ def check_results(results: Path) -> None:
         with tempfile.TemporaryFile(dir=results):
             pass
     except OSError as error:
-        raise UsageError(f"--results: cannot write to {results}: {error.strerror}; name a folder that can be written") from None
+        raise UsageError(
+            f"--results: cannot write to {results}: {error.strerror}; name a folder that can be written"
+        ) from None
 
 
 def check_host(host: str | None) -> str:

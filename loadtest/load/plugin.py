@@ -1,8 +1,8 @@
 """Ties a run to Locust's events: options, start, the workers' reports, the drain at the end, the exit code.
 
 The order of Locust's events at an end differs by how it comes about (time, a signal, the page's stop button; one
-process or several), and several may come at once. So each step here is safe to repeat: `test_stopping` drains, `test_stop`
-seals, `quitting` makes sure that both have happened and sets the exit code.
+process or several), and several may come at once. So each step here is safe to repeat: `test_stopping` drains,
+`test_stop` seals, `quitting` makes sure that both have happened and sets the exit code.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Final
+from typing import Any
 
 from loadtest.client.client import ChatClient, ClientConfig
 from loadtest.client.reconnect import Backoff
@@ -11,12 +11,9 @@ from loadtest.client.session import Expectation, Identity
 from loadtest.client.tokens import Tokens
 from loadtest.errors import UsageError
 from loadtest.load.recorder import Recorder
-from loadtest.model import Batch, Population
+from loadtest.model import PREFLIGHT, Batch, Population
 from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
 from loadtest.settings import Settings
-
-PREFLIGHT: Final = "preflight"
-"""User and user class of the connection, in the run's records too, so that they account for it."""
 
 
 class _Silent:

@@ -197,7 +197,7 @@ def test_the_end_of_the_run_leaves_open_messages_unfinished():
     ]
 
 
-# --- the offline queue ----------------------------------------------------------------------------------------------------
+# --- the offline queue
 def test_the_offline_queue_drops_the_oldest_and_leaves_in_order():
     chat = Chat()
     drops = [chat.session.enqueue(f"m{n}", "c1", "x", n * MS) for n in range(102)]
@@ -224,7 +224,7 @@ def test_a_client_that_gives_up_drops_its_queue():
     assert (chat.only.outcome, chat.only.reason) == (Outcome.DROPPED, "gave up")
 
 
-# --- streams that break the rules ------------------------------------------------------------------------------------------
+# --- streams that break the rules
 @pytest.mark.parametrize(
     ("contents", "kind"),
     [(("Hello", "Hel"), "shrunk"), (("Hello", "Jello!"), "rewritten"), (("Hello", "Hello"), "repeated")],
@@ -266,7 +266,7 @@ def test_a_failed_answer_ends_the_stream_not_the_message():
     assert chat.only.reason == "model overloaded"
 
 
-# --- whose stream is it? ---------------------------------------------------------------------------------------------------
+# --- whose stream is it?
 @pytest.mark.parametrize("stream_id", ["ai-m1", "m1", "4711"])
 def test_a_stream_is_matched_by_prefix_then_by_id_then_by_order(stream_id):
     chat = Chat()
@@ -292,7 +292,7 @@ def test_the_stream_of_somebody_elses_message_is_foreign():
     assert (chat.count("foreign_stream_frame"), chat.count("broadcast", "other")) == (1, 1)
 
 
-# --- frames that are no good -----------------------------------------------------------------------------------------------
+# --- frames that are no good
 @pytest.mark.parametrize(
     ("data", "name", "key"),
     [
@@ -349,7 +349,7 @@ def test_a_session_remembers_a_bounded_number_of_closed_messages():
     assert (chat.count("unmatched_ack", "delivered"), chat.count("duplicate_ack", "delivered")) == (1, 1)
 
 
-# --- the ledger closes -----------------------------------------------------------------------------------------------------
+# --- the ledger closes
 ids = st.sampled_from(["m0", "m1", "m2", "ai-m0", "ai-m1", "ai-m2", "stranger"])
 moves = st.one_of(
     st.tuples(st.just("ack"), ids, st.sampled_from(["received", "delivered", "error"])),

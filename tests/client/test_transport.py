@@ -102,7 +102,9 @@ def frames(protocol, *texts):
 
 def dial(port, ear, counts=None, scheme="ws", timeout=5.0, **options):
     options.setdefault("max_frame_size", 2**20)
-    link = Transport(f"{scheme}://127.0.0.1:{port}/ws?token=SECRET", ear, Counts() if counts is None else counts, **options)
+    link = Transport(
+        f"{scheme}://127.0.0.1:{port}/ws?token=SECRET", ear, Counts() if counts is None else counts, **options
+    )
     return link, link.dial(timeout)
 
 
@@ -280,7 +282,7 @@ def test_a_reset_sends_no_close_frame():
     assert ear.closed == Closed(1006, "", ClosedBy.RESET, None)
 
 
-# --- dials that fail ------------------------------------------------------------------------------------------------------
+# --- dials that fail
 def test_nobody_listening_is_refused():
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
@@ -321,7 +323,7 @@ def test_a_server_that_says_nothing_times_out():
     assert caught.value.kind == "timeout"
 
 
-# --- servers that break off or break the rules ------------------------------------------------------------------------------
+# --- servers that break off or break the rules
 def close_frame(connection, protocol):
     protocol.send_close(1008, "AUTH_FAILED")
     connection.sendall(b"".join(protocol.data_to_send()))
