@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -17,6 +19,7 @@ import loadtest
 from loadtest.errors import UsageError
 
 CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
+LOOPBACK: Final = "127.0.0.1"
 
 
 class Load(Struct, frozen=True):
@@ -91,5 +94,21 @@ def _command(load: Load) -> list[str]:
     command += ["--loglevel", "WARNING", "--host", load.host]
     command += ["-u", str(load.users), "-r", f"{load.spawn_rate:g}", "-t", load.run_time]
     if load.processes:
-        command += ["--processes", str(load.processes)]
+        command += ["--processes", str(load.processes), *_master_options()]
     return [*command, *load.options, *load.classes]
+
+
+def _master_options() -> list[str]:
+    """Where workers of this machine find their master: on a port of its own, so that runs can go on side by side."""
+    with closing(socket.create_server((LOOPBACK, 0))) as listener:
+        port = str(listener.getsockname()[1])
+    return [
+        "--master-bind-host",
+        LOOPBACK,
+        "--master-bind-port",
+        port,
+        "--master-host",
+        LOOPBACK,
+        "--master-port",
+        port,
+    ]

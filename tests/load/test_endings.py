@@ -22,6 +22,11 @@ MESSAGES = 150
 """Answered messages after which a run is ended from outside."""
 
 
+def free_port():
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return listener.getsockname()[1]
+
+
 class LocustRun:
     """`locust` with every behaviour of `chat.py`, in a process group of its own."""
 
@@ -49,7 +54,8 @@ class LocustRun:
                 self.process.wait(0.1)
             except subprocess.TimeoutExpired:
                 continue
-            pytest.fail(f"locust ended early:\n{self.process.stdout.read()}")
+            self.output = self.process.stdout.read()
+            pytest.fail(f"locust ended early:\n{self.output}")
         pytest.fail("did not happen within a minute")
 
     def until_under_way(self):
@@ -80,6 +86,7 @@ class LocustRun:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.communicate()
+        self.process.stdout.close()
 
     @property
     def summary(self):
@@ -143,17 +150,12 @@ def test_a_headless_run_ends_with_the_servers_counts(locust_run, server, process
     assert "Traceback" not in run.output
 
 
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return listener.getsockname()[1]
-
-
 @pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
 def test_the_pages_stop_button_seals_the_run_and_the_next_one_gets_its_own_folder(locust_run, server, processes):
     port = free_port()
     run = locust_run("--autostart", "--web-host", "127.0.0.1", "--web-port", str(port), *processes)
     run.until_under_way()
-    urllib.request.urlopen(f"http://127.0.0.1:{port}/stop").read()
+    urllib.request.urlopen(f"http://127.0.0.1:{port}/stop", b"").read()
     run.until(run.sealed)
     first = run.summary
     assert first["run"]["ended_by"] == "stop button"
