@@ -105,6 +105,12 @@ def send_lag(messages: Messages) -> Floats:
     return _since(messages.sent_ns, messages.intended_ns)
 
 
+def stamp_bound(messages: Messages) -> Floats:
+    """The wider of the bounds of the delivered ack and the first content."""
+    widest = np.maximum(messages.delivered_bound_ns, messages.first_content_bound_ns)
+    return np.where(widest != MISSING, widest.astype(np.float64), np.nan)
+
+
 REPLIES: Final[Mapping[str, Callable[[Messages, Ints], Floats]]] = {
     "ack_received": ack_received,
     "ack_delivered": ack_delivered,
@@ -118,6 +124,7 @@ OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
     "longest_stall": longest_stall,
     "finish_lag": finish_lag,
     "send_lag": send_lag,
+    "stamp_bound": stamp_bound,
 }
 """Metrics with their own two ends."""
 

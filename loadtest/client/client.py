@@ -62,8 +62,6 @@ class Observer(Protocol):
     def gaps(self) -> MutableSequence[int]: ...
     @property
     def lags(self) -> MutableSequence[int]: ...
-    @property
-    def bounds(self) -> MutableSequence[int]: ...
 
     def on_message(self, message: Message) -> None: ...
     def on_connect(self, connect: Connect) -> None: ...
@@ -296,8 +294,6 @@ class ChatClient:
         """See `transport.Listener`."""
         observer = self._observer
         observer.lags.append(lag_ns)
-        if bound_ns:
-            observer.bounds.append(bound_ns)
         event = self._session.receive(data, text, at_ns, bound_ns, lag_ns)
         if isinstance(event, (ConnectionAuthenticated, ConnectionError_)):
             self._on_connection_event(event, at_ns)

@@ -24,6 +24,8 @@ from loadtest.settings import ExpectStream, Settings
 
 SWEEP_S: Final = 0.25
 """How often silent messages are looked for and one client is pinged."""
+SLICES: Final = 25
+"""A sweep goes through the clients in so many parts, so that it never holds the event loop for long."""
 DRAIN_POLL_S: Final = 0.05
 EXPECTED: Final = {ExpectStream.AUTO: None, ExpectStream.YES: True, ExpectStream.NO: False}
 
@@ -138,11 +140,12 @@ class Process:
 
     def _sweep(self) -> None:
         while True:
-            gevent.sleep(SWEEP_S)
-            now = time.monotonic_ns()
             clients = list(self._clients)
-            for client in clients:
-                client.expire(now)
+            for place in range(SLICES):
+                gevent.sleep(SWEEP_S / SLICES)
+                now = time.monotonic_ns()
+                for client in clients[place::SLICES]:
+                    client.expire(now)
             if clients:
                 self._rng.choice(clients).ping()
 

@@ -70,7 +70,6 @@ class Recorder:
         self.tally = Tally()
         self.gaps = array("q")
         self.lags = array("q")
-        self.bounds = array("q")
         self.pings = array("q")
         self.worst_send_lag_ns = 0
         self._request = request
@@ -118,7 +117,6 @@ class Recorder:
         for metric, samples in (
             ("inter_chunk", self.gaps),
             ("receive_lag", self.lags),
-            ("stamp_bound", self.bounds),
             ("ping_rtt", self.pings),
         ):
             if samples:

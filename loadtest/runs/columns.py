@@ -65,6 +65,8 @@ class Messages:
     first_content_ns: Ints
     last_content_ns: Ints
     completed_ns: Ints
+    delivered_bound_ns: Ints
+    first_content_bound_ns: Ints
     longest_stall_ns: Ints
     chunks: Ints
     chars: Ints
