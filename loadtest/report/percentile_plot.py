@@ -57,7 +57,7 @@ def percentile_plot(runs: Sequence[RunCurves]) -> Figure:
     curves = [(run, curve) for run in runs for curve in run.curves]
     _scales(axes, [curve for _, curve in curves])
     handles = [_draw(axes, place, curve, _label(run, curve, len(runs))) for place, (run, curve) in enumerate(curves)]
-    axes.legend(handles=handles, loc="upper left", frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(runs) == 1 else 2, frameon=False)
     names = list(dict.fromkeys(BY_KEY[curve.metric].label for _, curve in curves))
     title = " · ".join(names) if len(names) < 4 else "Latency"
     subtitle = runs[0].subtitle if len(runs) == 1 else f"{len(runs)} runs; headline messages of the steady window"

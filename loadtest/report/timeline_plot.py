@@ -50,11 +50,16 @@ def _percentiles(axes: Axes, line: Timeline, track: Track) -> None:
     if len(finite) and finite.min() > 0 and finite.max() > 20 * finite.min():
         axes.set_yscale("log")
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.12 * finite.max() if len(finite) else None)
     scale = milliseconds if metric.unit == "ms" else lambda value: quantity(value, "")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: scale(value)))
     axes.set_ylabel(metric.label)
-    axes.legend(loc="upper right", ncols=3, frameon=True, framealpha=0.8, edgecolor="none", fontsize=8)
+    _legend(axes)
+
+
+def _legend(axes: Axes) -> None:
+    """Above the panel, where it hides no curve."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, ncols=3, frameon=False, fontsize=8)
 
 
 def _users(axes: Axes, line: Timeline) -> None:
@@ -72,7 +77,7 @@ def _rates(axes: Axes, line: Timeline) -> None:
         axes.step(line.times_s, line.errors, ":", where="mid", color=WARNING, linewidth=1.8, label="errors")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("messages / s")
-    axes.legend(loc="upper right", ncols=3, frameon=True, framealpha=0.8, edgecolor="none", fontsize=8)
+    _legend(axes)
 
 
 def _steady(axes: Axes, line: Timeline) -> None:
