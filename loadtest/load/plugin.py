@@ -93,6 +93,8 @@ class Plugin:
         """Check what can be checked before anything starts; leave with 2 where it cannot work."""
         # registered behind Locust's own listener, and so called before it: `quitting` fires in reverse
         environment.events.quitting.add_listener(self.on_quitting)
+        hub = gevent.get_hub()
+        hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # Ctrl-C ends a run: nothing to print a traceback for
         options = environment.parsed_options
         if isinstance(runner, WorkerRunner):
             runner.register_message(BEGIN, self._on_begin)

@@ -148,6 +148,7 @@ def test_a_headless_run_ends_with_the_servers_counts(locust_run, server, process
     assert summary["run"]["ended_by"] == {None: "time", signal.SIGINT: "interrupt", signal.SIGTERM: "terminate"}[number]
     assert_same_truth(summary, server.stop())
     assert "Traceback" not in run.output
+    assert "KeyboardInterrupt" not in run.output
 
 
 @pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
