@@ -69,7 +69,11 @@ METRICS: Final = (
     _ms("queue_flush", "queue flush", "authenticated to the last queued message acked"),
     _ms("send_lag", "send lag", "intended to sent: the generator's own delay"),
     _ms("receive_lag", "receive lag", "kernel receipt to callback: the generator's own delay, not in any latency"),
-    _ms("stamp_bound", "stamp bound", "a message's delivered ack and first content arrived at most this long before their stamps"),
+    _ms(
+        "stamp_bound",
+        "stamp bound",
+        "a message's ack and first content arrived at most this long before their stamps",
+    ),
 )
 """Every metric, in the order of every table."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadtest.analysis import ledger
 from loadtest.analysis.distribution import Distribution
-from loadtest.analysis.measure import measure
+from loadtest.analysis.measure import Intervals, intervals_of, measure
 from loadtest.analysis.measured import Measured, in_unit
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import EVENTS, REPLIES, connect_part
@@ -58,7 +58,12 @@ class _Fold:
 
     def metrics(self) -> Metrics:
         """Every metric over the headline; what has no samples is there with a count of 0."""
-        return {metric.key: self._measure(metric.key, self._measured.distribution(metric.key)) for metric in METRICS}
+        return {metric.key: self._of_headline(metric.key) for metric in METRICS}
+
+    def _of_headline(self, key: str) -> MetricSummary:
+        samples = self._measured.samples(key)
+        intervals = None if samples is None else intervals_of(BY_KEY[key].unit, samples)
+        return self._measure(key, self._measured.distribution(key), intervals)
 
     def replies(self, part: Bools, *, from_intended: bool = False) -> Metrics:
         """Metrics of replies over some messages."""
@@ -96,8 +101,8 @@ class _Fold:
         }
         return Group(ledger.message_counts(self._messages, own), metrics)
 
-    def _measure(self, key: str, distribution: Distribution) -> MetricSummary:
-        return measure(BY_KEY[key].unit, distribution, self._beyond, "run" if key in EVENTS else "steady")
+    def _measure(self, key: str, distribution: Distribution, intervals: Intervals | None = None) -> MetricSummary:
+        return measure(BY_KEY[key].unit, distribution, self._beyond, "run" if key in EVENTS else "steady", intervals)
 
 
 def _run(records: Records, window: Window) -> Run:

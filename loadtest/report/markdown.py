@@ -18,7 +18,7 @@ def markdown(summary: Summary) -> str:
     for block in content.blocks:
         suffix = f" ({block.title})" if block.title else ""
         lines += [f"| {row.label}{suffix} | {' | '.join(row.cells)} |" for row in block.rows]
-    lines += ["", *(f"- {_escaped(note)}" for note in (content.footnote, *content.notes) if note)]
+    lines += ["", *(f"- {_escaped(note)}" for note in (*content.intervals, content.footnote, *content.notes) if note)]
     return "\n".join(lines).rstrip() + "\n"
 
 

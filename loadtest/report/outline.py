@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from loadtest.analysis.intervals import LABEL
 from loadtest.analysis.values import Metrics, MetricSummary, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS, PERCENTILES
-from loadtest.report.units import DASH, duration, milliseconds, number, percent, quantity
+from loadtest.report.units import DASH, duration, milliseconds, number, percent, quantity, span
 
 COLUMNS: Final = ("p50", "p90", "p95", "p99", "p99.9", "max", "count")
 _FIELDS: Final = ("p50", "p90", "p95", "p99", "p99_9", "max")
+
+_TOLD: Final = ("p50", "p95", "p99")
+"""Percentiles whose interval is told; `summary.json` has all."""
 
 _OUTCOMES: Final = ("rejected", "error", "timeout", "lost", "dropped", "unfinished")
 _STATES: Final = ("incomplete", "interrupted", "errored", "unfinished", "missing", "not_expected")
@@ -66,6 +70,7 @@ class Outline:
         verdict: what stands behind the status, one line.
         reasons: what speaks against the run.
         basis: what the percentiles are over.
+        intervals: 95 % intervals of headline percentiles, a line each.
         notes: lines on what there is something to say about.
     """
 
@@ -76,6 +81,7 @@ class Outline:
     basis: str
     blocks: tuple[Block, ...]
     footnote: str
+    intervals: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -90,6 +96,7 @@ def outline(summary: Summary) -> Outline:
         basis=f"percentiles over {duration(summary.run.window.seconds)}, {summary.run.window.note}",
         blocks=blocks,
         footnote=_footnote(summary, blocks),
+        intervals=tuple(_intervals(summary)),
         notes=tuple(_notes(summary)),
     )
 
@@ -144,6 +151,15 @@ def _footnote(summary: Summary, blocks: Iterable[Block]) -> str:
         needed |= metric.withheld
     floors = ", ".join(f"{labels[name]} {needed[name]:,}" for name, _ in PERCENTILES if name in needed)
     return f"{DASH} withheld: too few samples, since it takes at least {floors}"
+
+
+def _intervals(summary: Summary) -> Iterable[str]:
+    labels = dict(zip(_FIELDS, COLUMNS, strict=False))
+    for key in HEADLINE:
+        ends = summary.metrics[key].ci95
+        shown = [f"{labels[name]} {span(*pair)}" for name, pair in ends.items() if pair is not None and name in _TOLD]
+        if shown:
+            yield f"95 % {BY_KEY[key].label}: {', '.join(shown)}; {LABEL}"
 
 
 def _notes(summary: Summary) -> Iterable[str]:

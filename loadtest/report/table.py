@@ -35,7 +35,7 @@ def text(summary: Summary, *, files: str = "", color: bool = False) -> str:
             console.print(Padding(Text(reason), (0, 0, 0, 2)))
         if content.blocks:
             console.print(Text(content.basis), _table(content.blocks), sep="\n")
-        for line in filter(None, (content.footnote, *content.notes, files)):
+        for line in filter(None, (*content.intervals, content.footnote, *content.notes, files)):
             console.print(Text(line))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 

@@ -25,6 +25,12 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{_three_digits(value)} {unit}"
 
 
+def span(low: float, high: float) -> str:
+    """An interval given in ms, in the unit that suits its upper end."""
+    scale, unit = (1e3, "µs") if high < 0.0995 else (1.0, "ms") if high < 999.5 else (1e-3, "s")
+    return f"[{_three_digits(low * scale)}, {_three_digits(high * scale)}] {unit}"
+
+
 def duration(seconds: float) -> str:
     """A length of time as in `45 s`, `5 min`, `1 h 5 min`."""
     whole = round(seconds)
