@@ -25,5 +25,8 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable . --group dev
 	touch $@
 
+figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
+	$(BIN)/python benchmarks/coverage.py --json benchmarks/coverage.json
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -24,7 +24,6 @@ from scipy import stats
 from loadtest.analysis.percentiles import Floats, rank
 from loadtest.runs.columns import Ints
 
-LABEL: Final = "within this run; restarts not included"
 BLOCKS: Final = 8
 """Blocks of time: few, so that each outlasts what makes neighbours alike. The price is width, by Student's t.
 

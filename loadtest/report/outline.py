@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.analysis.intervals import LABEL
 from loadtest.analysis.values import Metrics, MetricSummary, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS, PERCENTILES
 from loadtest.report.units import DASH, duration, milliseconds, number, percent, quantity, span
@@ -159,7 +158,7 @@ def _intervals(summary: Summary) -> Iterable[str]:
         ends = summary.metrics[key].ci95
         shown = [f"{labels[name]} {span(*pair)}" for name, pair in ends.items() if pair is not None and name in _TOLD]
         if shown:
-            yield f"95 % {BY_KEY[key].label}: {', '.join(shown)}; {LABEL}"
+            yield f"{BY_KEY[key].label}, 95 % within this run: {', '.join(shown)}"
 
 
 def _notes(summary: Summary) -> Iterable[str]:

@@ -1,0 +1,33 @@
+"""Numbers as people read them."""
+
+import pytest
+
+from loadtest.report.units import duration, milliseconds, number, percent, quantity, span
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"), (0.0, "0 ms"), (0.0123, "12 µs"), (0.1, "0.10 ms"), (1.234, "1.23 ms"), (12.34, "12.3 ms"),
+        (123.4, "123 ms"), (999.4, "999 ms"), (1_234.0, "1.23 s"), (-5.0, "-5.00 ms"), (100_000.0, "100 s"),
+    ],
+)  # fmt: skip
+def test_milliseconds(value, shown):
+    assert milliseconds(value) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.25, "0.2 s"), (45, "45 s"), (300, "5 min"), (3_900, "1 h 5 min")])
+def test_duration(seconds, shown):
+    assert duration(seconds) == shown
+
+
+def test_what_is_not_known_is_a_dash():
+    assert [number(None), percent(None), quantity(None, "chars/s")] == ["–", "–", "–"]
+
+
+def test_others():
+    assert number(1_234) == "1,234"
+    assert percent(0.0512) == "5.1 %"
+    assert quantity(167.2, "chars/s") == "167 chars/s"
+    assert span(1.03, 1.234) == "[1.03, 1.23] ms"
+    assert span(900.0, 1_100.0) == "[0.90, 1.10] s"
