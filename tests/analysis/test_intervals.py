@@ -56,6 +56,12 @@ def test_no_samples_and_too_few_are_withheld_with_how_many_it_takes():
     assert interval([1.0] * 499, 0.99) == Withheld(500)
 
 
+def test_shares_that_are_equal_in_all_blocks_are_luck_and_not_certainty():
+    found = interval(np.tile([1.0, 2.0, 3.0, 4.0], 200), 0.5, np.repeat(np.arange(10), 80))
+    assert isinstance(found, Interval)
+    assert found.low == 2.0
+
+
 def test_one_value_over_and_over_has_an_interval_of_no_width():
     assert interval([7.0] * 1_000, 0.99) == Interval(7.0, 7.0)
 
