@@ -1,0 +1,93 @@
+"""Every record with every field comes back from `run.db`, and what cannot be read says why."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from staged_run import STEADY_S, batch, message, stage
+
+from loadtest.errors import RunFolderError
+from loadtest.model import Batch, Connect, Count, Counts, Disconnect, Health, Outage, Outcome, Population
+from loadtest.runs.columns import MISSING
+from loadtest.runs.reader import RunReader
+
+FULL = Batch(
+    "worker-1",
+    0,
+    connects=[Connect("ann", "A", 1, "tls", True, "bad certificate", 2, 3, 4, 5, 6), Connect("ben", "B", 0, "refused")],
+    disconnects=[Disconnect("ann", "A", 7, 1000, "bye", "client", 8), Disconnect("ben", "B", 9, 1006, "", "reset")],
+    outages=[
+        Outage("ann", "A", 1, 1006, "gone", True, 3, 4, 5, 6, 7, 8, "gave up"),
+        Outage("ben", "B", 1, 1012, "", False, 0),
+    ],
+    histograms=[Counts("inter_chunk", Population.HEADLINE, 1, 2, b"\x00\x01\xff\x00", b"\x02\x00\x00\x00")],
+    health=[Health("worker-1", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)],
+    counters=[Count("frames_received", "", 2**40)],
+)
+
+
+@pytest.mark.parametrize("table", ["connects", "disconnects", "outages", "histograms", "health", "counters"])
+def test_every_field_comes_back(tmp_path, table):
+    with RunReader(stage(tmp_path, [FULL])) as run:
+        assert getattr(run, table)() == getattr(FULL, table)
+
+
+def test_counters_add_up_over_batches_and_processes(tmp_path):
+    parts = [Batch(name, n, counters=[Count("frames_sent", "", 5)]) for name, n in (("w1", 0), ("w1", 1), ("w2", 0))]
+    with RunReader(stage(tmp_path, parts)) as run:
+        assert run.counters() == [Count("frames_sent", "", 15)]
+
+
+def test_what_is_not_known_is_missing_and_0_is_0(tmp_path):
+    never, at_once = message(1, STEADY_S, sent_ns=None), message(2, STEADY_S, longest_stall_ns=0)
+    with RunReader(stage(tmp_path, [batch([never, at_once])])) as run:
+        messages = run.messages()
+    assert messages.sent_ns.tolist() == [MISSING, at_once.sent_ns]
+    assert messages.longest_stall_ns.tolist() == [MISSING, 0]
+
+
+def test_a_run_without_messages_has_empty_columns(tmp_path):
+    with RunReader(stage(tmp_path, [])) as run:
+        messages = run.messages()
+    assert (len(messages), messages.outcome.counts(), messages.sent_ns.tolist()) == (0, {}, [])
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1f"), min_size=1, max_size=5)
+
+
+@given(st.lists(st.none() | TEXTS, min_size=1, max_size=60))
+def test_reasons_come_back_in_order_however_many_and_whatever_they_hold(tmp_path_factory, reasons):
+    written = [message(n, STEADY_S, Outcome.ERROR, reason=reason) for n, reason in enumerate(reasons)]
+    with RunReader(stage(tmp_path_factory.mktemp("run"), [batch(written)])) as run:
+        read = run.messages().reason
+    assert [read.names[code] for code in read.codes] == reasons
+
+
+def change(folder, statement):
+    with closing(sqlite3.connect(folder / "run.db")) as db, db:
+        db.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("PRAGMA user_version = 2", "newer loadtest .schema 2.; upgrade"),
+        ("DELETE FROM run", "killed before its first record"),
+        ("UPDATE run SET value = '{}'", "cannot read run.db"),
+        ("DROP TABLE run", "cannot read run.db: no such table"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(tmp_path, statement, complaint):
+    folder = stage(tmp_path, [])
+    change(folder, statement)
+    with pytest.raises(RunFolderError, match=complaint):
+        RunReader(folder)
+
+
+def test_a_run_opens_by_its_folder_its_file_and_the_link_to_the_newest(tmp_path):
+    folder = stage(tmp_path / "a #1 folder?", [])
+    for path in (folder, folder / "run.db", folder.parent / "latest"):
+        with RunReader(path) as run:
+            assert run.folder == folder.resolve()
