@@ -57,16 +57,3 @@ def merge(packed: Iterable[tuple[bytes, bytes]]) -> tuple[Ints, Ints]:
     counts = np.concatenate([np.frombuffer(c, "<u4") for _, c in parts]).astype(np.int64)
     occupied, place = np.unique(indices, return_inverse=True)
     return occupied, np.bincount(place, counts, len(occupied)).astype(np.int64)
-
-
-def quantile(buckets: Ints, counts: Ints, q: float) -> float:
-    """The q-quantile (inverse of the distribution function) of merged counts, ns.
-
-    Raises:
-        ValueError: there are no samples.
-    """
-    total = int(counts.sum())
-    if not total:
-        raise ValueError("no samples")
-    rank = max(int(np.ceil(q * total)), 1)
-    return float(value_of(buckets[[np.searchsorted(np.cumsum(counts), rank)]])[0])

@@ -240,6 +240,11 @@ def unknown_fields(data: bytes | str, event: ServerEvent) -> list[str]:
     return [name for name in _fields.decode(data) if name not in known]
 
 
+def excerpt(text: str, length: int = 200) -> str:
+    """A server's text as it may go into records: cut, and a blank for each character that could steer a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text[:length])
+
+
 def utf16_length(text: str) -> int:
     """Length of a text in UTF-16 code units, the unit of the guide's limits."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

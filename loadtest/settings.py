@@ -31,6 +31,10 @@ class Arrivals(StrEnum):
     BURST = "burst"
 
 
+CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
+"""Set for Locust by `loadtest run`: plan and progress, and not Locust's tables."""
+
+
 class Rate(Struct, frozen=True):
     """So many messages in so long a window.
 
@@ -120,6 +124,8 @@ def label(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ValueError(f"{text!r} is no label: give key=value, as in build=abc123")
+    if not text.isprintable():
+        raise ValueError(f"{text!r} is no label: it holds characters that cannot be printed; leave them out")
     return key.strip(), value.strip()
 
 

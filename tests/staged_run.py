@@ -18,6 +18,7 @@ from loadtest.model import (
 from loadtest.runs.folder import create
 from loadtest.runs.writer import RunWriter
 
+NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)
 MS = 1_000_000
 SECOND = 1_000 * MS
 START = 1_000 * SECOND
@@ -133,7 +134,7 @@ def batch(messages, sequence=0, process="local", **more):
 
 def stage(results, batches, **facts):
     """Write a run folder; returns its path."""
-    folder = create(results, "chat", datetime(2026, 11, 24, 2, tzinfo=UTC))
+    folder = create(results, "chat", NOW)
     with RunWriter(folder, info(**facts)) as writer:
         for each in batches:
             writer.write(each)

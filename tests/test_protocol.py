@@ -27,6 +27,7 @@ from loadtest.protocol import (
     decode_client_event,
     decode_server_event,
     encode,
+    excerpt,
     timestamp,
     unknown_fields,
     utf16_length,
@@ -184,3 +185,9 @@ def test_a_frame_is_an_event_or_a_frame_error_and_nothing_else(frame: bytes) -> 
         with suppress(FrameError):
             event = decode(frame)
             assert decode(encode(event)) == event
+
+
+def test_an_excerpt_is_one_line_without_control_characters():
+    assert excerpt("a\x1b[1mb\nc\x1fd\u2028é夜") == "a [1mb c d é夜"
+    assert excerpt("x" * 300) == "x" * 200
+    assert excerpt("x" * 300, 64) == "x" * 64

@@ -41,6 +41,7 @@ def test_rates():
         (rate, "0/60s", "is no rate"),
         (rate, "10/0s", "'0s' is not above 0"),
         (label, "abc", "is no label: give key=value"),
+        (label, "build=\x1b[31m", "characters that cannot be printed"),
         (weights, "A=-1", "is no weight"),
         (weights, "A", "is no weight"),
         (ws_url, "http://x/ws", "is no WebSocket address"),

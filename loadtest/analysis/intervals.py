@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from loadtest.analysis.percentiles import Floats, rank
+from loadtest.analysis.percentiles import TAIL, Floats, rank
 from loadtest.runs.columns import Ints
 
 BLOCKS: Final = 8
@@ -34,7 +34,6 @@ BEYOND: Final = 5
 LEAST_INFLATION: Final = 0.1
 """Blocks that happen to hold equal shares show no variance at all. Of independent samples, an estimate with 7 degrees
 of freedom falls below a tenth of the truth in 1 of 600 cases (chi-square), so less than that is taken for luck."""
-CONFIDENCE: Final = 0.95
 
 Codes = npt.NDArray[np.integer[Any]]
 
@@ -59,7 +58,7 @@ class Withheld:
 
 
 def quantile_intervals(
-    values: Floats, times_ns: Ints, users: Codes, quantiles: Sequence[float], confidence: float = CONFIDENCE
+    values: Floats, times_ns: Ints, users: Codes, quantiles: Sequence[float]
 ) -> list[Interval | Withheld]:
     """The interval of each quantile of one run's samples.
 
@@ -73,23 +72,20 @@ def quantile_intervals(
     if not len(ordered):
         return [Withheld(_least(q)) for q in quantiles]
     blocks, (_, users) = _blocks(times_ns), np.unique(users, return_inverse=True)
-    return [_interval(values, ordered, blocks, users, q, confidence) for q in quantiles]
+    return [_interval(values, ordered, blocks, users, q) for q in quantiles]
 
 
-def _interval(
-    values: Floats, ordered: Floats, blocks: Codes, users: Codes, q: float, confidence: float
-) -> Interval | Withheld:
+def _interval(values: Floats, ordered: Floats, blocks: Codes, users: Codes, q: float) -> Interval | Withheld:
     count = len(ordered)
     if count < _least(q):
         return Withheld(_least(q))
     at = ordered[rank(q, count)]
     beyond = (values > at) - np.mean(values > at)
     inflation, freedom = _inflation(beyond, blocks, users)
-    upper = (1 + confidence) / 2
-    effective = count / inflation * (stats.norm.ppf(upper) / stats.t.ppf(upper, freedom)) ** 2
+    effective = count / inflation * (stats.norm.ppf(TAIL) / stats.t.ppf(TAIL, freedom)) ** 2
     if effective * min(q, 1 - q) < BEYOND:
         return Withheld(int(np.ceil(BEYOND / min(q, 1 - q) * count / effective)))
-    low, high = _shares(q, effective, confidence)
+    low, high = _shares(q, effective)
     return Interval(float(ordered[rank(low, count)]), float(ordered[min(rank(high, count) + 1, count - 1)]))
 
 
@@ -120,10 +116,9 @@ def _inflation(beyond: Floats, blocks: Codes, users: Codes) -> tuple[float, floa
     return both / independent, min(max(both**2 / spread, 1.0), count - 1.0) if spread else BLOCKS - 1.0
 
 
-def _shares(q: float, effective: float, confidence: float) -> tuple[float, float]:
+def _shares(q: float, effective: float) -> tuple[float, float]:
     """The shares of samples below the ends: quantiles of the binomial with `effective` trials, continuous (beta)."""
-    tail = (1 - confidence) / 2
     below = q * effective
-    low = stats.beta.ppf(tail, below + 0.5, effective - below + 0.5)
-    high = stats.beta.ppf(1 - tail, below + 0.5, effective - below + 0.5)
+    low = stats.beta.ppf(TAIL, below + 0.5, effective - below + 0.5)
+    high = stats.beta.ppf(1 - TAIL, below + 0.5, effective - below + 0.5)
     return float(low), float(high)

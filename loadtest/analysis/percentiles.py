@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_TAIL: Final = 0.025
+TAIL: Final = 0.025
 """Half of what a 95 % interval leaves out."""
 
 
@@ -30,7 +30,7 @@ def required_samples(q: float) -> int:
     Args:
         q: above 0 and below 1.
     """
-    return math.ceil(math.log(_TAIL) / math.log(max(q, 1 - q)))
+    return math.ceil(math.log(TAIL) / math.log(max(q, 1 - q)))
 
 
 def rank(q: float, count: int) -> int:

@@ -34,6 +34,7 @@ from loadtest.protocol import (
     TypingStart,
     TypingStop,
     encode,
+    excerpt,
     timestamp,
 )
 
@@ -310,7 +311,7 @@ class ChatClient:
         self._transport = None
         self._gone.set()
         if self.state is not State.AUTHENTICATED:
-            self._admit("closed", None, f"close {closed.code} {closed.reason}".strip())
+            self._admit("closed", None, f"close {closed.code} {excerpt(closed.reason)}".strip())
             return
         now = time.monotonic_ns()
         self._observer.on_disconnect(
@@ -319,7 +320,7 @@ class ChatClient:
                 user_class=self.identity.user_class,
                 at_ns=now,
                 code=closed.code,
-                reason=closed.reason[:200],
+                reason=excerpt(closed.reason),
                 by=closed.by.name.lower(),
                 close_ns=closed.close_ns,
             )
@@ -338,7 +339,7 @@ class ChatClient:
             self._flush_queue(at_ns)
             self._admit("ok", at_ns, None)
         else:
-            self._admit(event.code or "connection:error", None, event.message[:200])
+            self._admit(excerpt(event.code or "connection:error", 64), None, excerpt(event.message))
 
     def _admit(self, outcome: str, at_ns: int | None, detail: str | None) -> None:
         if self._admission is not None and not self._admission.ready():
@@ -355,7 +356,7 @@ class ChatClient:
     # --- outages ------------------------------------------------------------------------------------------------------
     def _begin_outage(self, closed: Closed, now_ns: int) -> None:
         self._end_outage("gave up")
-        self._outage = OpenOutage(now_ns, closed.code, closed.reason[:200], closed.by is ClosedBy.RESET)
+        self._outage = OpenOutage(now_ns, closed.code, excerpt(closed.reason), closed.by is ClosedBy.RESET)
         if closed.code == CLOSE_NORMAL:  # the browser client takes 1000 for a goodbye
             self._give_up("closed 1000 by the server")
             return

@@ -30,6 +30,7 @@ from loadtest.protocol import (
     TypingStop,
     decode_server_event,
     encode,
+    excerpt,
     unknown_fields,
 )
 
@@ -42,7 +43,7 @@ FIRST_STREAM_GRACE_NS: Final = 5_000_000_000
 NO_ACK: Final = "no ack"
 NEVER_DELIVERED: Final = "received, never delivered"
 
-_RETRY_AFTER = re.compile(r"(\d+)\s*second")
+_RETRY_AFTER = re.compile(r"(?<!\d)(\d{1,9})\s*second")  # not what a column of 64 bits could not hold
 _RATE_LIMITED = re.compile(r"rate.?limit", re.IGNORECASE)
 
 
@@ -233,7 +234,7 @@ class Session:
         except MalformedFrame as error:
             self._tally.add("malformed_frame", str(error))
         except UnknownEvent as error:
-            self._tally.add("unknown_event", error.type)
+            self._tally.add("unknown_event", excerpt(error.type))
         except InvalidEvent as error:
             self._tally.add("invalid_event", error.type)
         else:
@@ -256,13 +257,13 @@ class Session:
             case TypingStart() | TypingStop():
                 self._tally.add("typing_received")
             case ConnectionError_():
-                self._tally.add("connection_error", event.code or "none")
+                self._tally.add("connection_error", excerpt(event.code or "none", 64))
             case _:
                 pass  # the connection's own events are the client's business
 
     def _name_unknown_fields(self, data: bytes, event: ServerEvent) -> None:
         for name in unknown_fields(data, event):
-            self._tally.add("unknown_field", f"{type(event).__struct_config__.tag}.{name[:64]}")
+            self._tally.add("unknown_field", f"{type(event).__struct_config__.tag}.{excerpt(name, 64)}")
 
     def _on_ack(self, ack: MessageAck, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         entry = self._on_wire(ack.message_id)
@@ -302,7 +303,7 @@ class Session:
         if limited and promised is not None:
             entry.retry_after_s = int(promised[1])
         self.answered.append(Answer(entry.message_id, at_ns, False))
-        reason = "rate limit" if limited else text[:200]
+        reason = "rate limit" if limited else excerpt(text)
         self._close(entry, Outcome.REJECTED if limited else Outcome.ERROR, reason)
 
     def _on_broadcast(self, event: MessageReceive) -> None:
@@ -319,15 +320,15 @@ class Session:
             if len(unanswered) == 1:
                 self._refuse(unanswered[0], event.text, at_ns)
             else:
-                self._tally.add("error_unattributed", event.text[:200])
+                self._tally.add("error_unattributed", excerpt(event.text))
             return
         entry = self._streams.get(event.message_id) or self._on_wire(event.message_id.removeprefix(STREAM_ID_PREFIX))
         if entry is None:
-            self._tally.add("error_unattributed", event.text[:200])
+            self._tally.add("error_unattributed", excerpt(event.text))
         elif entry.outcome is None and event.message_id == entry.message_id:
             self._refuse(entry, event.text, at_ns)
         else:
-            self._end_stream(entry, StreamState.ERRORED, event.text[:200])
+            self._end_stream(entry, StreamState.ERRORED, excerpt(event.text))
 
     # --- streams ------------------------------------------------------------------------------------------------------
     def _on_stream(self, event: MessageStream, data: bytes, at_ns: int, bound_ns: int, lag_ns: int) -> None:

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 import loadtest
 from loadtest.errors import UsageError
+from loadtest.settings import CONSOLE_ENV
 
-CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -103,12 +103,8 @@ def _master_options() -> list[str]:
     with closing(socket.create_server((LOOPBACK, 0))) as listener:
         port = str(listener.getsockname()[1])
     return [
-        "--master-bind-host",
-        LOOPBACK,
-        "--master-bind-port",
-        port,
-        "--master-host",
-        LOOPBACK,
-        "--master-port",
-        port,
+        f"--master-bind-host={LOOPBACK}",
+        f"--master-bind-port={port}",
+        f"--master-host={LOOPBACK}",
+        f"--master-port={port}",
     ]

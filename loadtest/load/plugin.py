@@ -34,7 +34,7 @@ from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
 from loadtest.load.process import Numbers, Process
 from loadtest.model import Batch, RunInfo
-from loadtest.settings import Settings
+from loadtest.settings import CONSOLE_ENV, Settings
 
 logger = logging.getLogger("loadtest")
 
@@ -46,8 +46,6 @@ FIELD: Final = "loadtest"
 FINAL_GRACE_S: Final = 15.0
 """Beyond the reply timeout, how long the master waits for the workers' last reports."""
 PUMP_S: Final = 0.25
-CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
-"""Set by `loadtest run`: show plan and progress instead of Locust's tables."""
 
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
 

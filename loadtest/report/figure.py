@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -34,7 +35,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def headings(figure: Figure, axes: Axes, title: str, subtitle: str, verdicts: Sequence[Verdict]) -> None:
     """Title and subtitle over the uppermost axes, and a warning above all where a run is not valid."""
-    axes.set_title(subtitle, loc="left", fontsize=9, color=GREY)
+    axes.set_title(literal(subtitle), loc="left", fontsize=9, color=GREY)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     bad = [verdict for verdict in verdicts if verdict.status == "invalid"]
     if bad:
@@ -43,7 +44,12 @@ def headings(figure: Figure, axes: Axes, title: str, subtitle: str, verdicts: Se
             0.5, 0.5, "INVALID RUN", transform=axes.transAxes, ha="center", va="center", fontsize=44, fontweight="bold",
             color=WARNING, alpha=0.14, rotation=20, zorder=0,
         )  # fmt: skip
-        figure.supxlabel(_cut(f"INVALID RUN: {reason}"), color=WARNING, fontsize=9, fontweight="bold")
+        figure.supxlabel(literal(_cut(f"INVALID RUN: {reason}")), color=WARNING, fontsize=9, fontweight="bold")
+
+
+def literal(text: str) -> str:
+    """Text of a person or a server, in which matplotlib is to see no formula."""
+    return text.replace("$", r"\$")
 
 
 def soften(axes: Axes) -> None:
@@ -66,7 +72,10 @@ def save(figure: Figure, path: Path) -> None:
     # Without a date and with fixed ids, the same run gives the same file.
     with mpl.rc_context({"svg.hashsalt": "loadtest", "svg.fonttype": "none"}):
         try:
-            figure.savefig(path, dpi=DPI, format=kind, metadata={"Date": None} if kind == "svg" else None)
+            with warnings.catch_warnings():
+                # a label may be in any script; in an SVG it stays text, in a PNG it is a box
+                warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+                figure.savefig(path, dpi=DPI, format=kind, metadata={"Date": None} if kind == "svg" else None)
             figure.set_layout_engine("none")  # the places found for the first file serve the next one too
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror or error}") from None

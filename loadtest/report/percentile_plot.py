@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from loadtest.analysis.curves import Curve
 from loadtest.analysis.values import Verdict
 from loadtest.metrics import BY_KEY
-from loadtest.report.figure import COLORS, LINES, MARKERS, headings, new_figure, soften
+from loadtest.report.figure import COLORS, LINES, MARKERS, headings, literal, new_figure, soften
 from loadtest.report.units import milliseconds
 
 TICKS: Final = {
@@ -107,7 +107,9 @@ def _draw(axes: Axes, place: int, curve: Curve, label: str) -> Line2D:
         axes.plot(at, np.interp(at, tails, values), color=color, linestyle="none", marker=marker, markersize=5.5)
         if curve.unanswered:
             _leave(axes, tails[-1], values[-1], color)
-    return Line2D([], [], color=color, linestyle=line, marker=marker, linewidth=2.0, markersize=5.5, label=label)
+    return Line2D(
+        [], [], color=color, linestyle=line, marker=marker, linewidth=2.0, markersize=5.5, label=literal(label)
+    )
 
 
 def _leave(axes: Axes, tail: float, value: float, color: str) -> None:

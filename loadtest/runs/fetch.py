@@ -25,8 +25,10 @@ _ROWS_AT_ONCE: Final = 25_000
 _THREADS: Final = min(os.cpu_count() or 1, 4)
 _FEW: Final = 32
 _SEPARATOR: Final = "\x1f"
-"""ASCII unit separator: in none of our names. `reason` may hold a server's text, where it is read as a blank."""
-_EXPRESSIONS: Final = {"user_class": "class", "reason": f"replace(reason, char({ord(_SEPARATOR)}), ' ')"}
+"""ASCII unit separator. Where a text from outside holds one, such as a user of a tokens file, it is read as a blank."""
+_EXPRESSIONS: Final = {"user_class": "class"} | {
+    name: f"replace({name}, char({ord(_SEPARATOR)}), ' ')" for name in ("user", "reason")
+}
 _KNOWN: Final = {"outcome": tuple(Outcome), "population": tuple(Population), "stream_state": tuple(StreamState)}
 
 Column = npt.NDArray[Any]

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -39,16 +39,14 @@ class RunReader:
             RunFolderError: there is no run, or its file is damaged or of a newer version.
         """
         self.folder = open_run(path)
-        self._scratch = tempfile.TemporaryDirectory(prefix="loadtest-")
-        try:
+        with ExitStack() as opened:
+            scratch = opened.enter_context(tempfile.TemporaryDirectory(prefix="loadtest-"))
             with self._explained():
-                self._uri = _readable_uri(self.folder / DATABASE, Path(self._scratch.name))
-                self._db = sqlite3.connect(self._uri, uri=True)
+                self._uri = _readable_uri(self.folder / DATABASE, Path(scratch))
+                self._db = opened.enter_context(closing(sqlite3.connect(self._uri, uri=True)))
                 self._check_version()
                 self.info = self._read_info()
-        except RunFolderError:
-            self._scratch.cleanup()
-            raise
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> RunReader:
         return self
@@ -58,8 +56,7 @@ class RunReader:
 
     def close(self) -> None:
         """Let go of the file; safe to repeat."""
-        self._db.close()
-        self._scratch.cleanup()
+        self._opened.close()
 
     def messages(self) -> Messages:
         """All messages, in the order of writing."""

@@ -56,3 +56,11 @@ def test_runs_that_no_label_tells_apart_are_named_by_their_folders(staged):
 def test_the_subtitle_says_what_was_measured(staged):
     shown = "ws://127.0.0.1:5000/ws · 3 users · 1 min of 1 min 20 s measured · build=a"
     assert subtitle(open_run(staged(build="a")).summary) == shown
+
+
+@pytest.mark.parametrize("value", [r"$\foo$", "$HOME/$USER_", "夜間"])
+def test_a_label_is_drawn_as_it_is_written(staged, tmp_path, value):
+    runs = [staged(build=value), staged(build="b")]
+    drawn(*runs, "-o", tmp_path / "x.svg")
+    assert f"{value}: ack delivered" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+    drawn(runs[0])

@@ -1,35 +1,20 @@
 """What cannot work is refused in one line, with exit code 2, before anything starts."""
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import jwt
+import locust_command
 import pytest
 
-LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "chat.py"
-HEADLESS = ("--headless", "-u", "5", "-r", "5", "-t", "3s", "--loglevel", "WARNING", "--only-summary")
+HEADLESS = ("-u", "5", "-r", "5", "-t", "3s", "--loglevel", "WARNING")
 
 
 def locust(*options, **environment):
     """Run to the end; returns the exit code and the lines on the console."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LOADTEST_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *HEADLESS, *options],
-        env=clean | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=30,
-        start_new_session=True,
-    )
+    done = locust_command.locust(*HEADLESS, *options, **environment)
     return done.returncode, done.stdout.strip().splitlines()
 
 

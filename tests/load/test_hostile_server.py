@@ -1,18 +1,12 @@
 """A broken or hostile server takes no user and no worker down: what it does is counted and shown."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from locust_command import locust
 from websockets.sync.server import serve
-
-LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "chat.py"
-SECRET = "a secret of the tests, long enough for HS256"
 
 
 def event(type_, **fields):
@@ -54,6 +48,16 @@ def closing_early(connection):
     connection.close(1011, "out of memory")
 
 
+def steering(connection):
+    """Errors that would colour a terminal, end a line, and not fit into 64 bits."""
+    welcome(connection)
+    for raw in connection:
+        message = json.loads(raw)
+        if message["type"] == "message:send":
+            text = "\x1b[31mred\n# heading, wait " + "9" * 5_000 + " seconds"
+            connection.send(event("message:ack", messageId=message["messageId"], status="error", error=text))
+
+
 def flooding(connection):
     welcome(connection)
     connection.recv()
@@ -74,17 +78,10 @@ def serving(handler):
 
 
 def summary_of_a_run_against(address, results, *options):
-    done = subprocess.run(
-        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", address, "--headless", "--only-summary",
-         "-u", "6", "-r", "6", "-t", "4s", "--rate-limit", "none", "--message-rate", "4/1s", "--results", str(results),
-         "--max-frame-size", "50000", "WithinLimitUser", *options],
-        env=os.environ | {"LOADTEST_JWT_SECRET": SECRET},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=60,
+    done = locust(
+        "--host", address, "-u", "6", "-r", "6", "-t", "4s", "--rate-limit", "none", "--message-rate", "4/1s",
+        "--results", str(results), "--max-frame-size", "50000", "WithinLimitUser", *options,
+        LOADTEST_JWT_SECRET="a secret of the tests, long enough for HS256",
     )  # fmt: skip
     assert "Traceback" not in done.stdout
     return json.loads((results / "latest" / "summary.json").read_text()), done
@@ -114,3 +111,11 @@ def test_a_huge_frame_closes_the_connection_and_is_told(tmp_path):
         summary, done = summary_of_a_run_against(address, tmp_path)
     assert summary["counts"]["lost"] > 0
     assert "1009" in done.stdout
+
+
+def test_text_of_a_server_steers_no_terminal_and_fits_into_the_run(tmp_path):
+    with serving(steering) as address:
+        summary, done = summary_of_a_run_against(address, tmp_path)
+    assert summary["counts"]["error"] == summary["counts"]["sent"] > 40
+    assert "\x1b" not in done.stdout
+    assert " [31mred # heading, wait 999" in done.stdout

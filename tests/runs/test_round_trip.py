@@ -3,15 +3,18 @@
 import sqlite3
 from contextlib import closing
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from staged_run import STEADY_S, batch, message, stage
+from staged_run import NOW, STEADY_S, answered, batch, info, message, ordinary, stage
 
 from loadtest.errors import RunFolderError
 from loadtest.model import Batch, Connect, Count, Counts, Disconnect, Health, Outage, Outcome, Population
 from loadtest.runs.columns import MISSING
+from loadtest.runs.folder import create
 from loadtest.runs.reader import RunReader
+from loadtest.runs.writer import RunWriter
 
 FULL = Batch(
     "worker-1",
@@ -32,6 +35,17 @@ FULL = Batch(
 def test_every_field_comes_back(tmp_path, table):
     with RunReader(stage(tmp_path, [FULL])) as run:
         assert getattr(run, table)() == getattr(FULL, table)
+
+
+def test_the_facts_and_the_messages_come_back(tmp_path):
+    messages = [answered(1, 30, 5), message(2, 31, Outcome.TIMEOUT, reason="no ack")]
+    with RunReader(stage(tmp_path, [batch(messages)])) as run:
+        columns = run.messages()
+        assert run.info == info()
+    assert columns.intended_ns.tolist() == [message.intended_ns for message in messages]
+    assert columns.delivered_ns.tolist() == [messages[0].delivered_ns, MISSING]
+    assert columns.outcome.counts() == {"delivered": 1, "timeout": 1}
+    assert columns.reason.counts() == {None: 1, "no ack": 1}
 
 
 def test_counters_add_up_over_batches_and_processes(tmp_path):
@@ -91,3 +105,28 @@ def test_a_run_opens_by_its_folder_its_file_and_the_link_to_the_newest(tmp_path)
     for path in (folder, folder / "run.db", folder.parent / "latest"):
         with RunReader(path) as run:
             assert run.folder == folder.resolve()
+
+
+def test_a_separator_in_many_names_of_users_is_read_as_a_blank(tmp_path):
+    messages = [msgspec.structs.replace(message(n, STEADY_S), user=f"u\x1f{n}") for n in range(50)]
+    with RunReader(stage(tmp_path, [batch(messages)])) as run:
+        users = run.messages().user
+    assert [users.names[code] for code in users.codes] == [f"u {n}" for n in range(50)]
+
+
+def test_a_batch_that_came_twice_counts_once(tmp_path):
+    with RunReader(stage(tmp_path, [batch(ordinary()), batch(ordinary())])) as run:
+        assert len(run.messages()) == 104
+
+
+def test_a_gap_in_the_sequence_is_a_lost_batch(tmp_path):
+    with RunReader(stage(tmp_path, [batch([], 0), batch([], 3)])) as run:
+        assert run.lost_batches() == {"local": 2}
+
+
+def test_a_run_that_still_goes_on_can_be_read(tmp_path):
+    folder = create(tmp_path, "chat", NOW)
+    with RunWriter(folder, info(ended_ns=None)) as writer:
+        writer.write(batch(ordinary()))
+        with RunReader(folder) as run:
+            assert len(run.messages()) == 104

@@ -1,0 +1,39 @@
+"""Where a run lies, under which name, and what others find in it."""
+
+import os
+import sqlite3
+from contextlib import closing
+
+import pytest
+from staged_run import NOW, batch, ordinary, stage
+
+from loadtest.errors import RunFolderError
+from loadtest.runs.folder import create
+
+CONTRACT = {
+    "user", "class", "conversation", "message_id", "intended_ns", "sent_ns", "received_ns", "delivered_ns",
+    "first_content_ns", "completed_ns", "outcome", "stream_state",
+}  # fmt: skip
+
+
+def test_folders_are_named_after_the_instant_and_the_scenario(tmp_path):
+    names = [create(tmp_path / "results", "my chat/1", NOW).name for _ in range(3)]
+    assert names == ["20261124T020000Z-my-chat-1", "20261124T020000Z-my-chat-1-2", "20261124T020000Z-my-chat-1-3"]
+
+
+def test_latest_is_a_relative_link_to_the_newest(tmp_path):
+    create(tmp_path, "a", NOW)
+    create(tmp_path, "b", NOW)
+    assert os.readlink(tmp_path / "latest") == "20261124T020000Z-b"
+
+
+def test_a_file_in_the_way_is_told_with_the_option(tmp_path):
+    (tmp_path / "results").write_text("")
+    with pytest.raises(RunFolderError, match=r"^--results: .*name a folder"):
+        create(tmp_path / "results", "chat", NOW)
+
+
+def test_the_columns_that_others_rely_on(tmp_path):
+    with closing(sqlite3.connect(stage(tmp_path, [batch(ordinary())]) / "run.db")) as db:
+        assert {row[1] for row in db.execute("PRAGMA table_info(messages)")} >= CONTRACT
+        assert {row[1] for row in db.execute("PRAGMA table_info(outages)")} >= {"user", "class", "lost_ns"}
