@@ -7,6 +7,7 @@ decoder and named by `unknown_fields`; unknown types raise `UnknownEvent`. Pure:
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -240,9 +241,16 @@ def unknown_fields(data: bytes | str, event: ServerEvent) -> list[str]:
     return [name for name in _fields.decode(data) if name not in known]
 
 
+_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*)*")
+"""A JWT, whole or cut: base64url of `{"`, as every one begins (RFC 7519). A server may tell us the one that we sent."""
+_EXCERPT_OF: Final = 4_000
+"""Characters that are looked at: no server makes us search a megabyte."""
+
+
 def excerpt(text: str, length: int = 200) -> str:
-    """A server's text as it may go into records: cut, and a blank for each character that could steer a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text[:length])
+    """A server's text as it may go into records: cut, without tokens, and a blank for what could steer a terminal."""
+    secretless = _TOKEN.sub("<token>", text[:_EXCERPT_OF])[:length]
+    return "".join(character if character.isprintable() else " " for character in secretless)
 
 
 def utf16_length(text: str) -> int:

@@ -183,10 +183,12 @@ def weights(text: str) -> dict[str, float]:
 def ws_url(text: str) -> str:
     """The address of a chat backend, checked: ws:// or wss://, a host, and no query (the token goes there)."""
     url = urlsplit(text.strip())
+    if not text.strip().isprintable() or " " in text.strip():
+        raise ValueError(f"{redacted(text)!r} holds blanks: give ws://HOST:PORT/ws")
     try:
         port = url.port
     except ValueError:
-        raise ValueError(f"{text!r} has no valid port: give ws://HOST:PORT/ws") from None
+        raise ValueError(f"{redacted(text)!r} has no valid port: give ws://HOST:PORT/ws") from None
     if url.scheme not in ("ws", "wss") or not url.hostname or port == 0:
         raise ValueError(f"{redacted(text)!r} is no WebSocket address: give ws://HOST:PORT/ws or wss://HOST/ws")
     if url.query or url.fragment or url.username:

@@ -190,4 +190,6 @@ def test_a_frame_is_an_event_or_a_frame_error_and_nothing_else(frame: bytes) -> 
 def test_an_excerpt_is_one_line_without_control_characters():
     assert excerpt("a\x1b[1mb\nc\x1fd\u2028é夜") == "a [1mb c d é夜"
     assert excerpt("x" * 300) == "x" * 200
+    assert excerpt("x" * 190 + " eyJhbGciOiJIUzI1NiJ9.eyJ1IjoxfQ.c2ln") == "x" * 190 + " <token>"
+    assert excerpt("no /ws?token=eyJhbGciOiJIUzI1Ni") == "no /ws?token=<token>"
     assert excerpt("x" * 300, 64) == "x" * 64

@@ -47,6 +47,7 @@ def test_rates():
         (ws_url, "http://x/ws", "is no WebSocket address"),
         (ws_url, "localhost:5000", "is no WebSocket address"),
         (ws_url, "ws://x:99999/ws", "has no valid port"),
+        (ws_url, "ws://x:5000/ws junk", "holds blanks"),
         (ws_url, "ws://x/ws?token=abc", "leave out user, query and fragment"),
     ],
 )
@@ -58,6 +59,9 @@ def test_bad_values_say_what_was_wrong_and_what_to_give(parse, text, complaint):
 def test_a_complaint_about_an_address_does_not_repeat_its_token():
     with pytest.raises(ValueError, match="leave out") as caught:
         ws_url("ws://x/ws?token=SECRET")
+    assert "SECRET" not in str(caught.value)
+    with pytest.raises(ValueError, match="no valid port") as caught:
+        ws_url("ws://me:SECRET@x:port/ws?token=SECRET")
     assert "SECRET" not in str(caught.value)
     assert redacted("wss://me:pw@x/ws?token=SECRET#y") == "wss://x/ws"
 

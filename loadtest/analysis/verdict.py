@@ -121,7 +121,16 @@ def listener_errors(evidence: Evidence) -> Finding | None:
     errors = evidence.records.count("listener_error")
     if not errors:
         return None
-    return Finding(Status.SUSPECT, f"{errors:,} errors in the handling of events; the run's log has the first of them")
+    return Finding(Status.SUSPECT, f"{errors:,} errors in the handling of events; this is a fault of the tool")
+
+
+def hook_errors(evidence: Evidence) -> Finding | None:
+    errors = evidence.records.count("hook_error")
+    if not errors:
+        return None
+    return Finding(
+        Status.SUSPECT, f"{errors:,} errors in hooks of the locustfile; the console has them: mend the locustfile"
+    )
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -134,6 +143,7 @@ RULES: Final[tuple[Rule, ...]] = (
     send_lag,
     empty_window,
     listener_errors,
+    hook_errors,
 )
 
 

@@ -64,7 +64,7 @@ class FileTokens:
     """Tokens from a file, one a line and one for each user.
 
     Raises:
-        ValueError: the file cannot be read, is empty, or holds a line that is no JWT or has expired.
+        ValueError: the file cannot be read, is empty, or holds a line that is no JWT, has expired or is there twice.
     """
 
     renewable = False
@@ -77,8 +77,11 @@ class FileTokens:
             raise ValueError(f"{str(path)!r} cannot be read ({reason}); give a file with one token a line") from None
         self._tokens: list[str] = []
         self._users: list[str] = []
+        seen: dict[str, int] = {}
         for line, text in enumerate(lines, 1):
             if token := text.strip():
+                if (first := seen.setdefault(token, line)) != line:
+                    raise ValueError(f"line {line} of {str(path)!r} repeats line {first}; give each user its own token")
                 self._users.append(_claimed_user(_claims(token, line, path), len(self._tokens)))
                 self._tokens.append(token)
         if not self._tokens:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shlex
 import subprocess
 import sys
 import time
@@ -107,19 +106,23 @@ def generator_facts() -> dict[str, str | int | float | None]:
 
 
 def public_command(argv: list[str]) -> list[str]:
-    """A command line without the values of secret options."""
-    secret = {f"--{option.name}" for option in OPTIONS if option.secret}
-    public, hide = [], False
-    for word in argv:
+    """The words of a command line without the values of secret options."""
+    public, hide = ["locust" if argv[0].endswith("__main__.py") else argv[0]], False
+    for word in argv[1:]:
         name, equals, _ = word.partition("=")
         if hide:
             public.append("***")
-        elif name in secret and equals:
+        elif _is_secret(name) and equals:
             public.append(f"{name}=***")
         else:
             public.append(word)
-        hide = not hide and word in secret
-    return [shlex.quote(word) for word in public]
+        hide = not hide and _is_secret(word)
+    return public
+
+
+def _is_secret(name: str) -> bool:
+    """Whether this is a secret option, or short for one: argparse takes `--jwt-s` for `--jwt-secret`."""
+    return len(name) > 2 and any(option.secret and f"--{option.name}".startswith(name) for option in OPTIONS)
 
 
 def utc_now() -> str:

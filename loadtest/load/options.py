@@ -100,6 +100,8 @@ def check_results(results: Path) -> None:
         results.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=results):
             pass
+    except FileExistsError:
+        raise UsageError(f"--results: cannot write to {results}: it is a file; name a folder") from None
     except OSError as error:
         raise UsageError(
             f"--results: cannot write to {results}: {error.strerror}; name a folder that can be written"

@@ -78,7 +78,7 @@ def save(figure: Figure, path: Path) -> None:
                 figure.savefig(path, dpi=DPI, format=kind, metadata={"Date": None} if kind == "svg" else None)
             figure.set_layout_engine("none")  # the places found for the first file serve the next one too
         except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+            raise UsageError(f"cannot write {path}: {error.strerror or error}; name a place to write to") from None
 
 
 def _cut(text: str, length: int = 130) -> str:

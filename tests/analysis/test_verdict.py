@@ -29,6 +29,12 @@ def test_errors_of_listeners_make_a_run_suspect(summary_of):
     assert verdict.reasons[0].startswith("3 errors in the handling of events")
 
 
+def test_errors_in_hooks_of_the_locustfile_make_a_run_suspect(summary_of):
+    verdict = summary_of(ordinary(), counters=[Count("hook_error", "RuntimeError", 2)]).verdict
+    assert (verdict.status, len(verdict.reasons)) == ("suspect", 1)
+    assert verdict.reasons[0].startswith("2 errors in hooks")
+
+
 def test_the_gravest_finding_comes_first(summary_of):
     counters = [Count("listener_error", "", 1), Count("dropped_samples", "", 1_500)]
     verdict = summary_of(ordinary(), counters=counters).verdict

@@ -45,6 +45,13 @@ def test_a_bad_file_is_refused_by_its_line_and_without_the_token(tmp_path, conte
     assert not content.strip() or content.strip() not in str(caught.value)
 
 
+def test_users_that_would_share_a_token_are_refused(tmp_path):
+    path = tmp_path / "tokens"
+    path.write_text(f"{token('ann')}\n{token('ben')}\n{token('ann')}\n")
+    with pytest.raises(ValueError, match=r"line 3 of .* repeats line 1"):
+        FileTokens(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match="absent' cannot be read"):
         FileTokens(tmp_path / "absent")

@@ -58,6 +58,20 @@ def steering(connection):
             connection.send(event("message:ack", messageId=message["messageId"], status="error", error=text))
 
 
+def echoing(connection):
+    """Tells the token that it was given wherever a text can go."""
+    welcome(connection)
+    path = connection.request.path
+    for raw in connection:
+        message = json.loads(raw)
+        if message["type"] == "message:send":
+            connection.send(event(path))
+            connection.send(event("connection:error", code=path, message=path))
+            connection.send(event("message:error", error=path))
+            connection.send(event("message:ack", messageId=message["messageId"], status="error", error=path))
+            connection.close(1011, path[:120])
+
+
 def flooding(connection):
     welcome(connection)
     connection.recv()
@@ -119,3 +133,14 @@ def test_text_of_a_server_steers_no_terminal_and_fits_into_the_run(tmp_path):
     assert summary["counts"]["error"] == summary["counts"]["sent"] > 40
     assert "\x1b" not in done.stdout
     assert " [31mred # heading, wait 999" in done.stdout
+
+
+@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
+def test_a_server_that_tells_our_tokens_puts_them_nowhere(tmp_path, processes):
+    with serving(echoing) as address:
+        _, done = summary_of_a_run_against(address, tmp_path / "results", "--csv", str(tmp_path / "stats"), *processes)
+    assert "token=<token>" in done.stdout
+    assert "eyJ" not in done.stdout
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) > 5
+    assert [path.name for path in written if b"eyJhbG" in path.read_bytes()] == []

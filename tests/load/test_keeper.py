@@ -1,0 +1,19 @@
+"""What a run folder tells of the command that made it."""
+
+import pytest
+
+from loadtest.load.keeper import public_command
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["--jwt-secret", "S3CRET", "-u", "5"], ["--jwt-secret", "***", "-u", "5"]),
+        (["--jwt-secret=S3CRET"], ["--jwt-secret=***"]),
+        (["--jwt-s", "S3CRET"], ["--jwt-s", "***"]),
+        (["--jwt=S3CRET"], ["--jwt=***"]),
+        (["--label", "build=a b"], ["--label", "build=a b"]),
+    ],
+)
+def test_secrets_are_hidden_however_they_are_given(given, kept):
+    assert public_command(["/site-packages/locust/__main__.py", *given]) == ["locust", *kept]
