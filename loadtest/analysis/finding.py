@@ -24,10 +24,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault: what it makes of the run, and why, in words a person can act on."""
+    """One fault.
+
+    Attributes:
+        status: what it makes of the run.
+        reason: what was found, in words.
+        remedy: what to do about it.
+    """
 
     status: Status
     reason: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from loadtest.analysis.drift import Stationarity, Trend
+from loadtest.analysis.drift import Stationarity
 from loadtest.analysis.finding import Evidence, Finding, Rule, Status
 from loadtest.analysis.samples import REPLIES
 from loadtest.analysis.values import Metrics, MetricSummary
@@ -68,8 +68,8 @@ def _apart(smaller: Metrics, larger: Metrics, words: str) -> Finding | None:
             continue
         least, most = getattr(low, name), getattr(high, name)
         if most - least > max(ERROR_MS, ERROR_SHARE * least):
-            text = words.format(label=BY_KEY[key].label, name=name, low=f"{least:.1f} ms", high=f"{most:.1f} ms")
-            return Finding(Status.INVALID, f"{text}; {_REMEDY}")
+            words = words.format(label=BY_KEY[key].label, name=name, low=f"{least:.1f} ms", high=f"{most:.1f} ms")
+            return Finding(Status.INVALID, words, _REMEDY)
     return None
 
 
@@ -90,11 +90,10 @@ def _too_long(evidence: Evidence, name: str, limits: dict[Status, float], label:
     if worst is None:
         return None
     process, value = worst
-    for status in (Status.INVALID, Status.SUSPECT):
+    for status, words in ((Status.INVALID, "was the limit"), (Status.SUSPECT, "was near its limit")):
         if value > limits[status]:
-            who = _who(evidence, process)
-            what = "was the limit" if status is Status.INVALID else "was near its limit"
-            return Finding(status, f"the load generator{who} {what}: {label} p99 {value:.0f} ms; {_REMEDY}")
+            reason = f"the load generator{_who(evidence, process)} {words}: {label} p99 {value:.0f} ms"
+            return Finding(status, reason, _REMEDY)
     return None
 
 
@@ -102,40 +101,32 @@ def cpu(evidence: Evidence) -> Finding | None:
     worst = evidence.generator.worst("cpu_share")
     if worst is None or worst[1] <= CPU_SHARE:
         return None
-    who = _who(evidence, worst[0])
-    return Finding(
-        Status.SUSPECT, f"the load generator{who} was near its limit: cpu {100 * worst[1]:.0f} % of a core; {_REMEDY}"
-    )
+    reason = f"the load generator{_who(evidence, worst[0])} was near its limit: cpu {100 * worst[1]:.0f} % of a core"
+    return Finding(Status.SUSPECT, reason, _REMEDY)
 
 
 def collections(evidence: Evidence) -> Finding | None:
     worst = evidence.generator.worst("gc_share")
     if worst is None or worst[1] <= GC_SHARE:
         return None
-    return Finding(
-        Status.SUSPECT,
-        f"the load generator{_who(evidence, worst[0])} spent {100 * worst[1]:.0f} % of its time collecting garbage; "
-        "use --processes, or fewer users",
-    )
+    reason = f"the load generator{_who(evidence, worst[0])} collected garbage for {100 * worst[1]:.0f} % of the time"
+    return Finding(Status.SUSPECT, reason, _REMEDY)
 
 
 def achieved(evidence: Evidence) -> Finding | None:
     ratio = evidence.generator.achieved_ratio
     if ratio is None or ratio >= ACHIEVED:
         return None
-    return Finding(
-        Status.INVALID,
-        f"the load generator made only {100 * ratio:.1f} % of the load that was asked for; {_REMEDY}",
-    )
+    reason = f"the load generator made only {100 * ratio:.1f} % of the load that was asked for"
+    return Finding(Status.INVALID, reason, _REMEDY)
 
 
 def late_reports(evidence: Evidence) -> Finding | None:
     silence = evidence.generator.longest_silence_s
     if silence <= SILENCE_S:
         return None
-    return Finding(
-        Status.SUSPECT, f"reports came late, once after {silence:.0f} s of silence; {_REMEDY}, or a faster network"
-    )
+    reason = f"reports came late, once after {silence:.0f} s of silence"
+    return Finding(Status.SUSPECT, reason, "use fewer users a process, or a faster network")
 
 
 def too_few_connected(evidence: Evidence) -> Finding | None:
@@ -143,11 +134,8 @@ def too_few_connected(evidence: Evidence) -> Finding | None:
     held = [process.connections for process in evidence.generator.processes if process.connections is not None]
     if not asked or not held or sum(held) >= CONNECTED * asked:
         return None
-    return Finding(
-        Status.SUSPECT,
-        f"of {asked:,} users, {sum(held):,.0f} were connected in the mean: the load was less than asked for; look at "
-        "failed connects and disconnects",
-    )
+    reason = f"of {asked:,} users, {sum(held):,.0f} were connected in the mean: the load was less than asked for"
+    return Finding(Status.SUSPECT, reason, "look at failed connects and disconnects")
 
 
 def not_stationary(evidence: Evidence) -> Finding | None:
@@ -155,21 +143,15 @@ def not_stationary(evidence: Evidence) -> Finding | None:
     if found.status not in (Stationarity.DRIFTING, Stationarity.SATURATED):
         return None
     moved = max((trend for trend in found.trends if trend.key != "in_flight"), key=lambda trend: abs(trend.share))
-    change = f"{BY_KEY[moved.key].label} p50 went {_from_to(moved)}"
+    change = f"{BY_KEY[moved.key].label} p50 went from {max(moved.start, 0):.1f} to {max(moved.end, 0):.1f} ms"
     if found.status is Stationarity.SATURATED:
-        return Finding(
-            Status.SUSPECT,
-            f"the server was saturated: messages in flight grew by {found.in_flight_per_s:.1f}/s, {change}; "
-            "percentiles depend on how long the run lasted: use fewer users",
-        )
+        reason = f"the server was saturated: messages in flight grew by {found.in_flight_per_s:.1f}/s, {change}"
+        return Finding(Status.SUSPECT, reason, "percentiles depend on how long the run lasted: use fewer users")
     return Finding(
         Status.SUSPECT,
-        f"the run drifted: {change}; percentiles depend on how long it lasted: use a longer --warmup and run",
+        f"the run drifted: {change}",
+        "percentiles depend on how long it lasted: lengthen --warmup and --run-time, and look at timeline.png",
     )
-
-
-def _from_to(trend: Trend) -> str:
-    return f"from {max(trend.start, 0):.1f} to {max(trend.end, 0):.1f} ms"
 
 
 def _who(evidence: Evidence, process: str) -> str:

@@ -7,13 +7,17 @@ from typing import Final
 from loadtest.analysis.finding import Evidence, Finding, Rule, Status
 from loadtest.analysis.values import has_samples
 
+_REPORT: Final = "this is a fault of the tool: please report it"
+
 
 def nothing_measured(evidence: Evidence) -> Finding | None:
     if has_samples(evidence.metrics, evidence.populations):
         return None
     failures = ", ".join(f"{number:,} x {outcome}" for outcome, number in evidence.connect_failures.items())
-    why = f"no user got a connection ({failures}): check --host and the tokens" if failures else "let it run for longer"
-    return Finding(Status.INVALID, f"nothing was measured: {why}")
+    if failures:
+        reason = f"nothing was measured: no user got a connection ({failures})"
+        return Finding(Status.INVALID, reason, "check --host and the tokens")
+    return Finding(Status.INVALID, "nothing was measured", "let it run for longer")
 
 
 def cut_off(evidence: Evidence) -> Finding | None:
@@ -21,7 +25,8 @@ def cut_off(evidence: Evidence) -> Finding | None:
         return None
     return Finding(
         Status.INVALID,
-        "incomplete: the run was cut off, or still goes on; messages that were open then are missing here",
+        "incomplete: the run was cut off, or still goes on",
+        "messages that were open then are missing here",
     )
 
 
@@ -30,17 +35,15 @@ def unaccounted(evidence: Evidence) -> Finding | None:
     if not number:
         return None
     kind = "messages have no record" if number > 0 else "more records than messages"
-    return Finding(Status.INVALID, f"the ledger does not close: {abs(number):,} {kind}; this is a fault of the tool")
+    return Finding(Status.INVALID, f"the ledger does not close: {abs(number):,} {kind}", _REPORT)
 
 
 def missing_processes(evidence: Evidence) -> Finding | None:
     missing = evidence.records.info.missing_processes
     if not missing:
         return None
-    names = ", ".join(missing)
-    return Finding(
-        Status.INVALID, f"the last report of {names} never came; use fewer users a process, or a faster network"
-    )
+    reason = f"the last report of {', '.join(missing)} never came"
+    return Finding(Status.INVALID, reason, "use fewer users a process, or a faster network")
 
 
 def lost_batches(evidence: Evidence) -> Finding | None:
@@ -48,25 +51,20 @@ def lost_batches(evidence: Evidence) -> Finding | None:
     if not lost:
         return None
     names = ", ".join(f"{number:,} of {process}" for process, number in sorted(lost.items()))
-    return Finding(Status.INVALID, f"reports were lost on their way: {names}; use fewer users a process")
-
-
-def dropped_samples(evidence: Evidence) -> Finding | None:
-    dropped = evidence.records.count("dropped_samples")
-    return Finding(Status.INVALID, f"{dropped:,} samples were dropped by the recorder") if dropped else None
+    return Finding(Status.INVALID, f"reports were lost on their way: {names}", "use fewer users a process")
 
 
 def empty_window(evidence: Evidence) -> Finding | None:
     if evidence.steady["sent"] or not evidence.counts["sent"]:
         return None
-    return Finding(Status.SUSPECT, "no message lies in the measured window; let it run for longer, or shorten --warmup")
+    return Finding(
+        Status.SUSPECT, "no message lies in the measured window", "let it run for longer, or shorten --warmup"
+    )
 
 
 def listener_errors(evidence: Evidence) -> Finding | None:
     errors = evidence.records.count("listener_error")
-    if not errors:
-        return None
-    return Finding(Status.SUSPECT, f"{errors:,} errors in the handling of events; this is a fault of the tool")
+    return Finding(Status.SUSPECT, f"{errors:,} errors in the handling of events", _REPORT) if errors else None
 
 
 def hook_errors(evidence: Evidence) -> Finding | None:
@@ -74,7 +72,7 @@ def hook_errors(evidence: Evidence) -> Finding | None:
     if not errors:
         return None
     return Finding(
-        Status.SUSPECT, f"{errors:,} errors in hooks of the locustfile; the console has them: mend the locustfile"
+        Status.SUSPECT, f"{errors:,} errors in hooks of the locustfile", "the console has them: mend the locustfile"
     )
 
 
@@ -84,7 +82,6 @@ RECORD_RULES: Final[tuple[Rule, ...]] = (
     unaccounted,
     missing_processes,
     lost_batches,
-    dropped_samples,
     empty_window,
     listener_errors,
     hook_errors,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from loadtest.analysis.finding import Evidence, Rule, Status
+from loadtest.analysis.finding import Evidence, Finding, Rule, Status
 from loadtest.analysis.generator_rules import GENERATOR_RULES
 from loadtest.analysis.record_rules import RECORD_RULES
 from loadtest.analysis.values import Verdict
@@ -19,4 +19,13 @@ def judge(evidence: Evidence) -> Verdict:
     gravity = list(Status)
     findings.sort(key=lambda finding: -gravity.index(finding.status))
     status = findings[0].status if findings else Status.VALID
-    return Verdict(str(status), [finding.reason for finding in findings])
+    return Verdict(str(status), _told(findings))
+
+
+def _told(findings: list[Finding]) -> list[str]:
+    """Each reason with its remedy; a remedy that several share is told once."""
+    first = {finding.remedy: place for place, finding in reversed(list(enumerate(findings)))}
+    return [
+        f"{finding.reason}; {finding.remedy}" if first[finding.remedy] == place else finding.reason
+        for place, finding in enumerate(findings)
+    ]

@@ -27,6 +27,9 @@ SWEEP_S: Final = 0.25
 SLICES: Final = 25
 """A sweep goes through the clients in so many parts, so that it never holds the event loop for long."""
 DRAIN_POLL_S: Final = 0.05
+DEBT_GRACE_NS: Final = 250_000_000
+"""What came due just before sending stopped is no debt: Locust looks through its own stack for some 50 ms before it
+says that a run is over (locust/runners.py, Runner.stop)."""
 DEBT_MOST: Final = 50_000
 """Actions never done that are counted one by one, a tenth of a second's work: beyond, a run is lost anyway."""
 EXPECTED: Final = {ExpectStream.AUTO: None, ExpectStream.YES: True, ExpectStream.NO: False}
@@ -147,9 +150,9 @@ class Process:
 
     def _own_up(self) -> None:
         """Count what was due and was never done: the load that a generator promised and did not make."""
-        now, left = time.monotonic_ns(), DEBT_MOST
+        due, left = time.monotonic_ns() - DEBT_GRACE_NS, DEBT_MOST
         for debt in self._clients.values():
-            left -= debt(now, left)
+            left -= debt(due, left)
         if left < DEBT_MOST:
             self.recorder.tally.add("actions_never_done", "", DEBT_MOST - left)
 
