@@ -43,6 +43,10 @@ class ReferenceServer:
         self.url = self.greeting[0].removeprefix("listening on ")
         self.farewell: list[str] = []
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> dict[str, Any]:
         """End it, if it has not ended, as SIGTERM does; what it counted."""
         if self._process.returncode is None:

@@ -78,7 +78,7 @@ def generator(records: Records, window: Window) -> Generator:
 
 
 def _process(name: str, records: Records, window: Window) -> ProcessHealth:
-    own = [h for h in records.health if h.process == name and window.start_ns < h.at_ns <= window.stop_ns]
+    own = [h for h in records.health if h.process == name and window.holds(h.at_ns - h.interval_ns, h.at_ns)]
     seconds = sum(sample.interval_ns for sample in own) / 1e9
     frames = sum(sample.frames for sample in own)
     cpu_s = sum(sample.cpu_ns for sample in own) / 1e9
@@ -99,7 +99,7 @@ def _p99(metric: str, process: str, records: Records, window: Window) -> float |
     found = Distribution.of_counts(
         part
         for part in records.histograms
-        if part.metric == metric and part.process == process and window.start_ns <= part.start_ns < window.stop_ns
+        if part.metric == metric and part.process == process and window.holds(part.start_ns, part.end_ns)
     )
     return round(found.quantile(_Q), 3) if found.count >= required_samples(_Q) else None
 

@@ -30,6 +30,10 @@ class Window(Struct, frozen=True):
     def seconds(self) -> float:
         return self.stop_s - self.start_s
 
+    def holds(self, start_ns: int, end_ns: int) -> bool:
+        """Whether an interval lies wholly in the window; one that reaches beyond holds what spawning or the end did."""
+        return self.start_ns <= start_ns and end_ns <= self.stop_ns
+
     def whole(self, length_s: float) -> tuple[int, int]:
         """Start and stop (ns) of the longest part from the start on that is a whole number of such lengths.
 

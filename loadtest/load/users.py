@@ -25,6 +25,9 @@ IDLE_S: Final = 3600.0
 EARLY_S: Final = 0.003
 """Locust's sleep is coarse: it ends this much early, and the alarm does the rest."""
 
+AT_ONCE: Final = 16
+"""Actions of one user in one go, about a millisecond's: one who is behind must not hold the event loop."""
+
 
 class Action(NamedTuple):
     """Something that a user does at an intended time.
@@ -135,8 +138,10 @@ class ChatUser(User):
 
     @task
     def act(self) -> None:
-        """Do everything that is due; Locust then waits `wait_time`."""
-        while self._next is not None and self._sending and self.client.state is not State.ERROR:
+        """Do what is due, at most so much that others get their turn; Locust then waits `wait_time`."""
+        for _ in range(AT_ONCE):
+            if self._next is None or not self._sending or self.client.state is State.ERROR:
+                return
             if self.wait_time() > 0.0:
                 return
             due = self._due_ns(self._next)
