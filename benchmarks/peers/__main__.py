@@ -1,8 +1,8 @@
 """What do a frame and a connection cost in this tool and in others? Run: python -m benchmarks.peers
 
 All clients do the same work against the same Node server in the same run, one after another, in rounds of changing
-order. CPU a frame is (CPU of the work - CPU of the same work with a tenth of the messages) / (difference of the frames),
-so that start and end are taken off; ratios are within a round, medians over the rounds.
+order. CPU a frame is (CPU of the work - CPU of the same work with fewer messages) / (difference of the frames), so that
+start and end are taken off; ratios are within a round, medians over the rounds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks.peers import backend, machine, table, tools
 from benchmarks.peers.figures import CpuRow, MemoryRow, Pair, cpu_rows, memory_rows
 from benchmarks.peers.measure import Held, Measure, plain
 from benchmarks.peers.rounds import HOLDS, Rounds
+from benchmarks.peers.targets import Target, targets
 from benchmarks.peers.work import WORKS
 from loadtest.errors import LoadtestError, UsageError
 
@@ -46,8 +47,12 @@ class Found(Struct, frozen=True):
         return memory_rows(self.held)
 
     @property
+    def targets(self) -> list[Target]:
+        return targets(self.cpu, self.memory, self.hold)
+
+    @property
     def errors(self) -> list[str]:
-        rows = [*self.cpu, *self.memory, *self.hold]
+        rows: list[CpuRow | MemoryRow | Held] = [*self.cpu, *self.memory, *self.hold]
         return [f"{row.tool}: {error}" for row in rows for error in row.errors]
 
 
@@ -75,8 +80,7 @@ def _run(options: argparse.Namespace) -> int:
         found = _measured(options, rounds)
     _print(found, about)
     if options.json:
-        chosen = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
-        options.json.write_text(json.dumps(_document(found, about, chosen), indent=1) + "\n")
+        options.json.write_text(json.dumps(_document(found, about, vars(options)), indent=1) + "\n")
     return 1 if found.errors else 0
 
 
@@ -95,19 +99,20 @@ def _print(found: Found, about: dict[str, Any]) -> None:
     cores = about["cores"]
     print(f"server on core {cores['server']}, clients on core {cores['client']}")
     if found.cpu:
-        print(f"\n{table.cpu(found.cpu)}", *table.children(found.cpu), sep="\n")
+        print(f"\n{table.cpu(found.cpu)}", *table.remarks(found.cpu), sep="\n")
     if found.memory:
         print(f"\n{table.memory(found.memory)}")
     if found.hold:
         print(f"\n{table.hold(found.hold)}")
-    print(*(f"error: {error}" for error in found.errors), sep="\n", end="")
+    print("", *found.targets, *(f"error: {error}" for error in found.errors), sep="\n")
 
 
 def _document(found: Found, about: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     rows = {"cpu": found.cpu, "memory": found.memory, "hold": found.hold}
     raw = {"cpu": found.pairs, "memory": found.held}
-    options.pop("python"), options.pop("json")
-    return about | {"options": options, "errors": found.errors, "rows": plain(rows), "runs": plain(raw)}
+    aims = [{"name": aim.name, "found": aim.found, "bound": aim.bound, "met": aim.met} for aim in found.targets]
+    kept = {key: options[key] for key in ("rounds", "only", "work", "tools", "seed")}
+    return about | {"options": kept, "targets": aims, "errors": found.errors, "rows": plain(rows), "runs": plain(raw)}
 
 
 def _allow_files(options: argparse.Namespace) -> None:

@@ -53,6 +53,7 @@ class CpuRow(Struct, frozen=True):
         to_floor, to_k6: ratios within a round.
         start_s: CPU of the run with fewer messages.
         server_share: CPU of the server while the load lasted, share of a core.
+        invalid: rounds in which ours called its own latencies invalid.
     """
 
     tool: str
@@ -66,6 +67,7 @@ class CpuRow(Struct, frozen=True):
     start_s: Spread
     wall_s: Spread
     server_share: Spread
+    invalid: int
     errors: list[str]
 
 
@@ -111,15 +113,14 @@ def _cpu_row(work: str, tool: str, pairs: list[Pair]) -> CpuRow | None:
         start_s=spread(pair.fewer.cpu_s for pair in good) or none,
         wall_s=spread(pair.full.wall_s for pair in good) or none,
         server_share=spread(p.full.server.load_cpu_s / p.full.server.load_s for p in good) or none,
+        invalid=sum(pair.full.report.verdict == "invalid" for pair in good),
         errors=errors,
     )
 
 
 def _ratios(own: list[Pair], yardstick: str, pairs: list[Pair]) -> Spread | None:
     """CPU a frame against that of the yardstick in the same round."""
-    of_round = {
-        (p.full.work, p.round): p.us_a_frame for p in pairs if p.full.tool == yardstick and not p.errors
-    }
+    of_round = {(p.full.work, p.round): p.us_a_frame for p in pairs if p.full.tool == yardstick and not p.errors}
     return spread(
         pair.us_a_frame / of_round[pair.full.work, pair.round]
         for pair in own

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,17 +22,31 @@ from loadtest.client.tokens import MintedTokens
 RUN_LIMIT_S: Final = 120.0
 OPEN_LIMIT_S: Final = 90.0
 SETTLE_S: Final = 3.0
+INVALID_RUN: Final = 3
 HOLD_S: Final = 30.0
 """As long as the server's heartbeat, so that exactly one ping to each connection is in it."""
 
 
-class Load(Struct, frozen=True):
-    """One run of one client.
+class Report(Struct, frozen=True):
+    """What a client says of itself at its end.
 
     Attributes:
-        cpu_s: user and system time of the client and its children, without `children_cpu_s`.
-        children_cpu_s: of children that worked after the load (ours: the summary and the plots of a run).
-        frames: received, by the client's own count.
+        verdict, reasons: of ours alone, on its latencies; what the run cost is known all the same.
+    """
+
+    frames: int = 0
+    completed: int = 0
+    children_cpu_s: float = 0.0
+    verdict: str = ""
+    reasons: list[str] = []
+
+
+class Load(Struct, frozen=True):
+    """One run of one client; seconds and bytes.
+
+    Attributes:
+        cpu_s: of the client and its children, without `report.children_cpu_s`, which is of children that worked after
+            the load (ours: the summary and the plots of a run); `user_s` and `system_s` are with them.
         errors: why the run does not count; empty when it does.
     """
 
@@ -43,12 +56,19 @@ class Load(Struct, frozen=True):
     cpu_s: float
     user_s: float
     system_s: float
-    children_cpu_s: float
-    frames: int
     wall_s: float
     peak_rss: int
+    report: Report
     server: Counts
     errors: list[str]
+
+    @property
+    def frames(self) -> int:
+        return self.report.frames
+
+    @property
+    def children_cpu_s(self) -> float:
+        return self.report.children_cpu_s
 
 
 class Held(Struct, frozen=True):
@@ -81,30 +101,24 @@ class Measure:
     def load(self, tool: str, work: Work) -> Load:
         """Do the work once."""
         with self._running(tool, work) as (server, client, folder):
-            try:
-                cost = client.wait(RUN_LIMIT_S)
-            except TimeoutError as error:
-                return _failed(tool, work, server.stop(), [str(error)])
-            counts = server.stop()
-            report = _report(folder)
-            errors = _errors(work, counts, report)
-            if cost.exit_code:
-                errors.append(f"exit code {cost.exit_code}: {client.complaint()}")
-            children = report.get("children_cpu_s", 0.0)
-            return Load(
-                tool=tool,
-                work=work.name,
-                messages=work.messages,
-                cpu_s=cost.cpu_s - children,
-                user_s=cost.user_s,
-                system_s=cost.system_s,
-                children_cpu_s=children,
-                frames=int(report.get("frames", 0)),
-                wall_s=cost.wall_s,
-                peak_rss=cost.peak_rss,
-                server=counts,
-                errors=errors,
-            )
+            cost = client.wait(RUN_LIMIT_S)
+            counts, report = server.stop(), _report(folder)
+        errors = _errors(work, counts, report)
+        if cost.exit_code and not (cost.exit_code == INVALID_RUN and report.verdict == "invalid"):
+            errors.append(f"exit code {cost.exit_code}: {client.complaint()}")
+        return Load(
+            tool=tool,
+            work=work.name,
+            messages=work.messages,
+            cpu_s=cost.cpu_s - report.children_cpu_s,
+            user_s=cost.user_s,
+            system_s=cost.system_s,
+            wall_s=cost.wall_s,
+            peak_rss=cost.peak_rss,
+            report=report,
+            server=counts,
+            errors=errors,
+        )
 
     def held(self, tool: str, work: Work, hold_s: float = 0.0) -> Held:
         """Open the connections, have the work done, and hold them for `hold_s`."""
@@ -158,27 +172,22 @@ def _share(client: Pinned, hold_s: float) -> float:
     return (client.cpu_s() - before) / (time.monotonic() - began)
 
 
-def _report(folder: Path) -> dict[str, float]:
+def _report(folder: Path) -> Report:
     path = folder / "report.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return msgspec.json.decode(path.read_bytes(), type=Report) if path.exists() else Report()
 
 
-def _errors(work: Work, counts: Counts, report: dict[str, float]) -> list[str]:
+def _errors(work: Work, counts: Counts, report: Report) -> list[str]:
     """The same messages sent, the same frames received: what is not so."""
     wanted = work.users * work.messages
     frames = 2 * counts.authenticated + wanted * work.frames_a_message
     checks = {
         "messages at the server": (counts.messages, wanted),
         "frames sent by the server": (counts.frames, frames),
-        "frames received": (report.get("frames", 0), counts.frames),
-        "answers completed": (report.get("completed", 0), wanted),
+        "frames received": (report.frames, counts.frames),
+        "answers completed": (report.completed, wanted),
     }
-    return [f"{seen:.0f} of {want} {name}" for name, (seen, want) in checks.items() if seen != want]
-
-
-def _failed(tool: str, work: Work, counts: Counts, errors: list[str]) -> Load:
-    nan = float("nan")
-    return Load(tool, work.name, work.messages, nan, nan, nan, nan, 0, nan, 0, counts, errors)
+    return [f"{seen} of {want} {name}" for name, (seen, want) in checks.items() if seen != want]
 
 
 def plain(value: object) -> object:

@@ -46,9 +46,11 @@ def cpu(rows: list[CpuRow]) -> str:
     )
 
 
-def children(rows: list[CpuRow]) -> Iterator[str]:
-    """What the column of CPU leaves out, for each client that has it."""
+def remarks(rows: list[CpuRow]) -> Iterator[str]:
+    """What the columns leave out, for each client that has it."""
     for row in rows:
+        if row.invalid:
+            yield f"{row.tool}, {row.work}: called its latencies invalid in {row.invalid} of {row.rounds} rounds"
         if row.with_children != row.us_a_frame:
             yield (
                 f"{row.tool}, {row.work}: {spread(row.with_children, 1)} us/frame with its children, "

@@ -54,7 +54,7 @@ def _websocket_client(_bench: Bench, work: Work, port: int) -> list[str]:
 
 def _loadtest(bench: Bench, work: Work, port: int) -> list[str]:
     ours = ["--jwt-secret", SECRET, "--rate-limit", "none", "--expect-stream", "yes" if work.messages else "auto"]
-    return _locust(bench.python, "loadtest_user.py", work, port) + [*ours, "--warmup", "0"]
+    return [*_locust(bench.python, "loadtest_user.py", work, port), *ours, "--warmup", "0"]
 
 
 TOOLS: Final[dict[str, Command]] = {

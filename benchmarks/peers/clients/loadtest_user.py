@@ -72,6 +72,12 @@ class Paced(Peer):
 
 @locust.events.quit.add_listener
 def read_summary(**_facts: object) -> None:
-    """Our own word on the run: what it received and how many answers were complete."""
-    counts = json.loads((Path(os.environ["PEERS_RESULTS"]) / "latest" / "summary.json").read_text())["counts"]
-    ending.facts = {"frames": counts["frames_received"], "completed": counts["streams_completed"]}
+    """Our own word on the run: what it received, how many answers were complete, and whether its latencies hold."""
+    summary = json.loads((Path(os.environ["PEERS_RESULTS"]) / "latest" / "summary.json").read_text())
+    counts = summary["counts"]
+    ending.facts = {
+        "frames": counts["frames_received"],
+        "completed": counts["streams_completed"],
+        "verdict": summary["verdict"]["status"],
+        "reasons": summary["verdict"]["reasons"],
+    }

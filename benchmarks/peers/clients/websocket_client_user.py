@@ -1,4 +1,4 @@
-"""The usual hand-written Locust user: websocket-client, a greenlet that blocks in recv, json, three events a message."""
+"""The usual hand-written Locust user: websocket-client, a greenlet blocking in recv, json, three events a message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import locust
 import websocket
-from asked import INTERVAL_S, MESSAGES, PORT, TEXT, USERS, Ending, due_s
+from asked import INTERVAL_S, PORT, TEXT, USERS, Ending, due_s
 from gevent.event import Event
 from locust import User, task
 
@@ -113,5 +113,3 @@ class WebSocketClientUser(User):
 def count(**_facts: object) -> None:
     """Its word on the run."""
     ending.facts = {"frames": frames, "completed": completed}
-
-
