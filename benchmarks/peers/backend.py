@@ -24,7 +24,7 @@ SOURCE: Final = Path(__file__).parent / "server"
 
 
 class Counts(Struct, frozen=True):
-    """What the server saw; `load_s` and `load_cpu_s` from its first message to its last completion."""
+    """What the server saw and used; `load_s` and `load_cpu_s` are from its first message to its last completion."""
 
     connections: int
     authenticated: int
@@ -35,6 +35,7 @@ class Counts(Struct, frozen=True):
     pings: int
     load_s: float
     load_cpu_s: float
+    cpu_s: float
 
 
 class Backend:

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from benchmarks.peers.measure import Held, Load
+from benchmarks.peers.others import LOUD
 
 FLOOR: Final = "floor"
 K6: Final = "k6"
@@ -54,6 +55,7 @@ class CpuRow(Struct, frozen=True):
         start_s: CPU of the run with fewer messages.
         server_share: CPU of the server while the load lasted, share of a core.
         invalid: rounds in which ours called its own latencies invalid.
+        disturbed: rounds in which others used more than `LOUD` of a core.
     """
 
     tool: str
@@ -68,6 +70,7 @@ class CpuRow(Struct, frozen=True):
     wall_s: Spread
     server_share: Spread
     invalid: int
+    disturbed: int
     errors: list[str]
 
 
@@ -114,6 +117,7 @@ def _cpu_row(work: str, tool: str, pairs: list[Pair]) -> CpuRow | None:
         wall_s=spread(pair.full.wall_s for pair in good) or none,
         server_share=spread(p.full.server.load_cpu_s / p.full.server.load_s for p in good) or none,
         invalid=sum(pair.full.report.verdict == "invalid" for pair in good),
+        disturbed=sum(max(pair.full.others_share, pair.fewer.others_share) > LOUD for pair in good),
         errors=errors,
     )
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from benchmarks.peers.backend import SECRET, Backend, Counts, backend
 from benchmarks.peers.machine import Cores
+from benchmarks.peers.others import Others
 from benchmarks.peers.process import Pinned
 from benchmarks.peers.tools import TOOLS, Bench
 from benchmarks.peers.work import Work
@@ -47,6 +48,7 @@ class Load(Struct, frozen=True):
     Attributes:
         cpu_s: of the client and its children, without `report.children_cpu_s`, which is of children that worked after
             the load (ours: the summary and the plots of a run); `user_s` and `system_s` are with them.
+        others_share: what else the machine did meanwhile, share of a core.
         errors: why the run does not count; empty when it does.
     """
 
@@ -58,6 +60,7 @@ class Load(Struct, frozen=True):
     system_s: float
     wall_s: float
     peak_rss: int
+    others_share: float
     report: Report
     server: Counts
     errors: list[str]
@@ -100,10 +103,12 @@ class Measure:
 
     def load(self, tool: str, work: Work) -> Load:
         """Do the work once."""
+        others = Others()
         with self._running(tool, work) as (server, client, folder):
             cost = client.wait(RUN_LIMIT_S)
             counts, report = server.stop(), _report(folder)
-        errors = _errors(work, counts, report)
+            disturbed = others.share(cost.cpu_s + counts.cpu_s)
+        errors = errors_of(work, counts, report)
         if cost.exit_code and not (cost.exit_code == INVALID_RUN and report.verdict == "invalid"):
             errors.append(f"exit code {cost.exit_code}: {client.complaint()}")
         return Load(
@@ -115,6 +120,7 @@ class Measure:
             system_s=cost.system_s,
             wall_s=cost.wall_s,
             peak_rss=cost.peak_rss,
+            others_share=disturbed,
             report=report,
             server=counts,
             errors=errors,
@@ -177,7 +183,7 @@ def _report(folder: Path) -> Report:
     return msgspec.json.decode(path.read_bytes(), type=Report) if path.exists() else Report()
 
 
-def _errors(work: Work, counts: Counts, report: Report) -> list[str]:
+def errors_of(work: Work, counts: Counts, report: Report) -> list[str]:
     """The same messages sent, the same frames received: what is not so."""
     wanted = work.users * work.messages
     frames = 2 * counts.authenticated + wanted * work.frames_a_message

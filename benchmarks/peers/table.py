@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from benchmarks.peers.figures import CpuRow, MemoryRow, Spread
 from benchmarks.peers.measure import Held
+from benchmarks.peers.others import LOUD
 
 Cells = list[str]
 
@@ -49,11 +50,14 @@ def cpu(rows: list[CpuRow]) -> str:
 def remarks(rows: list[CpuRow]) -> Iterator[str]:
     """What the columns leave out, for each client that has it."""
     for row in rows:
+        name, rounds = f"{row.tool}, {row.work}", f"of {row.rounds} rounds"
+        if row.disturbed:
+            yield f"{name}: disturbed in {row.disturbed} {rounds} (others used over {LOUD:g} of a core)"
         if row.invalid:
-            yield f"{row.tool}, {row.work}: called its latencies invalid in {row.invalid} of {row.rounds} rounds"
+            yield f"{name}: called its latencies invalid in {row.invalid} {rounds}"
         if row.with_children != row.us_a_frame:
             yield (
-                f"{row.tool}, {row.work}: {spread(row.with_children, 1)} us/frame with its children, "
+                f"{name}: {spread(row.with_children, 1)} us/frame with its children, "
                 "which make summary and plots after the load"
             )
 

@@ -127,11 +127,16 @@ function refuse(socket, code) {
   socket.close(1008, code);
 }
 
+const seconds = (used) => (used.user + used.system) / 1e6;
+
 function report() {
-  const cpuUs = load.lastCpu
-    ? load.lastCpu.user + load.lastCpu.system - load.firstCpu.user - load.firstCpu.system
-    : 0;
-  return JSON.stringify({ ...counts, load_s: ((load.lastMs ?? 0) - (load.firstMs ?? 0)) / 1e3, load_cpu_s: cpuUs / 1e6 });
+  const ended = load.lastMs !== null;
+  return JSON.stringify({
+    ...counts,
+    load_s: ended ? (load.lastMs - load.firstMs) / 1e3 : 0,
+    load_cpu_s: ended ? seconds(load.lastCpu) - seconds(load.firstCpu) : 0,
+    cpu_s: seconds(process.cpuUsage()),
+  });
 }
 
 const server = http.createServer((_request, response) => response.end(report()));
