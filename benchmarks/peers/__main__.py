@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         _allow_files(options)
         about: dict[str, Any] = {
             "machine": machine.describe(),
-            "versions": backend.prepare() | tools.versions(bench),
+            "versions": tools.versions(bench) | backend.prepare(),
             "cores": plain(cores),
         }
         rounds = Rounds(Measure(bench, cores, folder), options.tools, random.Random(options.seed))

@@ -1,8 +1,9 @@
 """The arithmetic and the checks of benchmarks/peers; what it measures is shown by running it."""
 
+import os
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,7 +17,14 @@ from benchmarks.peers.table import spread, table
 from benchmarks.peers.targets import targets
 from benchmarks.peers.work import CLOSED, PACED
 
-CORE = 0
+pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pins to cores, which takes Linux")
+CORE = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+ROOT = Path(__file__).parents[2]
+
+
+def peers(*words, env=None):
+    command = [sys.executable, "-m", "benchmarks.peers", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 def counts(**changes):
@@ -170,9 +178,7 @@ def test_a_process_runs_outside_of_the_checkout(tmp_path):
 
 def test_work_of_others_is_seen():
     others = Others()
-    began = time.process_time()
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
-    assert time.process_time() - began < 0.5
     assert others.share(known_s=0.0) > others.share(known_s=0.4) > 0.0
 
 
@@ -189,21 +195,13 @@ def test_a_table_aligns_words_to_the_left_and_figures_to_the_right():
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words, complaint):
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.peers", *words], capture_output=True, text=True, check=False
-    )
+    done = peers(*words)
     assert done.returncode == 2
     assert complaint in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 
 def test_without_node_one_line_says_what_to_install():
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.peers", "--tools", "loadtest"],
-        env={"PATH": "/nowhere"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = peers("--tools", "loadtest", env={"PATH": "/nowhere"})
     assert done.returncode == 2
     assert done.stderr == "peers: error: node: not found; the server is Node's, install Node 18 or newer with npm\n"
