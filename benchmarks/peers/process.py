@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Final
 import psutil
 from msgspec import Struct
 
+PR_SET_PDEATHSIG: Final = 1
 POLL_S: Final = 0.02
 STOP_S: Final = 30.0
 
@@ -58,7 +60,7 @@ class Pinned:
                 stdout=subprocess.PIPE if pipe else log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - this program has one thread
+                preexec_fn=lambda: _settle(core),  # noqa: PLW1509 - this program has one thread
             )
 
     def wait(self, limit_s: float) -> Cost:
@@ -110,3 +112,9 @@ class Pinned:
         """The last line that it wrote."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "no output"
+
+
+def _settle(core: int) -> None:
+    """In the child: stay on the core, and end with the benchmark, however that ends (prctl(2))."""
+    os.sched_setaffinity(0, {core})
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

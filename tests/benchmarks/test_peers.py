@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from benchmarks.peers.backend import Counts
@@ -168,6 +169,19 @@ def test_the_cost_of_a_process_includes_its_threads_and_its_children(tmp_path):
 
 def test_a_process_that_hangs_is_killed_and_tells_so_by_its_exit_code(tmp_path):
     assert Pinned(["sleep", "60"], CORE, tmp_path).wait(0.05).exit_code == -9
+
+
+def test_a_process_ends_with_the_benchmark_even_if_that_is_killed(tmp_path):
+    script = (
+        "import pathlib, time\nfrom benchmarks.peers.process import Pinned\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        f"print(Pinned(['sleep', '60'], {CORE}, folder).child.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    child.wait(timeout=10.0)
 
 
 def test_a_process_runs_outside_of_the_checkout(tmp_path):
