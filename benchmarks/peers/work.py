@@ -20,7 +20,7 @@ class Work(Struct, frozen=True):
         messages: of each user, in the measured run.
         fewer: of each user, in the run whose CPU is taken off; it holds start and end.
         chunks: frames of an answer before its completion.
-        gap_ms: between the chunks; 0 sends them at once.
+        gap_ms: mean between the chunks, which are half to one and a half of it apart; 0 sends them at once.
         interval_ms: between the messages of a user; 0 sends the next one when the answer is complete (closed loop).
         hold: keep the connections until a signal.
     """

@@ -3,8 +3,8 @@
 //   node server.js --secret S [--port 0] [--chunks 20] [--gap-ms 0]
 //
 // A message gets ack received, its broadcast, ack delivered, `chunks` frames of cumulative content and a completion:
-// chunks + 4 frames, at once where the gap is 0. The first line of stdout is {"port": N}; GET / answers with the counts
-// so far; SIGTERM prints them and ends the process.
+// chunks + 4 frames, at once where the gap is 0, else a random half to one and a half gaps after each other. The first
+// line of stdout is {"port": N}; GET / answers with the counts so far; SIGTERM prints them and ends the process.
 'use strict';
 
 const { createHmac, randomUUID } = require('node:crypto');
@@ -30,6 +30,15 @@ const ANSWERS = WORDS.map((_, place) => WORDS.slice(0, place + 1).join(''));
 const counts = { connections: 0, authenticated: 0, open: 0, messages: 0, completed: 0, frames: 0, pings: 0 };
 const load = { firstMs: null, lastMs: null, firstCpu: null, lastCpu: null };
 const rooms = new Map(); // conversation id -> Set of sockets
+
+let state = 1;
+
+// Uniform in [0, 1), the same numbers in each run. Equal gaps would let answers fall into step with each other, and
+// Node would then send their chunks in heaps.
+function random() {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes, section 7.1
+  return state / 2 ** 32;
+}
 
 const now = () => new Date().toISOString();
 
@@ -83,16 +92,20 @@ function answer(messageId, conversationId) {
     complete();
     return;
   }
+  const began = performance.now();
   let place = 0;
-  const timer = setInterval(() => {
-    if (place < chunks) {
-      stream(ANSWERS[place], false);
-      place += 1;
-    } else {
-      clearInterval(timer);
-      complete();
-    }
-  }, gapMs);
+  let due = 0; // ms from the beginning: absolute, so that late timers do not slow the answer down
+  const next = () => {
+    due += gapMs * (0.5 + random());
+    setTimeout(step, due - (performance.now() - began));
+  };
+  const step = () => {
+    if (place === chunks) return complete();
+    stream(ANSWERS[place], false);
+    place += 1;
+    next();
+  };
+  next();
 }
 
 function onMessage(socket, { messageId, conversationId, content }) {
