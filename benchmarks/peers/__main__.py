@@ -8,7 +8,6 @@ start and end are taken off; ratios are within a round, medians over the rounds.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import signal
 import sys
@@ -16,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from benchmarks.peers import backend, machine, table, tools
@@ -82,7 +82,8 @@ def _run(options: argparse.Namespace) -> int:
         found = _measured(options, rounds)
     _print(found, about)
     if options.json:
-        options.json.write_text(json.dumps(_document(found, about, vars(options)), indent=1) + "\n")
+        document = msgspec.json.encode(_document(found, about, vars(options)))  # NaN becomes null
+        options.json.write_bytes(msgspec.json.format(document, indent=1) + b"\n")
     return 1 if found.errors else 0
 
 

@@ -31,6 +31,10 @@ def spread(value: Spread | None, digits: int = 2) -> str:
     return text if value.low == value.high else f"{text} ({value.low:.{digits}f}-{value.high:.{digits}f})"
 
 
+def _percent(value: Spread) -> str:
+    return "–" if value.median != value.median else f"{100 * value.median:.0f} %"
+
+
 def cpu(rows: list[CpuRow]) -> str:
     """CPU a frame."""
     head = ["client", "work", "rounds", "frames", "us/frame", "x floor", "x k6", "start s", "wall s", "server core"]
@@ -40,7 +44,7 @@ def cpu(rows: list[CpuRow]) -> str:
             [
                 *(row.tool, row.work, str(row.rounds), f"{row.frames:,}", spread(row.us_a_frame, 1)),
                 *(spread(row.to_floor), spread(row.to_k6), spread(row.start_s)),
-                *(spread(row.wall_s, 1), f"{100 * row.server_share.median:.0f} %"),
+                *(spread(row.wall_s, 1), _percent(row.server_share)),
             ]
             for row in rows
         ],
