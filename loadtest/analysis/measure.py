@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
-from loadtest.analysis.intervals import Interval, quantile_intervals
+from loadtest.analysis.intervals import Interval, Withheld, counted_intervals, quantile_intervals
 from loadtest.analysis.percentiles import required_samples
 from loadtest.analysis.samples import Samples
 from loadtest.analysis.values import MetricSummary
 from loadtest.metrics import PERCENTILES
+from loadtest.model import Counts
 
 Intervals = Mapping[str, tuple[float, float]]
 
+_QUANTILES: Final = tuple(q for _, q in PERCENTILES)
 _DIGITS: Final = 6
 """Of milliseconds: whole nanoseconds."""
 
@@ -51,12 +53,24 @@ def measure(
     )
 
 
-def intervals_of(unit: str, samples: Samples) -> Intervals:
-    """The 95 % intervals of a metric's percentiles, in its unit, as far as they are given and finite."""
-    scale = NS_PER_MS if unit == "ms" else 1.0
-    found = quantile_intervals(samples.values, samples.at_ns, samples.users, [q for _, q in PERCENTILES])
+def of_samples(unit: str, samples: Samples, beyond: str, window: str = "steady") -> MetricSummary:
+    """The numbers of a metric whose samples are kept one by one, ns where it is a time; the arguments are those of
+    `measure`."""
+    values = samples.values / NS_PER_MS if unit == "ms" else samples.values
+    distribution = Distribution.of(values)
+    found = quantile_intervals(values, samples.at_ns, samples.users, _QUANTILES, distribution)
+    return measure(unit, distribution, beyond, window, _finite(found))
+
+
+def of_counts(unit: str, parts: Sequence[Counts], beyond: str) -> MetricSummary:
+    """The numbers of a metric that is kept as additive counts."""
+    distribution = Distribution.of_counts(parts)
+    return measure(unit, distribution, beyond, "steady", _finite(counted_intervals(parts, _QUANTILES, distribution)))
+
+
+def _finite(found: Sequence[Interval | Withheld]) -> Intervals:
     return {
-        name: (round(interval.low / scale, _DIGITS), round(interval.high / scale, _DIGITS))
+        name: (round(interval.low, _DIGITS), round(interval.high, _DIGITS))
         for (name, _), interval in zip(PERCENTILES, found, strict=True)
         if isinstance(interval, Interval) and np.isfinite(interval.high)
     }

@@ -10,7 +10,7 @@ from loadtest.analysis.records import Records
 from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Samples, event_samples, message_values
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
-from loadtest.model import Population
+from loadtest.model import Counts, Population
 from loadtest.runs.columns import Bools
 
 _PER_MESSAGE = {*REPLIES, *OF_MESSAGES, "reject"}
@@ -40,33 +40,38 @@ class Measured:
         """Which messages of the whole run belong to a population."""
         return self.records.messages.population.is_in(population)
 
-    def distribution(
+    def distribution(self, key: str, part: Bools | None = None) -> Distribution:
+        """A metric's distribution, in its unit; the arguments are those of `samples`."""
+        samples = self.samples(key, part)
+        return Distribution.of_counts(self.counts(key)) if samples is None else in_unit(key, samples.values)
+
+    def samples(
         self, key: str, part: Bools | None = None, *, from_intended: bool = False, user_class: str | None = None
-    ) -> Distribution:
-        """A metric's distribution, in its unit.
+    ) -> Samples | None:
+        """The samples of a metric with their instants and users; None for one that is kept as counts only.
 
         Args:
             part: which messages; by default the headline, of `reject` all measured ones (users within the limit are not
                 rejected, and the others are in no headline). Metrics of connections are over the whole run.
             from_intended: count replies from when the message should have left.
-            user_class: whose connections; metrics that are kept as counts are not known by class, and empty then.
+            user_class: whose connections.
         """
         if key in EVENTS:
-            return in_unit(key, event_samples(self.records, key, user_class).values)
-        if key in _PER_MESSAGE:
-            values = self._of_messages(key, from_intended)[self._default(key) if part is None else part]
-            return in_unit(key, values[~np.isnan(values)])
-        return Distribution.of_counts(()) if user_class else self._counted(key)
-
-    def samples(self, key: str, part: Bools | None = None) -> Samples | None:
-        """The samples of a metric with their instants and users; None for one that is kept as counts only."""
-        if key in EVENTS:
-            return event_samples(self.records, key)
+            return event_samples(self.records, key, user_class)
         if key not in _PER_MESSAGE:
             return None
-        values, messages = self._of_messages(key, from_intended=False), self.records.messages
-        rows = (self._default(key) if part is None else part) & ~np.isnan(values)
+        values, messages = self._of_messages(key, from_intended), self.records.messages
+        rows = np.flatnonzero((self._default(key) if part is None else part) & ~np.isnan(values))
         return Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
+
+    def counts(self, key: str) -> list[Counts]:
+        """The counts of a metric in the intervals that began in the window."""
+        window = self.window
+        return [
+            part
+            for part in self.records.histograms
+            if part.metric == key and window.start_ns <= part.start_ns < window.stop_ns
+        ]
 
     def _default(self, key: str) -> Bools:
         return self.steady if key == "reject" else self.headline
@@ -81,15 +86,6 @@ class Measured:
                 from_intended=from_intended,
             )
         return self._values[key, from_intended]
-
-    def _counted(self, key: str) -> Distribution:
-        """Of the intervals that began in the window."""
-        window = self.window
-        return Distribution.of_counts(
-            part
-            for part in self.records.histograms
-            if part.metric == key and window.start_ns <= part.start_ns < window.stop_ns
-        )
 
 
 def in_unit(key: str, values: Floats) -> Distribution:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from loadtest.analysis import ledger
-from loadtest.analysis.distribution import Distribution
-from loadtest.analysis.measure import Intervals, intervals_of, measure
-from loadtest.analysis.measured import Measured, in_unit
+from loadtest.analysis.measure import of_counts, of_samples
+from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import EVENTS, REPLIES, connect_part
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
@@ -58,19 +57,11 @@ class _Fold:
 
     def metrics(self) -> Metrics:
         """Every metric over the headline; what has no samples is there with a count of 0."""
-        return {metric.key: self._of_headline(metric.key) for metric in METRICS}
-
-    def _of_headline(self, key: str) -> MetricSummary:
-        samples = self._measured.samples(key)
-        intervals = None if samples is None else intervals_of(BY_KEY[key].unit, samples)
-        return self._measure(key, self._measured.distribution(key), intervals)
+        return {metric.key: self._measure(metric.key) for metric in METRICS}
 
     def replies(self, part: Bools, *, from_intended: bool = False) -> Metrics:
         """Metrics of replies over some messages."""
-        return {
-            key: self._measure(key, self._measured.distribution(key, part, from_intended=from_intended))
-            for key in REPLIES
-        }
+        return {key: self._measure(key, part, from_intended=from_intended) for key in REPLIES}
 
     def populations(self) -> dict[str, Group]:
         """Those that are not the headline, as far as the run has any."""
@@ -90,19 +81,23 @@ class _Fold:
 
     def connect_part(self, name: str) -> MetricSummary:
         """A part of `connect`."""
-        return self._measure("connect", in_unit("connect", connect_part(self._measured.records, name).values))
+        return of_samples("ms", connect_part(self._measured.records, name), self._beyond, "run")
 
     def _class(self, name: str) -> Group:
         measured, own = self._measured, self._messages.user_class.is_in(name)
         part = own & measured.steady & ~measured.of_population(Population.QUEUED)
-        metrics = {
-            metric.key: self._measure(metric.key, measured.distribution(metric.key, part, user_class=name))
-            for metric in METRICS
-        }
+        metrics = {metric.key: self._measure(metric.key, part, user_class=name) for metric in METRICS}
         return Group(ledger.message_counts(self._messages, own), metrics)
 
-    def _measure(self, key: str, distribution: Distribution, intervals: Intervals | None = None) -> MetricSummary:
-        return measure(BY_KEY[key].unit, distribution, self._beyond, "run" if key in EVENTS else "steady", intervals)
+    def _measure(
+        self, key: str, part: Bools | None = None, *, from_intended: bool = False, user_class: str | None = None
+    ) -> MetricSummary:
+        """A metric over some messages; what is kept as counts is not known of a class, and has a count of 0 there."""
+        unit = BY_KEY[key].unit
+        samples = self._measured.samples(key, part, from_intended=from_intended, user_class=user_class)
+        if samples is None:
+            return of_counts(unit, [] if user_class else self._measured.counts(key), self._beyond)
+        return of_samples(unit, samples, self._beyond, "run" if key in EVENTS else "steady")
 
 
 def _run(records: Records, window: Window) -> Run:
