@@ -45,7 +45,7 @@ def phases(rng: np.random.Generator, count: int, memory_s: float, share: float) 
 def clusters(
     rng: np.random.Generator, count: int, number: int, share: float, unequal: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A part `share` of the variance is a property of the user; `unequal`: the k-th sends 1 / k of what the first does."""
+    """A part `share` of the variance is the user's; `unequal`: the k-th sends 1 / k of what the first does."""
     weights = 1 / np.arange(1, number + 1) if unequal else np.ones(number)
     users = rng.choice(number, count, p=weights / weights.sum())
     speed = rng.standard_normal(number)

@@ -31,7 +31,7 @@ def measure(
         unit: of the distribution's values.
         beyond: what to print for +infinity, such as `> 30 s`.
         window: what the samples are over: `steady` or `run`.
-        intervals: 95 % interval by percentile; null in the summary where there is none, or it reaches +infinity.
+        intervals: 95 % interval by percentile; its upper end may be +infinity.
     """
     count = distribution.count
     if not count:
@@ -39,16 +39,20 @@ def measure(
     known = {name: distribution.quantile(q) for name, q in PERCENTILES if count >= required_samples(q)}
     known |= {"max": float(distribution.values[-1]), "min": float(distribution.values[0])}
     finite: dict[str, Any] = {name: round(value, _DIGITS) for name, value in known.items() if np.isfinite(value)}
-    mean = distribution.mean()
+    mean, intervals = distribution.mean(), intervals or {}
+    ends = {
+        name: (round(low, _DIGITS), round(high, _DIGITS)) for name, (low, high) in intervals.items() if low < np.inf
+    }
     return MetricSummary(
         unit=unit,
         count=count,
         mean=None if mean is None else round(mean, _DIGITS),
-        ci95={name: (intervals or {}).get(name) if name in finite else None for name, _ in PERCENTILES},
+        ci95={name: ends[name] if name in ends and ends[name][1] < np.inf else None for name, _ in PERCENTILES},
         unanswered=distribution.unanswered,
         beyond={name: beyond for name in known if name not in finite},
         withheld={name: required_samples(q) for name, q in PERCENTILES if count < required_samples(q)},
         window=window,
+        ci95_from={name: low for name, (low, high) in ends.items() if high == np.inf},
         **finite,
     )
 
@@ -59,18 +63,18 @@ def of_samples(unit: str, samples: Samples, beyond: str, window: str = "steady")
     values = samples.values / NS_PER_MS if unit == "ms" else samples.values
     distribution = Distribution.of(values)
     found = quantile_intervals(values, samples.at_ns, samples.users, _QUANTILES, distribution)
-    return measure(unit, distribution, beyond, window, _finite(found))
+    return measure(unit, distribution, beyond, window, _by_name(found))
 
 
 def of_counts(unit: str, parts: Sequence[Counts], beyond: str) -> MetricSummary:
     """The numbers of a metric that is kept as additive counts."""
     distribution = Distribution.of_counts(parts)
-    return measure(unit, distribution, beyond, "steady", _finite(counted_intervals(parts, _QUANTILES, distribution)))
+    return measure(unit, distribution, beyond, "steady", _by_name(counted_intervals(parts, _QUANTILES, distribution)))
 
 
-def _finite(found: Sequence[Interval | Withheld]) -> Intervals:
+def _by_name(found: Sequence[Interval | Withheld]) -> Intervals:
     return {
-        name: (round(interval.low, _DIGITS), round(interval.high, _DIGITS))
+        name: (interval.low, interval.high)
         for (name, _), interval in zip(PERCENTILES, found, strict=True)
-        if isinstance(interval, Interval) and np.isfinite(interval.high)
+        if isinstance(interval, Interval)
     }
