@@ -31,7 +31,8 @@ from loadtest.histogram import added
 from loadtest.model import Counts
 from loadtest.runs.columns import Ints
 
-_BINS: Final = 64
+_DIVIDERS: Final = (0.05, 0.15, 0.3, 0.7, 0.8)
+"""Shares that divide the samples further than the quantiles do: a dozen bins keep nearly all that ranks tell."""
 _SECOND_NS: Final = 1_000_000_000
 _NORMAL: Final = float(special.ndtri(TAIL))
 
@@ -74,10 +75,8 @@ def quantile_intervals(
         return [Withheld(required_samples(q)) for q in quantiles]
     distribution = distribution or Distribution.of(values)
     edges = _edges(distribution, quantiles)
-    bins = np.searchsorted(edges, values)
-    cells = min(CELLS, max(count // 4, 1))
-    start, span = int(times_ns.min()), int(np.ptp(times_ns)) + 1
-    by_time = _table((times_ns - start) * cells // span, bins, len(edges) + 1)
+    bins = _bins(edges, values)
+    by_time = _table(_cells(times_ns, min(CELLS, max(count // 4, 1))), bins, len(edges) + 1)
     by_user = _table(users, bins, len(edges) + 1)
     return _intervals(distribution, edges, by_time, by_user, quantiles)
 
@@ -108,8 +107,21 @@ def counted_intervals(
 
 def _edges(distribution: Distribution, quantiles: Sequence[float]) -> Floats:
     """Upper ends of bins: each quantile, and what divides the samples into some more."""
-    exact = [rank(q, distribution.count) for q in quantiles]
-    return np.unique(distribution.at(np.append(exact, np.arange(1, _BINS) * distribution.count // _BINS)))
+    return np.unique(distribution.at(np.array([rank(q, distribution.count) for q in (*quantiles, *_DIVIDERS)])))
+
+
+def _bins(edges: Floats, values: Floats) -> Codes:
+    """How many edges each value exceeds; for so few edges six times as fast as `searchsorted`."""
+    bins = np.zeros(len(values), np.uint8)
+    for edge in edges:
+        bins += values > edge
+    return bins
+
+
+def _cells(times_ns: Ints, cells: int) -> Codes:
+    """The cell of each instant: of equal length, from the first instant to the last."""
+    start, span = int(times_ns.min()), int(np.ptp(times_ns)) + 1
+    return np.minimum(((times_ns - start) * (cells / span)).astype(np.int64), cells - 1)
 
 
 def _table(rows: Codes, bins: Codes, width: int) -> Floats:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
@@ -11,7 +9,7 @@ from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Samples, eve
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
 from loadtest.model import Counts, Population
-from loadtest.runs.columns import Bools
+from loadtest.runs.columns import Bools, Ints
 
 _PER_MESSAGE = {*REPLIES, *OF_MESSAGES, "reject"}
 
@@ -46,13 +44,14 @@ class Measured:
         return Distribution.of_counts(self.counts(key)) if samples is None else in_unit(key, samples.values)
 
     def samples(
-        self, key: str, part: Bools | None = None, *, from_intended: bool = False, user_class: str | None = None
+        self, key: str, part: Bools | Ints | None = None, *, from_intended: bool = False, user_class: str | None = None
     ) -> Samples | None:
         """The samples of a metric with their instants and users; None for one that is kept as counts only.
 
         Args:
-            part: which messages; by default the headline, of `reject` all measured ones (users within the limit are not
-                rejected, and the others are in no headline). Metrics of connections are over the whole run.
+            part: which messages, as a mask or as row numbers; by default the headline, of `reject` all measured ones
+                (users within the limit are not rejected, and the others are in no headline). Metrics of connections
+                are over the whole run.
             from_intended: count replies from when the message should have left.
             user_class: whose connections.
         """
@@ -61,8 +60,9 @@ class Measured:
         if key not in _PER_MESSAGE:
             return None
         values, messages = self._of_messages(key, from_intended), self.records.messages
-        rows = np.flatnonzero((self._default(key) if part is None else part) & ~np.isnan(values))
-        return Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
+        rows = self._default(key) if part is None else part
+        samples = Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
+        return samples.known()
 
     def counts(self, key: str) -> list[Counts]:
         """The counts of a metric in the intervals that began in the window."""

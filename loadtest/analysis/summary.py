@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from loadtest.analysis import ledger
 from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
@@ -12,7 +14,7 @@ from loadtest.analysis.verdict import Evidence, judge
 from loadtest.analysis.window import Window
 from loadtest.metrics import BY_KEY, METRICS
 from loadtest.model import PREFLIGHT, Outcome, Population
-from loadtest.runs.columns import MISSING, Bools
+from loadtest.runs.columns import MISSING, Bools, Ints
 
 CONNECT_PARTS = ("tcp", "tls", "upgrade", "auth")
 
@@ -61,7 +63,8 @@ class _Fold:
 
     def replies(self, part: Bools, *, from_intended: bool = False) -> Metrics:
         """Metrics of replies over some messages."""
-        return {key: self._measure(key, part, from_intended=from_intended) for key in REPLIES}
+        rows = np.flatnonzero(part)
+        return {key: self._measure(key, rows, from_intended=from_intended) for key in REPLIES}
 
     def populations(self) -> dict[str, Group]:
         """Those that are not the headline, as far as the run has any."""
@@ -86,15 +89,16 @@ class _Fold:
     def _class(self, name: str) -> Group:
         measured, own = self._measured, self._messages.user_class.is_in(name)
         part = own & measured.steady & ~measured.of_population(Population.QUEUED)
-        metrics = {metric.key: self._measure(metric.key, part, user_class=name) for metric in METRICS}
+        rows = np.flatnonzero(part)
+        metrics = {metric.key: self._measure(metric.key, rows, user_class=name) for metric in METRICS}
         return Group(ledger.message_counts(self._messages, own), metrics)
 
     def _measure(
-        self, key: str, part: Bools | None = None, *, from_intended: bool = False, user_class: str | None = None
+        self, key: str, rows: Ints | None = None, *, from_intended: bool = False, user_class: str | None = None
     ) -> MetricSummary:
         """A metric over some messages; what is kept as counts is not known of a class, and has a count of 0 there."""
         unit = BY_KEY[key].unit
-        samples = self._measured.samples(key, part, from_intended=from_intended, user_class=user_class)
+        samples = self._measured.samples(key, rows, from_intended=from_intended, user_class=user_class)
         if samples is None:
             return of_counts(unit, [] if user_class else self._measured.counts(key), self._beyond)
         return of_samples(unit, samples, self._beyond, "run" if key in EVENTS else "steady")
