@@ -2,14 +2,15 @@
 
 Values are integer nanoseconds, counted in units of 1 µs. The bucket of a value v (µs) with S = 11 sub-bucket bits is
 that of HdrHistogram at three significant digits: m = max(v, 2^S - 1), b = bit_length(m) - S,
-index = ((b + 1) << (S - 1)) + ((v >> b) - 2^(S-1)) (https://github.com/HdrHistogram/HdrHistogram_py). Relative width of
-a bucket is below 2^-10. Merging is addition, so percentiles do not depend on how samples were spread over processes.
+index = ((b + 1) << (S - 1)) + ((v >> b) - 2^(S-1)) (https://github.com/HdrHistogram/HdrHistogram_py). A bucket
+is at most 2^-10 of its values wide, so its middle is within 2^-11 (0.05 %) of each of them; below 2.048 ms a bucket is
+1 µs. Merging is addition, so percentiles do not depend on how samples were spread over processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -50,10 +51,16 @@ def merge(packed: Iterable[tuple[bytes, bytes]]) -> tuple[Ints, Ints]:
     Returns:
         Occupied buckets, ascending, and their counts; both empty for no samples.
     """
-    parts = list(packed)
-    if not parts:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    indices = np.concatenate([np.frombuffer(b, "<u4") for b, _ in parts]).astype(np.int64)
-    counts = np.concatenate([np.frombuffer(c, "<u4") for _, c in parts]).astype(np.int64)
-    occupied, place = np.unique(indices, return_inverse=True)
-    return occupied, np.bincount(place, counts, len(occupied)).astype(np.int64)
+    total = np.zeros(0, np.int64)
+    for buckets, counts in packed:
+        part = added(np.frombuffer(buckets, "<u4"), np.frombuffer(counts, "<u4"), len(total))
+        part[: len(total)] += total
+        total = part
+    occupied = np.flatnonzero(total)
+    return occupied, total[occupied]
+
+
+def added(places: npt.NDArray[np.integer[Any]], counts: npt.NDArray[np.integer[Any]], length: int = 0) -> Ints:
+    """Counts added up by place, exactly, from place 0 to at least `length` places."""
+    # bincount adds in float64, in which integers are exact up to 2^53
+    return np.bincount(places, counts, length).astype(np.int64)

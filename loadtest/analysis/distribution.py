@@ -74,3 +74,8 @@ class Distribution:
         if self.up_to is None:
             return float(answered.mean())
         return float(answered @ np.diff(self.up_to, prepend=0)) / self.count
+
+
+def bucket_values(part: Counts) -> Floats:
+    """The value of each occupied bucket of some counts, ms, as `Distribution.of_counts` has it."""
+    return histogram.value_of(np.frombuffer(part.buckets, "<u4").astype(np.int64)) / NS_PER_MS

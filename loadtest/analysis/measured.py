@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Basis, Samples, event_samples, message_values
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
-from loadtest.model import Population
-from loadtest.runs.columns import Bools
+from loadtest.model import Counts, Population
+from loadtest.runs.columns import Bools, Ints
 
 _PER_MESSAGE = {*REPLIES, *OF_MESSAGES, "reject"}
 
@@ -40,33 +38,39 @@ class Measured:
         """Which messages of the whole run belong to a population."""
         return self.records.messages.population.is_in(population)
 
-    def distribution(
-        self, key: str, part: Bools | None = None, *, basis: Basis = Basis.SENT, user_class: str | None = None
-    ) -> Distribution:
-        """A metric's distribution, in its unit.
+    def distribution(self, key: str, part: Bools | None = None) -> Distribution:
+        """A metric's distribution, in its unit; the arguments are those of `samples`."""
+        samples = self.samples(key, part)
+        return Distribution.of_counts(self.counts(key)) if samples is None else in_unit(key, samples.values)
+
+    def samples(
+        self, key: str, part: Bools | Ints | None = None, *, basis: Basis = Basis.SENT, user_class: str | None = None
+    ) -> Samples | None:
+        """The samples of a metric with their instants and users; None for one that is kept as counts only.
 
         Args:
-            part: which messages; by default the headline, of `reject` all measured ones (users within the limit are not
-                rejected, and the others are in no headline). Metrics of connections are over the whole run.
+            part: which messages, as a mask or as row numbers; by default the headline, of `reject` all measured ones
+                (users within the limit are not rejected, and the others are in no headline). Metrics of connections
+                are over the whole run.
             basis: what replies count from.
-            user_class: whose connections; metrics that are kept as counts are not known by class, and empty then.
+            user_class: whose connections.
         """
         if key in EVENTS:
-            return in_unit(key, event_samples(self.records, key, user_class).values)
-        if key in _PER_MESSAGE:
-            values = self._of_messages(key, basis)[self._default(key) if part is None else part]
-            return in_unit(key, values[~np.isnan(values)])
-        return Distribution.of_counts(()) if user_class else self._counted(key)
-
-    def samples(self, key: str, part: Bools | None = None) -> Samples | None:
-        """The samples of a metric with their instants and users; None for one that is kept as counts only."""
-        if key in EVENTS:
-            return event_samples(self.records, key)
+            return event_samples(self.records, key, user_class)
         if key not in _PER_MESSAGE:
             return None
-        values, messages = self._of_messages(key, Basis.SENT), self.records.messages
-        rows = (self._default(key) if part is None else part) & ~np.isnan(values)
-        return Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
+        values, messages = self._of_messages(key, basis), self.records.messages
+        rows = self._default(key) if part is None else part
+        samples = Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
+        return samples.known()
+
+    def counts(self, key: str) -> list[Counts]:
+        """The counts of a metric in the intervals that lie wholly in the window."""
+        return [
+            part
+            for part in self.records.histograms
+            if part.metric == key and self.window.holds(part.start_ns, part.end_ns)
+        ]
 
     def _default(self, key: str) -> Bools:
         return self.steady if key == "reject" else self.headline
@@ -81,15 +85,6 @@ class Measured:
                 basis=basis,
             )
         return self._values[key, basis]
-
-    def _counted(self, key: str) -> Distribution:
-        """Of the intervals that began in the window."""
-        window = self.window
-        return Distribution.of_counts(
-            part
-            for part in self.records.histograms
-            if part.metric == key and window.start_ns <= part.start_ns < window.stop_ns
-        )
 
 
 def in_unit(key: str, values: Floats) -> Distribution:

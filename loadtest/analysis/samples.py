@@ -45,6 +45,13 @@ class Samples:
     def __len__(self) -> int:
         return len(self.values)
 
+    def known(self) -> Samples:
+        """Those that are not NaN."""
+        unknown = np.isnan(self.values)
+        if not unknown.any():
+            return self
+        return Samples(self.values[~unknown], self.at_ns[~unknown], self.users[~unknown])
+
 
 def _since(instants: Ints, origin: Ints) -> Floats:
     """Time from one to the other, ns; NaN where either is unknown."""

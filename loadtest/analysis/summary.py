@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from loadtest.analysis import ledger
-from loadtest.analysis.distribution import Distribution
 from loadtest.analysis.drift import drift
 from loadtest.analysis.finding import Evidence
 from loadtest.analysis.generator import generator
-from loadtest.analysis.measure import Intervals, intervals_of, measure
-from loadtest.analysis.measured import Measured, in_unit
+from loadtest.analysis.measure import of_counts, of_samples
+from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
@@ -16,7 +17,7 @@ from loadtest.analysis.verdict import judge
 from loadtest.analysis.window import Window
 from loadtest.metrics import BY_KEY, METRICS
 from loadtest.model import PREFLIGHT, Outcome, Population
-from loadtest.runs.columns import MISSING, Bools
+from loadtest.runs.columns import MISSING, Bools, Ints
 
 CONNECT_PARTS = ("tcp", "tls", "upgrade", "auth")
 
@@ -67,16 +68,12 @@ class _Fold:
 
     def metrics(self) -> Metrics:
         """Every metric over the headline; what has no samples is there with a count of 0."""
-        return {metric.key: self._of_headline(metric.key) for metric in METRICS}
-
-    def _of_headline(self, key: str) -> MetricSummary:
-        samples = self._measured.samples(key)
-        intervals = None if samples is None else intervals_of(BY_KEY[key].unit, samples)
-        return self._measure(key, self._measured.distribution(key), intervals)
+        return {metric.key: self._measure(metric.key) for metric in METRICS}
 
     def replies(self, part: Bools, *, basis: Basis = Basis.SENT) -> Metrics:
         """Metrics of replies over some messages."""
-        return {key: self._measure(key, self._measured.distribution(key, part, basis=basis)) for key in REPLIES}
+        rows = np.flatnonzero(part)
+        return {key: self._measure(key, rows, basis=basis) for key in REPLIES}
 
     def populations(self) -> dict[str, Group]:
         """Those that are not the headline, as far as the run has any."""
@@ -96,19 +93,24 @@ class _Fold:
 
     def connect_part(self, name: str) -> MetricSummary:
         """A part of `connect`."""
-        return self._measure("connect", in_unit("connect", connect_part(self._measured.records, name).values))
+        return of_samples("ms", connect_part(self._measured.records, name), self._beyond, "run")
 
     def _class(self, name: str) -> Group:
         measured, own = self._measured, self._messages.user_class.is_in(name)
         part = own & measured.steady & ~measured.of_population(Population.QUEUED)
-        metrics = {
-            metric.key: self._measure(metric.key, measured.distribution(metric.key, part, user_class=name))
-            for metric in METRICS
-        }
+        rows = np.flatnonzero(part)
+        metrics = {metric.key: self._measure(metric.key, rows, user_class=name) for metric in METRICS}
         return Group(ledger.message_counts(self._messages, own), metrics)
 
-    def _measure(self, key: str, distribution: Distribution, intervals: Intervals | None = None) -> MetricSummary:
-        return measure(BY_KEY[key].unit, distribution, self._beyond, "run" if key in EVENTS else "steady", intervals)
+    def _measure(
+        self, key: str, rows: Ints | None = None, *, basis: Basis = Basis.SENT, user_class: str | None = None
+    ) -> MetricSummary:
+        """A metric over some messages; what is kept as counts is not known of a class, and has a count of 0 there."""
+        unit = BY_KEY[key].unit
+        samples = self._measured.samples(key, rows, basis=basis, user_class=user_class)
+        if samples is None:
+            return of_counts(unit, [] if user_class else self._measured.counts(key), self._beyond)
+        return of_samples(unit, samples, self._beyond, "run" if key in EVENTS else "steady")
 
 
 def _run(records: Records, window: Window) -> Run:

@@ -31,6 +31,7 @@ class MetricSummary(Struct, frozen=True):
         beyond: percentile or `max` to the text to print for its null: `> 30 s`, the reply timeout.
         withheld: percentile to the number of samples it would need.
         window: `steady`, or `run` for metrics of connections, which are over the whole run.
+        ci95_from: percentile to the lower end of an interval that reaches into the unanswered; `ci95` is null there.
     """
 
     unit: str
@@ -48,6 +49,7 @@ class MetricSummary(Struct, frozen=True):
     beyond: dict[str, str] = field(default_factory=dict)
     withheld: dict[str, int] = field(default_factory=dict)
     window: str = "steady"
+    ci95_from: dict[str, float] = field(default_factory=dict)
 
 
 Metrics = dict[str, MetricSummary]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import zip_longest
+
 from loadtest.analysis.values import Summary
-from loadtest.report.outline import COLUMNS, outline
+from loadtest.report.outline import COLUMNS, Row, outline
+from loadtest.report.units import INFINITE
 
 
 def markdown(summary: Summary) -> str:
@@ -17,9 +21,16 @@ def markdown(summary: Summary) -> str:
         lines += [f"- {content.basis}", "", f"| metric | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
     for block in content.blocks:
         suffix = f" ({block.title})" if block.title else ""
-        lines += [f"| {row.label}{suffix} | {' | '.join(row.cells)} |" for row in block.rows]
-    lines += ["", *(f"- {_escaped(note)}" for note in (*content.intervals, content.footnote, *content.notes) if note)]
+        lines += [f"| {row.label}{suffix} | {' | '.join(_cells(row))} |" for row in block.rows]
+    lines += ["", *(f"- {_escaped(note)}" for note in (*content.footnotes, *content.notes))]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _cells(row: Row) -> Iterator[str]:
+    """A percentile with its interval, as in `19.0 [18.2, 21.4] ms`."""
+    for cell, span in zip_longest(row.cells, row.spans):
+        at = f"{span.at} [{span.low}, {span.high}] {span.unit}" if span else cell
+        yield at if span is None or span.at != INFINITE else f"{cell} [{span.low}, {span.high}] {span.unit}"
 
 
 def _escaped(line: str) -> str:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from loadtest.analysis.values import Metrics, MetricSummary, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS, PERCENTILES
-from loadtest.report.units import DASH, duration, milliseconds, number, percent, quantity, span
+from loadtest.report.units import (
+    DASH,
+    INFINITE,
+    PLUS_MINUS,
+    Span,
+    duration,
+    milliseconds,
+    number,
+    percent,
+    quantity,
+    span,
+)
 
 COLUMNS: Final = ("p50", "p90", "p95", "p99", "p99.9", "max", "count")
 _FIELDS: Final = ("p50", "p90", "p95", "p99", "p99_9", "max")
-
-_TOLD: Final = ("p50", "p95", "p99")
-"""Percentiles whose interval is told; `summary.json` has all."""
 
 _OUTCOMES: Final = ("rejected", "error", "timeout", "lost", "dropped", "unfinished")
 _STATES: Final = ("incomplete", "interrupted", "errored", "unfinished", "missing", "not_expected")
@@ -43,12 +52,23 @@ _AT_MOST: Final = 5
 """Keys shown of one counter."""
 
 
+_BOUNDS: Final = {"ttft": "stamp_bound", "inter_chunk": "gap_bound", "longest_stall": "gap_bound"}
+"""Metric to the one that says what shared receive stamps leave open of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric: its name and a cell for each of `COLUMNS`."""
+    """One metric.
+
+    Attributes:
+        label: its name, and the ± of its receive stamps.
+        cells: for each of `COLUMNS`.
+        spans: the 95 % interval for each of `COLUMNS` that has one; empty where a row tells none.
+    """
 
     label: str
     cells: tuple[str, ...]
+    spans: tuple[Span | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,7 @@ class Outline:
         verdict: what stands behind the status, one line.
         reasons: what speaks against the run.
         basis: what the percentiles are over.
-        intervals: 95 % intervals of headline percentiles, a line each.
+        footnotes: what the signs in the table mean.
         notes: lines on what there is something to say about.
     """
 
@@ -79,8 +99,7 @@ class Outline:
     reasons: tuple[str, ...]
     basis: str
     blocks: tuple[Block, ...]
-    footnote: str
-    intervals: tuple[str, ...]
+    footnotes: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -94,8 +113,7 @@ def outline(summary: Summary) -> Outline:
         reasons=tuple(summary.verdict.reasons),
         basis=f"percentiles over {duration(summary.run.window.seconds)}, {summary.run.window.note}",
         blocks=blocks,
-        footnote=_footnote(summary, blocks),
-        intervals=tuple(_intervals(summary)),
+        footnotes=tuple(_footnotes(summary, blocks)),
         notes=tuple(_notes(summary)),
     )
 
@@ -121,15 +139,37 @@ def _verdict(summary: Summary) -> str:
 
 def _blocks(summary: Summary) -> Iterable[Block]:
     metrics = summary.metrics
-    yield Block("", _rows(metrics, HEADLINE))
+    yield Block("", _rows(metrics, HEADLINE, spans=True))
     yield Block("", _rows(metrics, [metric.key for metric in METRICS if metric.key not in HEADLINE]))
     for name, title in _POPULATIONS.items():
         if name in summary.populations:
             yield Block(title, _rows(summary.populations[name].metrics, HEADLINE))
+    if any(summary.total[key].count != metrics[key].count for key in HEADLINE):
+        yield Block("whole run, warm-up included", _rows(summary.total, HEADLINE))
 
 
-def _rows(metrics: Metrics, keys: Iterable[str]) -> tuple[Row, ...]:
-    return tuple(Row(BY_KEY[key].label, _cells(metrics[key])) for key in keys if metrics[key].count)
+def _rows(metrics: Metrics, keys: Iterable[str], *, spans: bool = False) -> tuple[Row, ...]:
+    return tuple(
+        Row(_label(metrics, key), _cells(metrics[key]), _spans(metrics[key]) if spans else ())
+        for key in keys
+        if metrics[key].count
+    )
+
+
+def _label(metrics: Metrics, key: str) -> str:
+    bound = metrics.get(_BOUNDS.get(key, ""))
+    shown = f", {PLUS_MINUS}{milliseconds(bound.p99)}" if bound is not None and bound.p99 else ""
+    return f"{BY_KEY[key].label}{shown}"
+
+
+def _spans(metric: MetricSummary) -> tuple[Span | None, ...]:
+    return tuple(_span(metric, field) for field in _FIELDS)
+
+
+def _span(metric: MetricSummary, field: str) -> Span | None:
+    at = getattr(metric, field)
+    low, high = metric.ci95.get(field) or (metric.ci95_from.get(field), math.inf)
+    return None if low is None else span(math.inf if at is None else at, low, high)
 
 
 def _cells(metric: MetricSummary) -> tuple[str, ...]:
@@ -140,25 +180,25 @@ def _cells(metric: MetricSummary) -> tuple[str, ...]:
     return (*(value.strip() for value in values), number(metric.count))
 
 
-def _footnote(summary: Summary, blocks: Iterable[Block]) -> str:
-    if not any(DASH in row.cells for block in blocks for row in block.rows):
-        return ""
+def _footnotes(summary: Summary, blocks: Iterable[Block]) -> Iterable[str]:
+    rows = [row for block in blocks for row in block.rows]
+    spans = [span for row in rows for span in row.spans if span is not None]
+    if spans:
+        reach = f"; {INFINITE} reaches into the unanswered" if any(span.high == INFINITE for span in spans) else ""
+        yield f"95 % intervals: within this run; restarts not included{reach}"
+    if any(PLUS_MINUS in row.label for row in rows):
+        yield f"{PLUS_MINUS} p99 of how much earlier frames may have arrived that share a receive stamp"
+    if any(DASH in row.cells for row in rows):
+        yield f"{DASH} withheld: too few samples, since it takes at least {_floors(summary)}"
+
+
+def _floors(summary: Summary) -> str:
     labels = dict(zip(_FIELDS, COLUMNS, strict=False))
     needed: dict[str, int] = {}
-    groups = [summary.metrics, *(group.metrics for group in summary.populations.values())]
+    groups = [summary.metrics, summary.total, *(group.metrics for group in summary.populations.values())]
     for metric in (metric for metrics in groups for metric in metrics.values() if metric.count):
         needed |= metric.withheld
-    floors = ", ".join(f"{labels[name]} {needed[name]:,}" for name, _ in PERCENTILES if name in needed)
-    return f"{DASH} withheld: too few samples, since it takes at least {floors}"
-
-
-def _intervals(summary: Summary) -> Iterable[str]:
-    labels = dict(zip(_FIELDS, COLUMNS, strict=False))
-    for key in HEADLINE:
-        ends = summary.metrics[key].ci95
-        shown = [f"{labels[name]} {span(*pair)}" for name, pair in ends.items() if pair is not None and name in _TOLD]
-        if shown:
-            yield f"{BY_KEY[key].label}, 95 % within this run: {', '.join(shown)}"
+    return ", ".join(f"{labels[name]} {needed[name]:,}" for name, _ in PERCENTILES if name in needed)
 
 
 def _notes(summary: Summary) -> Iterable[str]:

@@ -35,7 +35,7 @@ def text(summary: Summary, *, files: str = "", color: bool = False) -> str:
             console.print(Padding(Text(reason), (0, 0, 0, 2)))
         if content.blocks:
             console.print(Text(content.basis), _table(content.blocks), sep="\n")
-        for line in filter(None, (*content.intervals, content.footnote, *content.notes, files)):
+        for line in filter(None, (*content.footnotes, *content.notes, files)):
             console.print(Text(line))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
@@ -50,11 +50,14 @@ def _table(blocks: tuple[Block, ...]) -> Table:
     table = Table(box=None, padding=(0, 0, 0, 1), header_style="dim", expand=True)
     table.add_column("", ratio=1, no_wrap=True)
     for column in COLUMNS:
-        table.add_column(column, justify="right", no_wrap=True, min_width=8)
+        table.add_column(column, justify="right", no_wrap=True, min_width=8 if column == "count" else 9)
     for place, block in enumerate(blocks):
         if block.title:
             table.add_row(Text(block.title, style="italic"))
         for row in block.rows:
             label = f"  {row.label}" if block.title else row.label
             table.add_row(Text(label, style="bold" if place == 0 else ""), *row.cells)
+            if any(row.spans):
+                ends = (span.ends if span else "" for span in row.spans)
+                table.add_row("  95 %", *ends, style="dim")
     return table

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Final
 
 DASH: Final = "–"
+INFINITE: Final = "∞"
+PLUS_MINUS: Final = "±"
 
 
 def milliseconds(value: float | None) -> str:
@@ -13,9 +17,8 @@ def milliseconds(value: float | None) -> str:
         return DASH
     if value < 0:
         return f"-{milliseconds(-value)}"
-    if value < 0.0995:
-        return f"{value * 1000:.0f} µs" if value else "0 ms"
-    return f"{_three_digits(value)} ms" if value < 999.5 else f"{_three_digits(value / 1000)} s"
+    scale, unit = _unit(value)
+    return f"{_digits(value * scale, unit)} {unit}"
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -25,10 +28,27 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{_three_digits(value)} {unit}"
 
 
-def span(low: float, high: float) -> str:
-    """An interval given in ms, in the unit that suits its upper end."""
-    scale, unit = (1e3, "µs") if high < 0.0995 else (1.0, "ms") if high < 999.5 else (1e-3, "s")
-    return f"[{_three_digits(low * scale)}, {_three_digits(high * scale)}] {unit}"
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An estimate and its interval, as texts in one unit, such as `19.0`, `18.2`, `21.4` and `ms`."""
+
+    at: str
+    low: str
+    high: str
+    unit: str
+
+    @property
+    def ends(self) -> str:
+        """The interval as it stands beneath its estimate; with its unit where that has none."""
+        unit = f" {self.unit}" if self.at == INFINITE else ""
+        return f"{self.low}{unit}–{self.high}"
+
+
+def span(at: float, low: float, high: float) -> Span:
+    """Of times given in ms, in the unit that suits the estimate; +infinity is `∞`."""
+    scale, unit = _unit(low if math.isinf(at) else at)
+    middle, first, last = (INFINITE if math.isinf(value) else _digits(value * scale, unit) for value in (at, low, high))
+    return Span(middle, first, last, unit)
 
 
 def duration(seconds: float) -> str:
@@ -50,6 +70,16 @@ def number(value: int | None) -> str:
 def percent(share: float | None) -> str:
     """A share as a percentage."""
     return DASH if share is None else f"{100 * share:.1f} %"
+
+
+def _unit(value: float) -> tuple[float, str]:
+    """What a time in ms is multiplied by, and the unit that it has then."""
+    return (1e3, "µs") if 0 < value < 0.0995 else (1.0, "ms") if value < 999.5 else (1e-3, "s")
+
+
+def _digits(value: float, unit: str) -> str:
+    """Three significant digits; none beyond the microsecond."""
+    return "0" if not value else f"{value:.0f}" if unit == "µs" else _three_digits(value)
 
 
 def _three_digits(value: float) -> str:

@@ -37,7 +37,7 @@ class Text:
     def is_in(self, *wanted: str | None) -> Bools:
         """Which rows hold one of the texts."""
         hits = np.array([name in wanted for name in self.names], dtype=np.bool_)
-        return hits[self.codes] if len(hits) else np.zeros(len(self.codes), np.bool_)
+        return hits.take(self.codes) if len(hits) else np.zeros(len(self.codes), np.bool_)
 
     def counts(self) -> dict[str | None, int]:
         """Rows of each text that occurs."""

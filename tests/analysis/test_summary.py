@@ -1,13 +1,15 @@
 """From the records of a run to its numbers."""
 
+import numpy as np
 import pytest
 from staged_run import MS, START, STEADY_S, answered, batch, message, ordinary, stage
 
+from loadtest import histogram
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
 from loadtest.metrics import METRICS
-from loadtest.model import Outcome, Population, StreamState
+from loadtest.model import Counts, Outcome, Population, StreamState
 from loadtest.runs.reader import RunReader
 
 CONTRACT = [
@@ -76,6 +78,37 @@ def test_percentiles_below_their_floor_are_withheld_with_the_number_they_need(su
     assert ack.ci95["p50"] is not None
     assert ack.ci95["p50"][0] < 50.0 < ack.ci95["p50"][1]
     assert ack.ci95["p99"] is None
+
+
+def second_of_gaps(number, gaps_ms):
+    start = START + (STEADY_S + number) * 1_000 * MS
+    packed = histogram.pack(np.asarray(gaps_ms, np.int64) * MS)
+    return Counts("inter_chunk", Population.HEADLINE, start, start + 1_000 * MS, *packed)
+
+
+def test_every_percentile_that_is_given_has_an_interval_around_it(summary_of):
+    gaps = [second_of_gaps(number, range(20, 120)) for number in range(50)]
+    summary = summary_of(ordinary(), histograms=gaps)
+    groups = [
+        summary.metrics, summary.from_intended, summary.total, summary.by_class["WithinLimitUser"].metrics,
+        summary.connect_parts,
+    ]  # fmt: skip
+    assert summary.metrics["inter_chunk"].count == 5_000
+    for metric in (metric for metrics in groups for metric in metrics.values() if metric.count):
+        for name in ("p50", "p90", "p95", "p99", "p99_9"):
+            at, ends = getattr(metric, name), metric.ci95[name]
+            assert (ends is None) == (at is None)
+            assert ends is None or ends[0] <= at <= ends[1]
+
+
+def test_an_interval_that_reaches_into_the_unanswered_has_its_lower_end(summary_of):
+    silent = [message(300 + n, STEADY_S + 5 * n, Outcome.TIMEOUT) for n in range(10)]
+    ack = summary_of(ordinary() + silent).metrics["ack_delivered"]
+    assert (ack.p90, ack.p95) == (99.0, None)
+    assert ack.ci95["p90"] is ack.ci95["p95"] is None
+    assert 50.0 < ack.ci95_from["p90"] < 99.0
+    assert 90.0 < ack.ci95_from["p95"] <= 100.0
+    assert "p50" not in ack.ci95_from
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.LOST, Outcome.ERROR, Outcome.UNFINISHED])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from staged_run import STEADY_S, batch, message, ordinary, stage
+from msgspec import structs
+from staged_run import MS, STEADY_S, answered, batch, message, ordinary, stage
 
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
@@ -42,6 +43,21 @@ def assert_golden(name, text):
 
 def test_a_valid_run_as_text(valid):
     assert_golden("valid.txt", as_text(valid))
+
+
+def test_a_valid_run_as_markdown(valid):
+    assert_golden("valid.md", as_markdown(valid))
+
+
+def test_frames_that_share_a_stamp_leave_their_times_open_by_so_much(tmp_path):
+    bounded = [answered(n, STEADY_S + n * 0.1, 5, first_content_bound_ns=MS * n // 1_000) for n in range(500)]
+    summary = summary_of(stage(tmp_path, [batch(bounded)]))
+    gaps = structs.replace(summary.metrics["inter_chunk"], count=900, p50=30.0)
+    metrics = summary.metrics | {"inter_chunk": gaps, "gap_bound": structs.replace(gaps, p99=0.31)}
+    shown = as_text(structs.replace(summary, metrics=metrics)).splitlines()
+    assert any(line.startswith(" time to first token, ±0.49 ms  ") for line in shown)
+    assert any(line.startswith(" inter-chunk gap, ±0.31 ms  ") for line in shown)
+    assert "± p99 of how much earlier frames may have arrived that share a receive stamp" in shown
 
 
 def test_an_invalid_run_as_text(invalid):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.report.units import duration, milliseconds, number, percent, quantity, span
+from loadtest.report.units import Span, duration, milliseconds, number, percent, quantity, span
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,23 @@ def test_others():
     assert number(1_234) == "1,234"
     assert percent(0.0512) == "5.1 %"
     assert quantity(167.2, "chars/s") == "167 chars/s"
-    assert span(1.03, 1.234) == "[1.03, 1.23] ms"
-    assert span(900.0, 1_100.0) == "[0.90, 1.10] s"
+
+
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("times", "shown", "ends"),
+    [
+        ((1.12, 1.03, 1.234), Span("1.12", "1.03", "1.23", "ms"), "1.03–1.23"),
+        ((950.0, 900.0, 1_100.0), Span("950", "900", "1,100", "ms"), "900–1,100"),
+        ((1_000.0, 900.0, 1_100.0), Span("1.00", "0.90", "1.10", "s"), "0.90–1.10"),
+        ((0.05, 0.041, 0.13), Span("50", "41", "130", "µs"), "41–130"),
+        ((0.0, 0.0, 0.0), Span("0", "0", "0", "ms"), "0–0"),
+        ((412.0, 380.0, INF), Span("412", "380", "∞", "ms"), "380–∞"),
+        ((INF, 380.0, INF), Span("∞", "380", "∞", "ms"), "380 ms–∞"),
+    ],
+)
+def test_an_interval_has_the_unit_of_its_estimate(times, shown, ends):
+    assert span(*times) == shown
+    assert shown.ends == ends
