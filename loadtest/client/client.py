@@ -18,11 +18,12 @@ import gevent
 import gevent.event
 from msgspec import Struct
 
+from loadtest.client.dial import DialError
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Expectation, Identity, Session, Tally
 from loadtest.client.tokens import Tokens
-from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, DialError, Dialled, Transport
+from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
 from loadtest.model import Connect, Disconnect, Message, Outage
 from loadtest.protocol import (
     AUTH_FAILED,
@@ -61,6 +62,8 @@ class Observer(Protocol):
     def tally(self) -> Tally: ...
     @property
     def gaps(self) -> MutableSequence[int]: ...
+    @property
+    def gap_bounds(self) -> MutableSequence[int]: ...
     @property
     def lags(self) -> MutableSequence[int]: ...
 
@@ -116,7 +119,12 @@ class ChatClient:
         self._tls = tls
         self._on_event = on_event
         self._session = Session(
-            identity, expectation, observer.tally, observer.gaps, round(config.reply_timeout_s * 1e9)
+            identity,
+            expectation,
+            observer.tally,
+            observer.gaps,
+            observer.gap_bounds,
+            round(config.reply_timeout_s * 1e9),
         )
         self._transport: Transport | None = None
         self._admission: gevent.event.AsyncResult | None = None
@@ -144,7 +152,7 @@ class ChatClient:
         intended = now if intended_ns is None else intended_ns
         if self.state is State.AUTHENTICATED and self._transport is not None:
             frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s))
-            self._transport.send(frame)
+            self._put_on_wire(self._transport, message_id, frame, now)
         elif self._session.enqueue(message_id, conversation, content, intended) and self._outage is not None:
             self._outage.dropped()
         self._observer.on_sent(now - intended)
@@ -346,12 +354,13 @@ class ChatClient:
             self._admission.set((outcome, at_ns, detail))
 
     def _flush_queue(self, at_ns: int) -> None:
-        assert self._transport is not None
-        flushed = self._session.flush(time.monotonic_ns(), timestamp(time.time()))
+        now = time.monotonic_ns()
+        flushed = self._session.flush(now, timestamp(time.time()))
         if self._outage is not None:
             self._outage.authenticated(at_ns, [message_id for message_id, _ in flushed])
-        for _, frame in flushed:
-            self._transport.send(frame)
+        for message_id, frame in flushed:
+            if self._transport is not None:
+                self._put_on_wire(self._transport, message_id, frame, now)
 
     # --- outages ------------------------------------------------------------------------------------------------------
     def _begin_outage(self, closed: Closed, now_ns: int) -> None:
@@ -381,6 +390,10 @@ class ChatClient:
                 if self._outage is not None and self._outage.answered(*answer):
                     self._end_outage("recovered")
             session.answered.clear()
+
+    def _put_on_wire(self, transport: Transport, message_id: str, frame: bytes, sent_ns: int) -> None:
+        if transport.send(frame):
+            self._session.handed_over(message_id, time.monotonic_ns() - sent_ns)
 
     def _send_typing(self, event: TypingStart | TypingStop, key: str) -> None:
         if self.state is State.AUTHENTICATED and self._transport is not None:

@@ -105,6 +105,7 @@ class _Open:
     content: str
     intended_ns: int
     sent_ns: int | None = None
+    handover_ns: int | None = None
     progress_ns: int = 0
     """When it was last heard of; the reply timeout counts from here."""
     queued: bool = False
@@ -121,6 +122,7 @@ class _Open:
     """The cumulative content of its stream so far."""
     first_content_ns: int | None = None
     last_content_ns: int | None = None
+    last_content_bound_ns: int = 0
     completed_ns: int | None = None
     longest_stall_ns: int | None = None
     chunks: int = 0
@@ -141,6 +143,7 @@ class Session:
         expectation: whether answers are expected.
         tally: counts what fits no record.
         gaps: gaps between progress chunks (ns) are appended here.
+        gap_bounds: how far each of them may be off either way (ns), in the same order.
         reply_timeout_ns: longest silence before a message or stream is given up.
 
     Attributes:
@@ -154,6 +157,7 @@ class Session:
         expectation: Expectation,
         tally: Tally,
         gaps: MutableSequence[int],
+        gap_bounds: MutableSequence[int],
         reply_timeout_ns: int,
     ) -> None:
         self.identity = identity
@@ -162,6 +166,7 @@ class Session:
         self._expectation = expectation
         self._tally = tally
         self._gaps = gaps
+        self._gap_bounds = gap_bounds
         self._timeout_ns = reply_timeout_ns
         self._open: dict[str, _Open] = {}
         self._streams: dict[str, _Open] = {}
@@ -193,6 +198,12 @@ class Session:
         self._tally.add("messages_offered")
         entry = _Open(message_id, conversation, content, intended_ns)
         return self._leave(entry, now_ns, stamp)
+
+    def handed_over(self, message_id: str, after_ns: int) -> None:
+        """The socket has taken all of a message's frame, `after_ns` after its `sent_ns`."""
+        entry = self._open.get(message_id)
+        if entry is not None:
+            entry.handover_ns = after_ns
 
     def enqueue(self, message_id: str, conversation: str, content: str, intended_ns: int) -> bool:
         """A message waits for a connection; returns whether the oldest was dropped for it."""
@@ -375,9 +386,11 @@ class Session:
         else:
             gap = at_ns - entry.last_content_ns
             self._gaps.append(gap)
+            self._gap_bounds.append(bound_ns + entry.last_content_bound_ns)
             if entry.longest_stall_ns is None or gap > entry.longest_stall_ns:
                 entry.longest_stall_ns = gap
         entry.last_content_ns = at_ns
+        entry.last_content_bound_ns = bound_ns
         entry.answer = content
 
     def _correlate(self, event: MessageStream) -> _Open | None:
@@ -529,4 +542,5 @@ class Session:
             first_content_bound_ns=entry.first_content_bound_ns,
             completed_bound_ns=entry.completed_bound_ns,
             receive_lag_ns=entry.receive_lag_ns,
+            handover_ns=entry.handover_ns,
         )

@@ -69,6 +69,7 @@ class Recorder:
         self.process = process
         self.tally = Tally()
         self.gaps = array("q")
+        self.gap_bounds = array("q")
         self.lags = array("q")
         self.pings = array("q")
         self.worst_send_lag_ns = 0
@@ -116,6 +117,7 @@ class Recorder:
         """Turn the samples of frames since the last fold into histograms."""
         for metric, samples in (
             ("inter_chunk", self.gaps),
+            ("gap_bound", self.gap_bounds),
             ("receive_lag", self.lags),
             ("ping_rtt", self.pings),
         ):
