@@ -31,6 +31,7 @@ from loadtest.protocol import (
     CLOSE_NORMAL,
     ConnectionAuthenticated,
     ConnectionError_,
+    Payload,
     ServerEvent,
     TypingStart,
     TypingStop,
@@ -299,14 +300,15 @@ class ChatClient:
             self._reconnector = None
 
     # --- what the transport tells -------------------------------------------------------------------------------------
-    def on_frame(self, data: bytes, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
+    def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         """See `transport.Listener`."""
-        observer = self._observer
-        observer.lags.append(lag_ns)
-        event = self._session.receive(data, text, at_ns, bound_ns, lag_ns)
+        session = self._session
+        self._observer.lags.append(lag_ns)
+        event = session.receive(data, text, at_ns, bound_ns, lag_ns)
         if isinstance(event, (ConnectionAuthenticated, ConnectionError_)):
             self._on_connection_event(event, at_ns)
-        self._hand_over()
+        if session.ended or session.answered:
+            self._hand_over()
         if event is not None and self._on_event is not None:
             self._on_event(event)
 

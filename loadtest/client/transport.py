@@ -19,11 +19,11 @@ Nothing here logs: `websockets` shows the token in the text of its requests and 
 
 from __future__ import annotations
 
-import socket
 import ssl
 import struct
 import time
 from enum import IntEnum
+from socket import CMSG_SPACE, SHUT_WR, SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import gevent
@@ -32,15 +32,15 @@ from gevent.hub import get_hub
 from msgspec import Struct
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
-from websockets.frames import Frame, Opcode
+from websockets.frames import BINARY, CLOSE, CONT, CTRL_OPCODES, PONG, TEXT, Frame, Opcode
 from websockets.http11 import Response
-from websockets.protocol import State
+from websockets.protocol import CONNECTING, OPEN
 from websockets.uri import parse_uri
 
 from loadtest.client.dial import KERNEL_STAMPS, READ, SO_TIMESTAMPNS, WRITE, DialError, connect_tcp, handshake_tls
 from loadtest.client.polls import PollClock, poll_clock
 from loadtest.client.tls import READ_SIZE, TlsStream
-from loadtest.protocol import CLOSE_ABNORMAL, CLOSE_NORMAL
+from loadtest.protocol import CLOSE_ABNORMAL, CLOSE_NORMAL, Payload
 
 if TYPE_CHECKING:
     import _socket
@@ -50,7 +50,7 @@ QUEUEING_NS: Final = 200_000
 CLOSE_TIMEOUT_S: Final = 3.0
 """How long a peer may take to finish the closing handshake."""
 
-_ANCILLARY: Final = socket.CMSG_SPACE(16) if KERNEL_STAMPS else 0
+_ANCILLARY: Final = CMSG_SPACE(16) if KERNEL_STAMPS else 0
 _TIMESPEC: Final = struct.Struct("qq")
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -84,7 +84,7 @@ class Closed(Struct, frozen=True):
 class Listener(Protocol):
     """What a transport tells; called from the event loop's callback, so it must not block."""
 
-    def on_frame(self, data: bytes, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None: ...
+    def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_closed(self, closed: Closed) -> None: ...
 
@@ -92,7 +92,7 @@ class Listener(Protocol):
 class _Nobody:
     """The listener of a connection that nobody cares for any more."""
 
-    def on_frame(self, data: bytes, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None: ...
+    def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_closed(self, closed: Closed) -> None: ...
 
@@ -127,7 +127,7 @@ class Transport:
         self._writer: Any = None
         self._close_timer: Any = None
         self._out = bytearray()
-        self._fragments: list[bytes] = []
+        self._fragments: list[Payload] = []
         self._fragments_text = True
         self._tls: TlsStream | None = None
         self._upgraded: gevent.event.AsyncResult = gevent.event.AsyncResult()
@@ -188,7 +188,7 @@ class Transport:
         Returns:
             Whether the socket has taken all of it.
         """
-        if self._protocol.state is not State.OPEN or self._ended:
+        if self._protocol.state is not OPEN or self._ended:
             return False
         self._protocol.send_text(data)
         self._tally.add("frames_sent")
@@ -198,7 +198,7 @@ class Transport:
 
     def ping(self) -> None:
         """Send a WebSocket ping, unless one is still unanswered."""
-        if self._protocol.state is State.OPEN and not self._ended and self._ping_sent_ns is None:
+        if self._protocol.state is OPEN and not self._ended and self._ping_sent_ns is None:
             self._ping_sent_ns = time.monotonic_ns()
             self._protocol.send_ping(b"loadtest")
             self._flush_protocol()
@@ -208,12 +208,12 @@ class Transport:
         if self._ended:
             return
         self._by = ClosedBy.CLIENT
-        if self._protocol.state is State.OPEN:
+        if self._protocol.state is OPEN:
             self._close_sent_ns = time.monotonic_ns()
             self._protocol.send_close(code)
             self._flush_protocol()
             self._expect_close()
-        elif self._protocol.state is State.CONNECTING:
+        elif self._protocol.state is CONNECTING:
             self._end()
 
     def abandon(self) -> None:
@@ -225,7 +225,7 @@ class Transport:
         """Tear the connection down at once, without a close frame (TCP RST)."""
         if self._socket is not None and not self._ended:
             self._by = ClosedBy.RESET
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
             self._end()
 
     def _flush_protocol(self) -> None:
@@ -258,7 +258,7 @@ class Transport:
     def _half_close(self) -> None:
         if self._socket is not None and not self._out:
             try:
-                self._socket.shutdown(socket.SHUT_WR)
+                self._socket.shutdown(SHUT_WR)
             except OSError:
                 self._end()
 
@@ -289,16 +289,18 @@ class Transport:
         floor = self._arrived_after(stamp)
         self._left_some = len(data) == READ_SIZE
         self._floor_ns = floor if self._left_some else began
-        self._feed(data)
-        if self._socket is not None:
-            self._flush_protocol()
+        if self._tls is None:
+            self._protocol.receive_data(data)
+        else:
+            self._decrypt(self._tls, data)
         self._pass_on(stamp, floor, now)
-        self._after_feeding()
+        if self._protocol.state is not OPEN:
+            self._after_opening_or_closing()
 
     def _stamp(self, ancillary: list[Any], now: int) -> int | None:
         """The kernel's stamp of the last byte read, on the monotonic scale; None where there is none to believe."""
         for level, kind, value in ancillary:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            if level == SOL_SOCKET and kind == SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(value)
                 stamp: int = seconds * 1_000_000_000 + nanoseconds - self._polls.offset_ns
                 if self._floor_ns - QUEUEING_NS <= stamp <= now:
@@ -315,64 +317,74 @@ class Transport:
             return self._floor_ns
         return settled
 
-    def _feed(self, data: bytes) -> None:
-        if self._tls is None:
-            self._protocol.receive_data(data)
-            return
-        self._tls.feed(data)
-        for plain in self._tls.plain():
+    def _decrypt(self, tls: TlsStream, data: bytes) -> None:
+        tls.feed(data)
+        for plain in tls.plain():
             if plain:
                 self._protocol.receive_data(plain)
             else:
                 self._protocol.receive_eof()
 
     def _pass_on(self, stamp: int | None, floor: int, now: int) -> None:
+        """Give every frame of one read its time."""
         events = self._protocol.events_received()
+        if not events:
+            return
         at = now if stamp is None else stamp
         width = max(at - floor, 0)
-        whole = self._ends_with_a_frame()
-        last = len(events) - 1
-        for place, event in enumerate(events):
-            if self._ended:
-                return
-            own = place == last and whole
-            if not own:
-                self._tally.add("coalesced_frames")
-            if isinstance(event, Frame):
-                self._on_frame(event, at, 0 if own and stamp is not None else width, now - at)
-            else:
-                self._on_response(event)
+        last = events.pop()
+        if events:
+            self._tally.add("coalesced_frames", "", len(events))
+            for event in events:
+                self._on_event(event, at, width, now - at)
+        if not self._ends_with_a_frame():
+            self._tally.add("coalesced_frames")
+            self._on_event(last, at, width, now - at)
+        else:
+            self._on_event(last, at, width if stamp is None else 0, now - at)
 
     def _ends_with_a_frame(self) -> bool:
         """Whether the last byte read is the last byte of a frame, which its stamp then belongs to."""
-        partial_record = self._tls is not None and self._tls.mid_record
-        return not (self._left_some or self._protocol.reader.buffer or partial_record)
+        if self._left_some or self._protocol.reader.buffer:
+            return False
+        return self._tls is None or not self._tls.mid_record
 
-    def _on_frame(self, frame: Frame, at: int, bound: int, lag: int) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            if frame.fin:
-                self._listener.on_frame(bytes(frame.data), opcode is Opcode.TEXT, at, bound, lag)
-            else:
-                self._fragments, self._fragments_text = [bytes(frame.data)], opcode is Opcode.TEXT
-        elif opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                whole, self._fragments = b"".join(self._fragments), []
-                self._listener.on_frame(whole, self._fragments_text, at, bound, lag)
-        elif opcode is Opcode.PONG and self._ping_sent_ns is not None:
+    def _on_event(self, event: Any, at: int, bound: int, lag: int) -> None:
+        if self._ended:
+            return
+        if not isinstance(event, Frame):
+            self._on_response(event)
+        elif event.fin and (event.opcode is TEXT or event.opcode is BINARY):
+            self._listener.on_frame(event.data, event.opcode is TEXT, at, bound, lag)
+        elif event.opcode in CTRL_OPCODES:
+            self._on_control(event.opcode, at)
+        else:
+            self._on_fragment(event, at, bound, lag)
+
+    def _on_fragment(self, frame: Frame, at: int, bound: int, lag: int) -> None:
+        if frame.opcode is not CONT:
+            self._fragments, self._fragments_text = [], frame.opcode is TEXT
+        self._fragments.append(frame.data)
+        if frame.fin:
+            whole, self._fragments = b"".join(self._fragments), []
+            self._listener.on_frame(whole, self._fragments_text, at, bound, lag)
+
+    def _on_control(self, opcode: Opcode, at: int) -> None:
+        self._flush_protocol()  # the answer to a ping or a close
+        if opcode is PONG and self._ping_sent_ns is not None:
             self._listener.on_pong(max(at - self._ping_sent_ns, 0))
             self._ping_sent_ns = None
-        elif opcode is Opcode.CLOSE and self._close_sent_ns is not None:
+        elif opcode is CLOSE and self._close_sent_ns is not None:
             self._close_ns = max(at - self._close_sent_ns, 0)
 
     def _on_response(self, response: Any) -> None:
         if isinstance(response, Response) and self._protocol.handshake_exc is None:
             self._upgraded.set(None)
 
-    def _after_feeding(self) -> None:
+    def _after_opening_or_closing(self) -> None:
         if self._ended:
             return
+        self._flush_protocol()
         if self._protocol.handshake_exc is not None:
             self._end()
         elif self._protocol.close_expected():

@@ -38,21 +38,23 @@ class ChatFailure(Exception):
 
 
 class Tally:
-    """Counts by name and key."""
+    """Counts by name and key; see `client.session.Tally` for the attributes."""
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_counts", "bytes_received", "frames_received")
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
+        self.frames_received = self.bytes_received = 0
 
     def add(self, name: str, key: str = "", value: int = 1) -> None:
         self._counts[name, key] += value
 
-    def get(self, name: str, key: str = "") -> int:
-        return self._counts.get((name, key), 0)
-
     def take(self) -> list[Count]:
         """All counts since the last take."""
+        if self.frames_received:
+            self.add("frames_received", "", self.frames_received)
+            self.add("bytes_received", "", self.bytes_received)
+            self.frames_received = self.bytes_received = 0
         counts, self._counts = self._counts, defaultdict(int)
         return [Count(name, key, value) for (name, key), value in counts.items()]
 

@@ -16,6 +16,8 @@ TIMEOUT = 30_000 * MS
 
 
 class Counts:
+    frames_received = bytes_received = 0
+
     def __init__(self):
         self.seen = Counter()
 
