@@ -32,12 +32,13 @@ from gevent.hub import get_hub
 from msgspec import Struct
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
-from websockets.frames import BINARY, CLOSE, CONT, CTRL_OPCODES, PONG, TEXT, Frame, Opcode
+from websockets.frames import CLOSE, CTRL_OPCODES, PONG, TEXT, Opcode
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
 from websockets.uri import parse_uri
 
 from loadtest.client.dial import KERNEL_STAMPS, READ, SO_TIMESTAMPNS, WRITE, DialError, connect_tcp, handshake_tls
+from loadtest.client.frames import Incoming, Item
 from loadtest.client.polls import PollClock, poll_clock
 from loadtest.client.tls import READ_SIZE, TlsStream
 from loadtest.protocol import CLOSE_ABNORMAL, CLOSE_NORMAL, Payload
@@ -122,13 +123,12 @@ class Transport:
         self._tally = tally
         self._tls_context = tls
         self._protocol = ClientProtocol(self._uri, max_size=max_frame_size)
+        self._incoming = Incoming(self._protocol, max_frame_size)
         self._socket: _socket.socket | None = None
         self._reader: Any = None
         self._writer: Any = None
         self._close_timer: Any = None
         self._out = bytearray()
-        self._fragments: list[Payload] = []
-        self._fragments_text = True
         self._tls: TlsStream | None = None
         self._upgraded: gevent.event.AsyncResult = gevent.event.AsyncResult()
         self._open = False
@@ -289,12 +289,10 @@ class Transport:
         floor = self._arrived_after(stamp)
         self._left_some = len(data) == READ_SIZE
         self._floor_ns = floor if self._left_some else began
-        if self._tls is None:
-            self._protocol.receive_data(data)
-        else:
-            self._decrypt(self._tls, data)
-        self._pass_on(stamp, floor, now)
-        if self._protocol.state is not OPEN:
+        items = self._incoming.take(data if self._tls is None else self._tls.opened(data))
+        if items:
+            self._pass_on(items, stamp, floor, now)
+        if self._protocol.state is not OPEN or (self._tls is not None and self._tls.ended):
             self._after_opening_or_closing()
 
     def _stamp(self, ancillary: list[Any], now: int) -> int | None:
@@ -317,57 +315,37 @@ class Transport:
             return self._floor_ns
         return settled
 
-    def _decrypt(self, tls: TlsStream, data: bytes) -> None:
-        tls.feed(data)
-        for plain in tls.plain():
-            if plain:
-                self._protocol.receive_data(plain)
-            else:
-                self._protocol.receive_eof()
-
-    def _pass_on(self, stamp: int | None, floor: int, now: int) -> None:
-        """Give every frame of one read its time."""
-        events = self._protocol.events_received()
-        if not events:
-            return
+    def _pass_on(self, items: list[Item], stamp: int | None, floor: int, now: int) -> None:
+        """Give everything that one read completed its time."""
         at = now if stamp is None else stamp
-        width = max(at - floor, 0)
-        last = events.pop()
-        if events:
-            self._tally.add("coalesced_frames", "", len(events))
-            for event in events:
-                self._on_event(event, at, width, now - at)
-        if not self._ends_with_a_frame():
+        lag, width = now - at, max(at - floor, 0)
+        last = items.pop()
+        if items:
+            self._tally.add("coalesced_frames", "", len(items))
+            for item in items:
+                self._on_item(item, at, width, lag)
+        own = self._ends_with_a_frame()
+        if not own:
             self._tally.add("coalesced_frames")
-            self._on_event(last, at, width, now - at)
-        else:
-            self._on_event(last, at, width if stamp is None else 0, now - at)
+        self._on_item(last, at, 0 if own and stamp is not None else width, lag)
 
     def _ends_with_a_frame(self) -> bool:
         """Whether the last byte read is the last byte of a frame, which its stamp then belongs to."""
-        if self._left_some or self._protocol.reader.buffer:
+        if self._left_some or self._incoming.inside:
             return False
         return self._tls is None or not self._tls.mid_record
 
-    def _on_event(self, event: Any, at: int, bound: int, lag: int) -> None:
+    def _on_item(self, item: Item, at: int, bound: int, lag: int) -> None:
         if self._ended:
             return
-        if not isinstance(event, Frame):
-            self._on_response(event)
-        elif event.fin and (event.opcode is TEXT or event.opcode is BINARY):
-            self._listener.on_frame(event.data, event.opcode is TEXT, at, bound, lag)
-        elif event.opcode in CTRL_OPCODES:
-            self._on_control(event.opcode, at)
+        if isinstance(item, bytes):
+            self._listener.on_frame(item, True, at, bound, lag)
+        elif isinstance(item, Response):
+            self._on_response()
+        elif item.opcode in CTRL_OPCODES:
+            self._on_control(item.opcode, at)
         else:
-            self._on_fragment(event, at, bound, lag)
-
-    def _on_fragment(self, frame: Frame, at: int, bound: int, lag: int) -> None:
-        if frame.opcode is not CONT:
-            self._fragments, self._fragments_text = [], frame.opcode is TEXT
-        self._fragments.append(frame.data)
-        if frame.fin:
-            whole, self._fragments = b"".join(self._fragments), []
-            self._listener.on_frame(whole, self._fragments_text, at, bound, lag)
+            self._listener.on_frame(item.data, item.opcode is TEXT, at, bound, lag)
 
     def _on_control(self, opcode: Opcode, at: int) -> None:
         self._flush_protocol()  # the answer to a ping or a close
@@ -377,15 +355,15 @@ class Transport:
         elif opcode is CLOSE and self._close_sent_ns is not None:
             self._close_ns = max(at - self._close_sent_ns, 0)
 
-    def _on_response(self, response: Any) -> None:
-        if isinstance(response, Response) and self._protocol.handshake_exc is None:
+    def _on_response(self) -> None:
+        if self._protocol.handshake_exc is None:
             self._upgraded.set(None)
 
     def _after_opening_or_closing(self) -> None:
         if self._ended:
             return
         self._flush_protocol()
-        if self._protocol.handshake_exc is not None:
+        if self._protocol.handshake_exc is not None or (self._tls is not None and self._tls.ended):
             self._end()
         elif self._protocol.close_expected():
             self._expect_close()
