@@ -24,35 +24,35 @@ class Incoming:
     Args:
         protocol: does the handshake, reads what is not simple, and answers pings and closes.
         max_size: bytes; a larger message fails the connection with 1009.
+
+    Attributes:
+        inside: whether the last byte taken was not the last of a message or control frame.
+        simple: whether the connection is open and the next byte begins a message.
     """
 
-    __slots__ = ("_frames", "_head", "_max_size", "_opcode", "_parts", "_protocol", "_simple")
+    __slots__ = ("_frames", "_head", "_max_size", "_opcode", "_parts", "_protocol", "inside", "simple")
 
     def __init__(self, protocol: ClientProtocol, max_size: int) -> None:
         self._protocol = protocol
         self._max_size = max_size
         self._frames = Boundary(frame_size)
         self._head: bytes | None = b""
-        self._simple = False
+        self.inside = self.simple = False
         self._parts: list[bytes] | None = None
         self._opcode: Opcode | None = None
 
     def take(self, data: bytes) -> list[Item]:
         """The messages, control frames and the response that these bytes complete."""
-        if self._simple:
+        if self.simple:
             texts = plain_texts(data, self._max_size)
             if texts is not None:
                 return texts  # type: ignore[return-value] # a list that nobody else holds
         self._protocol.receive_data(data)
         self._follow(data)
         items = [item for item in map(self._whole, self._protocol.events_received()) if item is not None]
-        self._simple = self._protocol.state is OPEN and not self.inside
+        self.inside = self._frames.inside or self._parts is not None
+        self.simple = self._protocol.state is OPEN and not self.inside
         return items
-
-    @property
-    def inside(self) -> bool:
-        """Whether the last byte taken was not the last of a message or control frame."""
-        return self._frames.inside or self._parts is not None
 
     def _follow(self, data: bytes) -> None:
         if self._head is not None:  # frames begin behind the first empty line

@@ -355,7 +355,7 @@ class Session:
                 self._name_stray(event)
                 return
             self._name_unknown_fields(data, event)
-        if self._overdue(entry, at_ns):
+        if at_ns - entry.progress_ns > self._timeout_ns:
             self._give_up(entry)
             self._tally.add("stream_violation", "after the timeout")
             return

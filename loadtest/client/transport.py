@@ -286,14 +286,17 @@ class Transport:
             self._end()
             return
         stamp = self._stamp(ancillary, now)
-        floor = self._arrived_after(stamp)
+        floor = self._floor_ns
+        settled = self._polls.settled_ns
+        if settled > floor and not self._left_some and (stamp is None or stamp >= settled):
+            floor = settled
         self._left_some = len(data) == READ_SIZE
         self._floor_ns = floor if self._left_some else began
         items = self._incoming.take(data if self._tls is None else self._tls.opened(data))
         if items:
             self._pass_on(items, stamp, floor, now)
-        if self._protocol.state is not OPEN or (self._tls is not None and self._tls.ended):
-            self._after_opening_or_closing()
+        if not self._incoming.simple or self._tls is not None:
+            self._heed_state()
 
     def _stamp(self, ancillary: list[Any], now: int) -> int | None:
         """The kernel's stamp of the last byte read, on the monotonic scale; None where there is none to believe."""
@@ -308,13 +311,6 @@ class Transport:
         self._tally.add("reads_without_stamp")
         return None
 
-    def _arrived_after(self, stamp: int | None) -> int:
-        """An instant that everything just read arrived after."""
-        settled = self._polls.settled_ns
-        if self._left_some or settled <= self._floor_ns or (stamp is not None and stamp < settled):
-            return self._floor_ns
-        return settled
-
     def _pass_on(self, items: list[Item], stamp: int | None, floor: int, now: int) -> None:
         """Give everything that one read completed its time."""
         at = now if stamp is None else stamp
@@ -324,16 +320,11 @@ class Transport:
             self._tally.add("coalesced_frames", "", len(items))
             for item in items:
                 self._on_item(item, at, width, lag)
-        own = self._ends_with_a_frame()
-        if not own:
-            self._tally.add("coalesced_frames")
-        self._on_item(last, at, 0 if own and stamp is not None else width, lag)
-
-    def _ends_with_a_frame(self) -> bool:
-        """Whether the last byte read is the last byte of a frame, which its stamp then belongs to."""
-        if self._left_some or self._incoming.inside:
-            return False
-        return self._tls is None or not self._tls.mid_record
+        if self._left_some or self._incoming.inside or (self._tls is not None and self._tls.mid_record):
+            self._tally.add("coalesced_frames")  # the stamp is that of a byte behind the frame
+        elif stamp is not None:
+            width = 0
+        self._on_item(last, at, width, lag)
 
     def _on_item(self, item: Item, at: int, bound: int, lag: int) -> None:
         if self._ended:
@@ -359,7 +350,8 @@ class Transport:
         if self._protocol.handshake_exc is None:
             self._upgraded.set(None)
 
-    def _after_opening_or_closing(self) -> None:
+    def _heed_state(self) -> None:
+        """Go on with the handshake at the beginning or end of the connection, where it is there."""
         if self._ended:
             return
         self._flush_protocol()
