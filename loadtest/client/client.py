@@ -98,6 +98,25 @@ class ChatClient:
         on_event: told of each decoded event, after it is accounted for.
     """
 
+    __slots__ = (
+        "_admission",
+        "_config",
+        "_gone",
+        "_leaving",
+        "_number",
+        "_observer",
+        "_on_event",
+        "_outage",
+        "_reconnector",
+        "_rng",
+        "_session",
+        "_tls",
+        "_tokens",
+        "_transport",
+        "identity",
+        "state",
+    )
+
     def __init__(
         self,
         identity: Identity,

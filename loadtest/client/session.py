@@ -155,6 +155,23 @@ class Session:
         answered: messages whose final ack has come since the caller last cleared it.
     """
 
+    __slots__ = (
+        "_by_order",
+        "_expectation",
+        "_foreign",
+        "_gap_bounds",
+        "_gaps",
+        "_open",
+        "_queue",
+        "_recent",
+        "_streams",
+        "_tally",
+        "_timeout_ns",
+        "answered",
+        "ended",
+        "identity",
+    )
+
     def __init__(
         self,
         identity: Identity,
@@ -176,7 +193,6 @@ class Session:
         self._streams: dict[str, _Open] = {}
         self._recent: dict[str, str] = {}
         self._queue: OfflineQueue[_Open] = OfflineQueue()
-        self._seen_types: set[type] = set()
         self._foreign: set[str] = set()
         self._by_order = True
 

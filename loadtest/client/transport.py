@@ -115,6 +115,31 @@ class Transport:
         tls: context for wss://.
     """
 
+    __slots__ = (
+        "_by",
+        "_close_ns",
+        "_close_sent_ns",
+        "_close_timer",
+        "_ended",
+        "_floor_ns",
+        "_incoming",
+        "_left_some",
+        "_listener",
+        "_open",
+        "_out",
+        "_ping_sent_ns",
+        "_polls",
+        "_protocol",
+        "_reader",
+        "_socket",
+        "_tally",
+        "_tls",
+        "_tls_context",
+        "_upgraded",
+        "_uri",
+        "_writer",
+    )
+
     def __init__(
         self, url: str, listener: Listener, tally: Tally, *, max_frame_size: int, tls: ssl.SSLContext | None = None
     ) -> None:
