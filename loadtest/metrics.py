@@ -75,6 +75,7 @@ METRICS: Final = (
         "stamp bound",
         "a message's ack and first content arrived at most this long before their stamps",
     ),
+    _ms("gap_bound", "gap bound", "an inter-chunk gap is known to within this, either way"),
 )
 """Every metric, in the order of every table."""
 

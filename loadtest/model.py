@@ -109,7 +109,8 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     receive_lag_ns: int | None = None
     """Largest delay from the kernel's receipt of a frame of this message to our callback."""
     handover_ns: int | None = None
-    """From `sent_ns` to the return of the socket's send: the message left within this long after `sent_ns`."""
+    """From `sent_ns` to the return of the socket's send: the message left within this long after `sent_ns`. None where
+    it was never sent, or the socket did not take all of it at once."""
 
 
 class Connect(Struct, frozen=True, array_like=True, gc=False):

@@ -184,6 +184,10 @@ ServerEvent = (
 Event = ClientEvent | ServerEvent
 
 
+Payload = bytes | bytearray | memoryview
+"""What a frame carries."""
+
+
 class _Envelope(Struct):
     type: str
 
@@ -209,7 +213,7 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def decode_server_event(data: bytes | str) -> ServerEvent:
+def decode_server_event(data: Payload | str) -> ServerEvent:
     """Decode and validate one frame from a server.
 
     Raises:
@@ -223,7 +227,7 @@ def decode_server_event(data: bytes | str) -> ServerEvent:
         raise _reason(data, _SERVER_FIELDS, error) from None
 
 
-def decode_client_event(data: bytes | str) -> ClientEvent:
+def decode_client_event(data: Payload | str) -> ClientEvent:
     """Decode and validate one frame from a client. Raises as `decode_server_event` does."""
     try:
         return _client_events.decode(data)
@@ -231,7 +235,7 @@ def decode_client_event(data: bytes | str) -> ClientEvent:
         raise _reason(data, _CLIENT_FIELDS, error) from None
 
 
-def unknown_fields(data: bytes | str, event: ServerEvent) -> list[str]:
+def unknown_fields(data: Payload | str, event: ServerEvent) -> list[str]:
     """Names of the fields of a frame that the guide does not know.
 
     Args:
@@ -270,7 +274,7 @@ def _date_and_time(second: int) -> str:
 
 
 def _reason(
-    data: bytes | str, known: dict[str, frozenset[str]], error: Exception
+    data: Payload | str, known: dict[str, frozenset[str]], error: Exception
 ) -> MalformedFrame | UnknownEvent | InvalidEvent:
     try:
         type_ = _envelope.decode(data).type

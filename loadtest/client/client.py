@@ -18,11 +18,12 @@ import gevent
 import gevent.event
 from msgspec import Struct
 
+from loadtest.client.dial import DialError
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Expectation, Identity, Session, Tally
 from loadtest.client.tokens import Tokens
-from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, DialError, Dialled, Transport
+from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
 from loadtest.model import Connect, Disconnect, Message, Outage
 from loadtest.protocol import (
     AUTH_FAILED,
@@ -30,6 +31,7 @@ from loadtest.protocol import (
     CLOSE_NORMAL,
     ConnectionAuthenticated,
     ConnectionError_,
+    Payload,
     ServerEvent,
     TypingStart,
     TypingStop,
@@ -61,6 +63,8 @@ class Observer(Protocol):
     def tally(self) -> Tally: ...
     @property
     def gaps(self) -> MutableSequence[int]: ...
+    @property
+    def gap_bounds(self) -> MutableSequence[int]: ...
     @property
     def lags(self) -> MutableSequence[int]: ...
 
@@ -94,6 +98,25 @@ class ChatClient:
         on_event: told of each decoded event, after it is accounted for.
     """
 
+    __slots__ = (
+        "_admission",
+        "_config",
+        "_gone",
+        "_leaving",
+        "_number",
+        "_observer",
+        "_on_event",
+        "_outage",
+        "_reconnector",
+        "_rng",
+        "_session",
+        "_tls",
+        "_tokens",
+        "_transport",
+        "identity",
+        "state",
+    )
+
     def __init__(
         self,
         identity: Identity,
@@ -116,7 +139,12 @@ class ChatClient:
         self._tls = tls
         self._on_event = on_event
         self._session = Session(
-            identity, expectation, observer.tally, observer.gaps, round(config.reply_timeout_s * 1e9)
+            identity,
+            expectation,
+            observer.tally,
+            observer.gaps,
+            observer.gap_bounds,
+            round(config.reply_timeout_s * 1e9),
         )
         self._transport: Transport | None = None
         self._admission: gevent.event.AsyncResult | None = None
@@ -144,7 +172,7 @@ class ChatClient:
         intended = now if intended_ns is None else intended_ns
         if self.state is State.AUTHENTICATED and self._transport is not None:
             frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s))
-            self._transport.send(frame)
+            self._put_on_wire(self._transport, message_id, frame, now)
         elif self._session.enqueue(message_id, conversation, content, intended) and self._outage is not None:
             self._outage.dropped()
         self._observer.on_sent(now - intended)
@@ -291,14 +319,15 @@ class ChatClient:
             self._reconnector = None
 
     # --- what the transport tells -------------------------------------------------------------------------------------
-    def on_frame(self, data: bytes, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
+    def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         """See `transport.Listener`."""
-        observer = self._observer
-        observer.lags.append(lag_ns)
-        event = self._session.receive(data, text, at_ns, bound_ns, lag_ns)
+        session = self._session
+        self._observer.lags.append(lag_ns)
+        event = session.receive(data, text, at_ns, bound_ns, lag_ns)
         if isinstance(event, (ConnectionAuthenticated, ConnectionError_)):
             self._on_connection_event(event, at_ns)
-        self._hand_over()
+        if session.ended or session.answered:
+            self._hand_over()
         if event is not None and self._on_event is not None:
             self._on_event(event)
 
@@ -346,12 +375,13 @@ class ChatClient:
             self._admission.set((outcome, at_ns, detail))
 
     def _flush_queue(self, at_ns: int) -> None:
-        assert self._transport is not None
-        flushed = self._session.flush(time.monotonic_ns(), timestamp(time.time()))
+        now = time.monotonic_ns()
+        flushed = self._session.flush(now, timestamp(time.time()))
         if self._outage is not None:
             self._outage.authenticated(at_ns, [message_id for message_id, _ in flushed])
-        for _, frame in flushed:
-            self._transport.send(frame)
+        for message_id, frame in flushed:
+            if self._transport is not None:
+                self._put_on_wire(self._transport, message_id, frame, now)
 
     # --- outages ------------------------------------------------------------------------------------------------------
     def _begin_outage(self, closed: Closed, now_ns: int) -> None:
@@ -381,6 +411,10 @@ class ChatClient:
                 if self._outage is not None and self._outage.answered(*answer):
                     self._end_outage("recovered")
             session.answered.clear()
+
+    def _put_on_wire(self, transport: Transport, message_id: str, frame: bytes, sent_ns: int) -> None:
+        if transport.send(frame):
+            self._session.handed_over(message_id, time.monotonic_ns() - sent_ns)
 
     def _send_typing(self, event: TypingStart | TypingStop, key: str) -> None:
         if self.state is State.AUTHENTICATED and self._transport is not None:

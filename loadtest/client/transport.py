@@ -5,51 +5,55 @@ protocol of `websockets`. Each frame is passed on with
 
 - `at_ns`: when its last byte reached this machine, by the kernel's clock (`SO_TIMESTAMPNS`), on the monotonic scale;
 - `bound_ns`: the frame arrived within this long *before* `at_ns`. Frames that were waiting together share the stamp of
-  the last byte queued; each of them arrived after the previous read of the socket. 0 when the stamp is the frame's own;
+  the last byte queued. Each of them arrived after the previous read of the socket began, which emptied it, and after
+  the last poll of the event loop that would have reported it (see `polls`). 0 when the stamp is the frame's own;
 - `lag_ns`: from `at_ns` to our callback, which is the generator's own delay and in no latency.
+
+Where there is no stamp (not on this platform, or the wall clock was set between arrival and read), `at_ns` is the time
+of the callback and `bound_ns` reaches back from it in the same way, for every frame. A read that fills its buffer may
+leave older bytes behind: what is read next may be as old as what was read then. The kernel stamps a packet some
+microseconds before it queues its bytes, so bounds are true to that.
 
 Nothing here logs: `websockets` shows the token in the text of its requests and addresses.
 """
 
 from __future__ import annotations
 
-import _socket
-import errno
-import os
-import socket
 import ssl
 import struct
-import sys
 import time
 from enum import IntEnum
-from typing import Any, Final, Protocol
+from socket import CMSG_SPACE, SHUT_WR, SO_LINGER, SOL_SOCKET
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import gevent
 import gevent.event
-import gevent.socket
 from gevent.hub import get_hub
 from msgspec import Struct
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
-from websockets.frames import Frame, Opcode
+from websockets.frames import CLOSE, CTRL_OPCODES, PONG, TEXT, Opcode
 from websockets.http11 import Response
-from websockets.protocol import State
+from websockets.protocol import CONNECTING, OPEN
 from websockets.uri import parse_uri
 
-from loadtest.protocol import CLOSE_ABNORMAL, CLOSE_NORMAL
+from loadtest.client.dial import KERNEL_STAMPS, READ, SO_TIMESTAMPNS, WRITE, DialError, connect_tcp, handshake_tls
+from loadtest.client.frames import Incoming, Item
+from loadtest.client.polls import PollClock, poll_clock
+from loadtest.client.tls import READ_SIZE, TlsStream
+from loadtest.protocol import CLOSE_ABNORMAL, CLOSE_NORMAL, Payload
 
-SO_TIMESTAMPNS: Final = 35
-"""socket(7), asm-generic/socket.h; the standard library does not name it."""
-KERNEL_STAMPS: Final = sys.platform == "linux"
-READ_SIZE: Final = 65_536
+if TYPE_CHECKING:
+    import _socket
+
+QUEUEING_NS: Final = 200_000
+"""A stamp may precede the previous read by this much: the kernel stamps a packet first and queues its bytes then."""
 CLOSE_TIMEOUT_S: Final = 3.0
 """How long a peer may take to finish the closing handshake."""
 
-_ANCILLARY: Final = _socket.CMSG_SPACE(16) if KERNEL_STAMPS else 0
+_ANCILLARY: Final = CMSG_SPACE(16) if KERNEL_STAMPS else 0
 _TIMESPEC: Final = struct.Struct("qq")
 _RESET: Final = struct.pack("ii", 1, 0)
-_READ, _WRITE = 1, 2
-_IN_PROGRESS: Final = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EISCONN)
 
 
 class ClosedBy(IntEnum):
@@ -59,20 +63,6 @@ class ClosedBy(IntEnum):
     CLIENT = 1
     RESET = 2
     """The client, on purpose and without a close frame."""
-
-
-class DialError(Exception):
-    """No WebSocket came about.
-
-    Attributes:
-        kind: `dns`, `refused`, `unreachable`, `timeout`, `tls`, `http NNN`, `no websocket` or `closed`.
-        detail: what was seen, without the query of the address.
-    """
-
-    def __init__(self, kind: str, detail: str) -> None:
-        self.kind = kind
-        self.detail = detail
-        super().__init__(f"{kind}: {detail}")
 
 
 class Dialled(Struct, frozen=True):
@@ -95,7 +85,7 @@ class Closed(Struct, frozen=True):
 class Listener(Protocol):
     """What a transport tells; called from the event loop's callback, so it must not block."""
 
-    def on_frame(self, data: bytes, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None: ...
+    def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_closed(self, closed: Closed) -> None: ...
 
@@ -103,7 +93,7 @@ class Listener(Protocol):
 class _Nobody:
     """The listener of a connection that nobody cares for any more."""
 
-    def on_frame(self, data: bytes, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None: ...
+    def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_closed(self, closed: Closed) -> None: ...
 
@@ -125,6 +115,31 @@ class Transport:
         tls: context for wss://.
     """
 
+    __slots__ = (
+        "_by",
+        "_close_ns",
+        "_close_sent_ns",
+        "_close_timer",
+        "_ended",
+        "_floor_ns",
+        "_incoming",
+        "_left_some",
+        "_listener",
+        "_open",
+        "_out",
+        "_ping_sent_ns",
+        "_polls",
+        "_protocol",
+        "_reader",
+        "_socket",
+        "_tally",
+        "_tls",
+        "_tls_context",
+        "_upgraded",
+        "_uri",
+        "_writer",
+    )
+
     def __init__(
         self, url: str, listener: Listener, tally: Tally, *, max_frame_size: int, tls: ssl.SSLContext | None = None
     ) -> None:
@@ -133,21 +148,20 @@ class Transport:
         self._tally = tally
         self._tls_context = tls
         self._protocol = ClientProtocol(self._uri, max_size=max_frame_size)
+        self._incoming = Incoming(self._protocol, max_frame_size)
         self._socket: _socket.socket | None = None
         self._reader: Any = None
         self._writer: Any = None
         self._close_timer: Any = None
         self._out = bytearray()
-        self._fragments: list[bytes] = []
-        self._fragments_text = True
-        self._tls: ssl.SSLObject | None = None
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
+        self._tls: TlsStream | None = None
         self._upgraded: gevent.event.AsyncResult = gevent.event.AsyncResult()
         self._open = False
         self._ended = False
         self._by = ClosedBy.SERVER
-        self._previous_read_ns = 0
+        self._polls: PollClock = poll_clock(get_hub().loop, not KERNEL_STAMPS)
+        self._floor_ns = 0
+        self._left_some = False
         self._close_sent_ns: int | None = None
         self._close_ns: int | None = None
         self._ping_sent_ns: int | None = None
@@ -171,10 +185,10 @@ class Transport:
 
     def _dial(self) -> Dialled:
         began = time.monotonic_ns()
-        self._connect_tcp()
+        sock = self._socket = connect_tcp(self._uri.host, self._uri.port)
         connected = time.monotonic_ns()
         if self._uri.secure:
-            self._handshake_tls()
+            self._tls = handshake_tls(sock, self._tls_context, self._uri.host)
         secured = time.monotonic_ns()
         self._watch()
         self._protocol.send_request(self._protocol.connect())
@@ -184,102 +198,32 @@ class Transport:
         upgraded = time.monotonic_ns()
         return Dialled(connected - began, secured - connected if self._uri.secure else None, upgraded - secured)
 
-    def _connect_tcp(self) -> None:
-        try:
-            addresses = gevent.socket.getaddrinfo(self._uri.host, self._uri.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise DialError("dns", f"{self._uri.host}: {error.strerror or error}") from None
-        error_number = errno.ECONNREFUSED
-        for family, kind, proto, _, address in addresses:
-            sock = _socket.socket(family, kind, proto)
-            self._socket = sock
-            error_number = self._connect_to(sock, address)
-            if error_number == 0:
-                return
-            sock.close()
-        self._socket = None
-        name = "refused" if error_number == errno.ECONNREFUSED else "unreachable"
-        raise DialError(name, f"{self._uri.host}:{self._uri.port}: {os.strerror(error_number)}")
-
-    def _connect_to(self, sock: _socket.socket, address: Any) -> int:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if KERNEL_STAMPS:
-            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        result = sock.connect_ex(address)
-        if result not in _IN_PROGRESS:
-            return result
-        self._wait(_WRITE)
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-
-    def _wait(self, events: int) -> None:
-        assert self._socket is not None
-        watcher = get_hub().loop.io(self._socket.fileno(), events)
-        try:
-            get_hub().wait(watcher)
-        finally:
-            watcher.close()
-
-    def _handshake_tls(self) -> None:
-        assert self._socket is not None
-        context = self._tls_context or ssl.create_default_context()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=self._uri.host)
-        try:
-            while True:
-                try:
-                    self._tls.do_handshake()
-                except ssl.SSLWantReadError:
-                    self._send_now(self._outgoing.read())
-                    self._incoming.write(self._receive_now())
-                else:
-                    self._send_now(self._outgoing.read())
-                    return
-        except ssl.SSLError as error:
-            reason = getattr(error, "verify_message", None) or error.reason or "handshake failed"
-            raise DialError("tls", str(reason)) from None
-        except OSError as error:
-            raise DialError("tls", error.strerror or "connection lost in the handshake") from None
-
-    def _send_now(self, data: bytes) -> None:
-        assert self._socket is not None
-        while data:
-            try:
-                data = data[self._socket.send(data) :]
-            except BlockingIOError:
-                self._wait(_WRITE)
-
-    def _receive_now(self) -> bytes:
-        assert self._socket is not None
-        while True:
-            try:
-                data = self._socket.recv(READ_SIZE)
-            except BlockingIOError:
-                self._wait(_READ)
-                continue
-            if not data:
-                raise OSError(0, "the server closed the connection in the TLS handshake")
-            return data
-
     def _watch(self) -> None:
         assert self._socket is not None
-        self._previous_read_ns = time.monotonic_ns()
+        self._floor_ns = time.monotonic_ns()
         loop = get_hub().loop
-        self._reader = loop.io(self._socket.fileno(), _READ)
-        self._writer = loop.io(self._socket.fileno(), _WRITE)
+        self._reader = loop.io(self._socket.fileno(), READ)
+        self._writer = loop.io(self._socket.fileno(), WRITE)
         self._reader.start(self._on_readable)
 
     # --- sending ------------------------------------------------------------------------------------------------------
-    def send(self, data: bytes) -> None:
-        """Hand a text frame over; never blocks, what the socket does not take waits in the out-buffer."""
-        if self._protocol.state is State.OPEN and not self._ended:
-            self._protocol.send_text(data)
-            self._tally.add("frames_sent")
-            self._tally.add("bytes_sent", "", len(data))
-            self._flush_protocol()
+    def send(self, data: bytes) -> bool:
+        """Hand a text frame over; never blocks, what the socket does not take waits in the out-buffer.
+
+        Returns:
+            Whether the socket has taken all of it.
+        """
+        if self._protocol.state is not OPEN or self._ended:
+            return False
+        self._protocol.send_text(data)
+        self._tally.add("frames_sent")
+        self._tally.add("bytes_sent", "", len(data))
+        self._flush_protocol()
+        return not self._out
 
     def ping(self) -> None:
         """Send a WebSocket ping, unless one is still unanswered."""
-        if self._protocol.state is State.OPEN and not self._ended and self._ping_sent_ns is None:
+        if self._protocol.state is OPEN and not self._ended and self._ping_sent_ns is None:
             self._ping_sent_ns = time.monotonic_ns()
             self._protocol.send_ping(b"loadtest")
             self._flush_protocol()
@@ -289,12 +233,12 @@ class Transport:
         if self._ended:
             return
         self._by = ClosedBy.CLIENT
-        if self._protocol.state is State.OPEN:
+        if self._protocol.state is OPEN:
             self._close_sent_ns = time.monotonic_ns()
             self._protocol.send_close(code)
             self._flush_protocol()
             self._expect_close()
-        elif self._protocol.state is State.CONNECTING:
+        elif self._protocol.state is CONNECTING:
             self._end()
 
     def abandon(self) -> None:
@@ -306,23 +250,17 @@ class Transport:
         """Tear the connection down at once, without a close frame (TCP RST)."""
         if self._socket is not None and not self._ended:
             self._by = ClosedBy.RESET
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
             self._end()
 
     def _flush_protocol(self) -> None:
         for data in self._protocol.data_to_send():
             if data:
-                self._out += self._encrypted(data)
+                self._out += data if self._tls is None else self._tls.sealed(data)
             else:
                 self._half_close()
         if self._out:
             self._flush()
-
-    def _encrypted(self, data: bytes) -> bytes:
-        if self._tls is None:
-            return data
-        self._tls.write(data)
-        return self._outgoing.read()
 
     def _flush(self) -> None:
         if self._socket is None:
@@ -345,7 +283,7 @@ class Transport:
     def _half_close(self) -> None:
         if self._socket is not None and not self._out:
             try:
-                self._socket.shutdown(socket.SHUT_WR)
+                self._socket.shutdown(SHUT_WR)
             except OSError:
                 self._end()
 
@@ -366,92 +304,83 @@ class Transport:
             return
         except OSError:
             data, ancillary = b"", []
-        now, real_now = time.monotonic_ns(), time.time_ns()
+        now = time.monotonic_ns()
+        self._polls.reads += 1
         if not data:
             self._protocol.receive_eof()
             self._end()
             return
-        at = self._arrival(ancillary, now, real_now)
-        previous = self._previous_read_ns
-        if len(data) < READ_SIZE:  # a full read may have left older bytes behind, so it bounds nothing
-            self._previous_read_ns = began
-        self._feed(data)
-        if self._socket is not None:
-            self._flush_protocol()
-        self._pass_on(at, at - previous, now)
-        self._after_feeding()
+        stamp = self._stamp(ancillary, now)
+        floor = self._floor_ns
+        settled = self._polls.settled_ns
+        if settled > floor and not self._left_some and (stamp is None or stamp >= settled):
+            floor = settled
+        self._left_some = len(data) == READ_SIZE
+        self._floor_ns = floor if self._left_some else began
+        items = self._incoming.take(data if self._tls is None else self._tls.opened(data))
+        if items:
+            self._pass_on(items, stamp, floor, now)
+        if not self._incoming.simple or self._tls is not None:
+            self._heed_state()
 
-    def _arrival(self, ancillary: list[Any], now: int, real_now: int) -> int:
-        """The kernel's stamp on the monotonic scale, clamped to [previous read, now]."""
+    def _stamp(self, ancillary: list[Any], now: int) -> int | None:
+        """The kernel's stamp of the last byte read, on the monotonic scale; None where there is none to believe."""
         for level, kind, value in ancillary:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            if level == SOL_SOCKET and kind == SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(value)
-                stamp: int = now - (real_now - seconds * 1_000_000_000 - nanoseconds)
-                if self._previous_read_ns <= stamp <= now:
+                stamp: int = seconds * 1_000_000_000 + nanoseconds - self._polls.offset_ns
+                if self._floor_ns - QUEUEING_NS <= stamp <= now:
                     return stamp
                 self._tally.add("stamps_clamped")
-                return min(max(stamp, self._previous_read_ns), now)
+                return None
         self._tally.add("reads_without_stamp")
-        return now
+        return None
 
-    def _feed(self, data: bytes) -> None:
-        if self._tls is None:
-            self._protocol.receive_data(data)
-            return
-        self._incoming.write(data)
-        while True:
-            try:
-                plain = self._tls.read(READ_SIZE)
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLError:
-                plain = b""
-            if not plain:
-                self._protocol.receive_eof()
-                break
-            self._protocol.receive_data(plain)
+    def _pass_on(self, items: list[Item], stamp: int | None, floor: int, now: int) -> None:
+        """Give everything that one read completed its time."""
+        at = now if stamp is None else stamp
+        lag, width = now - at, max(at - floor, 0)
+        last = items.pop()
+        if items:
+            self._tally.add("coalesced_frames", "", len(items))
+            for item in items:
+                self._on_item(item, at, width, lag)
+        if self._left_some or self._incoming.inside or (self._tls is not None and self._tls.mid_record):
+            self._tally.add("coalesced_frames")  # the stamp is that of a byte behind the frame
+        elif stamp is not None:
+            width = 0
+        self._on_item(last, at, width, lag)
 
-    def _pass_on(self, at: int, width: int, now: int) -> None:
-        events = self._protocol.events_received()
-        last = len(events) - 1
-        partial = bool(self._protocol.reader.buffer)
-        for place, event in enumerate(events):
-            if self._ended:
-                return
-            shared = place < last or partial
-            if shared:
-                self._tally.add("coalesced_frames")
-            if isinstance(event, Frame):
-                self._on_frame(event, at, width if shared else 0, now - at)
-            else:
-                self._on_response(event)
-
-    def _on_frame(self, frame: Frame, at: int, bound: int, lag: int) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            if frame.fin:
-                self._listener.on_frame(bytes(frame.data), opcode is Opcode.TEXT, at, bound, lag)
-            else:
-                self._fragments, self._fragments_text = [bytes(frame.data)], opcode is Opcode.TEXT
-        elif opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                whole, self._fragments = b"".join(self._fragments), []
-                self._listener.on_frame(whole, self._fragments_text, at, bound, lag)
-        elif opcode is Opcode.PONG and self._ping_sent_ns is not None:
-            self._listener.on_pong(max(at - self._ping_sent_ns, 0))
-            self._ping_sent_ns = None
-        elif opcode is Opcode.CLOSE and self._close_sent_ns is not None:
-            self._close_ns = max(at - self._close_sent_ns, 0)
-
-    def _on_response(self, response: Any) -> None:
-        if isinstance(response, Response) and self._protocol.handshake_exc is None:
-            self._upgraded.set(None)
-
-    def _after_feeding(self) -> None:
+    def _on_item(self, item: Item, at: int, bound: int, lag: int) -> None:
         if self._ended:
             return
-        if self._protocol.handshake_exc is not None:
+        if isinstance(item, bytes):
+            self._listener.on_frame(item, True, at, bound, lag)
+        elif isinstance(item, Response):
+            self._on_response()
+        elif item.opcode in CTRL_OPCODES:
+            self._on_control(item.opcode, at)
+        else:
+            self._listener.on_frame(item.data, item.opcode is TEXT, at, bound, lag)
+
+    def _on_control(self, opcode: Opcode, at: int) -> None:
+        self._flush_protocol()  # the answer to a ping or a close
+        if opcode is PONG and self._ping_sent_ns is not None:
+            self._listener.on_pong(max(at - self._ping_sent_ns, 0))
+            self._ping_sent_ns = None
+        elif opcode is CLOSE and self._close_sent_ns is not None:
+            self._close_ns = max(at - self._close_sent_ns, 0)
+
+    def _on_response(self) -> None:
+        if self._protocol.handshake_exc is None:
+            self._upgraded.set(None)
+
+    def _heed_state(self) -> None:
+        """Go on with the handshake at the beginning or end of the connection, where it is there."""
+        if self._ended:
+            return
+        self._flush_protocol()
+        if self._protocol.handshake_exc is not None or (self._tls is not None and self._tls.ended):
             self._end()
         elif self._protocol.close_expected():
             self._expect_close()

@@ -24,8 +24,8 @@ import psutil
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest import __version__
+from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.tokens import Tokens
-from loadtest.client.transport import KERNEL_STAMPS
 from loadtest.errors import UsageError
 from loadtest.load.console import Progress
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now

@@ -38,21 +38,23 @@ class ChatFailure(Exception):
 
 
 class Tally:
-    """Counts by name and key."""
+    """Counts by name and key; see `client.session.Tally` for the attributes."""
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_counts", "bytes_received", "frames_received")
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
+        self.frames_received = self.bytes_received = 0
 
     def add(self, name: str, key: str = "", value: int = 1) -> None:
         self._counts[name, key] += value
 
-    def get(self, name: str, key: str = "") -> int:
-        return self._counts.get((name, key), 0)
-
     def take(self) -> list[Count]:
         """All counts since the last take."""
+        if self.frames_received:
+            self.add("frames_received", "", self.frames_received)
+            self.add("bytes_received", "", self.bytes_received)
+            self.frames_received = self.bytes_received = 0
         counts, self._counts = self._counts, defaultdict(int)
         return [Count(name, key, value) for (name, key), value in counts.items()]
 
@@ -69,6 +71,7 @@ class Recorder:
         self.process = process
         self.tally = Tally()
         self.gaps = array("q")
+        self.gap_bounds = array("q")
         self.lags = array("q")
         self.pings = array("q")
         self.loop_lags = array("q")
@@ -117,6 +120,7 @@ class Recorder:
         """Turn the samples of frames since the last fold into histograms."""
         for metric, samples in (
             ("inter_chunk", self.gaps),
+            ("gap_bound", self.gap_bounds),
             ("receive_lag", self.lags),
             ("ping_rtt", self.pings),
             ("loop_lag", self.loop_lags),

@@ -16,6 +16,8 @@ TIMEOUT = 30_000 * MS
 
 
 class Counts:
+    frames_received = bytes_received = 0
+
     def __init__(self):
         self.seen = Counter()
 
@@ -27,9 +29,9 @@ class Chat:
     """A session with a shorthand for the server's frames; time is in ms."""
 
     def __init__(self, expects=None, population=Population.HEADLINE):
-        self.counts, self.gaps = Counts(), array("q")
+        self.counts, self.gaps, self.gap_bounds = Counts(), array("q"), array("q")
         identity = Identity("load-0", "WithinLimitUser", population)
-        self.session = Session(identity, Expectation(expects), self.counts, self.gaps, TIMEOUT)
+        self.session = Session(identity, Expectation(expects), self.counts, self.gaps, self.gap_bounds, TIMEOUT)
 
     def send(self, id_="m1", at=0, intended=None):
         intended = at if intended is None else intended

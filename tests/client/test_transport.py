@@ -15,10 +15,12 @@ from gevent.event import Event
 from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
+from loadtest.client import dial as dial_module
 from loadtest.client import transport
-from loadtest.client.transport import Closed, ClosedBy, DialError, Transport
+from loadtest.client.dial import KERNEL_STAMPS, DialError
+from loadtest.client.transport import Closed, ClosedBy, Transport
 
-needs_kernel_stamps = pytest.mark.skipif(not transport.KERNEL_STAMPS, reason="the platform has no receive stamps")
+needs_kernel_stamps = pytest.mark.skipif(not KERNEL_STAMPS, reason="the platform has no receive stamps")
 
 
 class Ear:
@@ -145,7 +147,7 @@ def test_tls_carries_frames_and_stamps_alike():
     assert ear.texts() == [b"x" * 200_000]
     assert dialled.tls_ns > 0
     assert ear.closed.code == 1000
-    assert not transport.KERNEL_STAMPS or counts["reads_without_stamp", ""] == 0
+    assert not KERNEL_STAMPS or counts["reads_without_stamp", ""] == 0
 
 
 def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure():
@@ -213,8 +215,91 @@ def test_a_step_of_the_wall_clock_moves_no_stamp_out_of_its_bounds(monkeypatch):
         release.set()
         ear.wait_for(1)
         after = time.monotonic_ns()
-    assert before < ear.frames[0][2] <= after
+    _, _, at, bound, _ = ear.frames[0]
+    assert before < at <= after
+    assert before < at - bound < after
+    assert bound > 0
     assert counts["stamps_clamped", ""] == 1
+
+
+@needs_kernel_stamps
+def test_a_frame_is_bounded_by_the_poll_before_even_where_its_connection_was_silent_for_long():
+    quiet, busy, ready, poke, sent = Ear(), Ear(), threading.Event(), threading.Event(), threading.Event()
+
+    def two_at_once(connection):
+        protocol = upgraded(connection)
+        ready.set()
+        poke.wait(5)
+        connection.sendall(frames(protocol, b"one", b"two"))
+        sent.set()
+
+    def one(connection):
+        connection.sendall(frames(upgraded(connection), b"hello"))
+
+    def hold_the_loop_until_both_wait(*frame):
+        busy.frames.append(frame)
+        poke.set()
+        sent.wait(5)
+
+    busy.on_frame = hold_the_loop_until_both_wait
+    with raw(two_at_once) as quiet_port:
+        dial(quiet_port, quiet)
+        assert ready.wait(5)
+        silent_until = time.monotonic_ns()
+        with raw(one) as busy_port:
+            dial(busy_port, busy)
+            quiet.wait_for(2)
+    _, _, at, bound, _ = quiet.frames[0]
+    poked_after = busy.frames[0][2]
+    assert at - bound > silent_until
+    assert at - bound > poked_after - 1_000_000
+    assert at - bound < quiet.frames[1][2]
+
+
+@needs_kernel_stamps
+def test_what_a_full_read_left_behind_may_be_as_old_as_what_it_took(monkeypatch):
+    monkeypatch.setattr(transport, "READ_SIZE", 1_000)
+    ear, release, sent = Ear(), threading.Event(), []
+
+    def script(connection):
+        protocol = upgraded(connection)
+        release.wait(5)
+        connection.sendall(frames(protocol, b"a" * 800, b"b" * 800, b"c" * 800))
+        sent.append(time.monotonic_ns())
+
+    with raw(script) as port:
+        dial(port, ear)
+        release.set()
+        while not sent:
+            time.sleep(0.001)  # the event loop stands still until all of it waits
+        ear.wait_for(3)
+    assert all(at - bound < sent[0] for _, _, at, bound, _ in ear.frames[:2])
+    assert [bound > 0 for _, _, _, bound, _ in ear.frames] == [True, True, False]
+
+
+def test_without_stamps_the_bound_reaches_back_from_the_callback(monkeypatch):
+    monkeypatch.setattr(dial_module, "KERNEL_STAMPS", False)
+    monkeypatch.setattr(transport, "KERNEL_STAMPS", False)
+    ear, counts, release, sent = Ear(), Counts(), threading.Event(), []
+
+    def script(connection):
+        protocol = upgraded(connection)
+        release.wait(5)
+        sent.append(time.monotonic_ns())
+        connection.sendall(frames(protocol, b"alone"))
+        sent.append(time.monotonic_ns())
+
+    with raw(script) as port:
+        dial(port, ear, counts)
+        release.set()
+        while len(sent) < 2:
+            time.sleep(0.001)  # the event loop stands still until the frame waits
+        ear.wait_for(1)
+    _, _, at, bound, lag = ear.frames[0]
+    assert at - bound < sent[1] < at
+    assert lag == 0
+    assert counts["reads_without_stamp", ""] > 0
+    assert counts["coalesced_frames", ""] == 0
 
 
 def test_a_fragmented_message_is_put_together():
