@@ -27,6 +27,7 @@ $(VENV)/ready: pyproject.toml
 
 figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/python benchmarks/coverage.py --json benchmarks/coverage.json
+	$(BIN)/python benchmarks/analysis.py --json benchmarks/analysis.json
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -156,3 +156,11 @@ def test_it_holds_the_percentile_and_the_names_of_users_do_not_matter(values, q,
     if isinstance(found, Interval):
         at = np.sort(values)[int(np.ceil(round(q * len(values), 6))) - 1]
         assert min(values) <= found.low <= at <= found.high <= max(values)
+
+
+def test_where_one_user_of_many_has_all_the_samples_users_tell_nothing():
+    """Users are numbered over the whole run: of most, a class or a population has no sample."""
+    values = np.random.default_rng(1).permutation(100.0 * np.arange(100.0))
+    of_the_last = interval(values, users=np.full(100, 7))
+    assert isinstance(of_the_last, Interval)
+    assert of_the_last == interval(values, users=np.zeros(100, int))

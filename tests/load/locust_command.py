@@ -96,6 +96,7 @@ class LocustRun:
     def end_as_its_verdict_says(self):
         """Wait for the end of a run that may have had to share its core: then it is invalid, and says so by 3."""
         code = self.end()
+        assert self.sealed(), self.output
         assert code == (3 if self.verdict["status"] == "invalid" else 0), self.output
 
     def kill(self):
