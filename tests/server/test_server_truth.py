@@ -39,6 +39,7 @@ def test_the_moments_lie_between_sending_and_hearing_in_the_order_of_the_guide(p
         moments[0],
         line["read_ns"],
         line["received_ns"],
+        line["broadcast_ns"],
         line["delivered_ns"],
         line["first_content_ns"],
         second,
@@ -61,7 +62,7 @@ def test_what_did_not_happen_is_left_out(play: Play, tmp_path: Path) -> None:
 
     play(story, rate_limit=Rate(1, 60.0), truth_file=tmp_path / "truth.jsonl")
     assert [sorted(line) for line in _lines(tmp_path / "truth.jsonl")] == [
-        ["delivered_ns", "messageId", "read_ns", "received_ns"],
+        ["broadcast_ns", "delivered_ns", "messageId", "read_ns", "received_ns"],
         ["messageId", "read_ns", "rejected_ns"],
     ]
 
