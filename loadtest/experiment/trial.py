@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
@@ -40,8 +40,9 @@ class Trial(Struct, frozen=True):
         seconds: of load, once all users are there.
         answers: options of `serve` for how the AI answers.
         locustfile: path, or the name of one that we bring.
-        disturbance: what `disturb` does, in words; empty for nothing.
-        disturb: what is done to the generator.
+        environment: further variables of the generator.
+        disturbance: what is done to the generator, in words; empty for nothing.
+        disturb: what does it, as far as the locustfile does not.
     """
 
     users: int
@@ -50,6 +51,7 @@ class Trial(Struct, frozen=True):
     answers: Sequence[str] = ()
     locustfile: str = "chat"
     user_class: str = "WithinLimitUser"
+    environment: Mapping[str, str] = {}
     disturbance: str = ""
     disturb: Disturb = nullcontext  # type: ignore[assignment]  # a context for any value
 
@@ -92,7 +94,7 @@ def _load(trial: Trial, url: str, secret: str, folder: Path) -> Load:
         locustfile=trial.locustfile,
         classes=(trial.user_class,),
         options=(f"--results={folder}", "--rate-limit=none", f"--message-rate={trial.message_rate}"),
-        secrets={"LOADTEST_JWT_SECRET": secret},
+        secrets={"LOADTEST_JWT_SECRET": secret, **trial.environment},
     )
 
 

@@ -10,7 +10,7 @@ def markdown(summary: Summary) -> str:
     """The summary as GitHub Flavored Markdown."""
     content = outline(summary)
     lines = [f"**run {content.status}**: {content.ledger}", ""]
-    lines += [f"- {_escaped(reason)}" for reason in content.reasons]
+    lines += [f"- {escaped(reason)}" for reason in content.reasons]
     if content.verdict:
         lines += [f"- {content.verdict}"]
     if content.blocks:
@@ -18,11 +18,11 @@ def markdown(summary: Summary) -> str:
     for block in content.blocks:
         suffix = f" ({block.title})" if block.title else ""
         lines += [f"| {row.label}{suffix} | {' | '.join(row.cells)} |" for row in block.rows]
-    lines += ["", *(f"- {_escaped(note)}" for note in (*content.intervals, content.footnote, *content.notes) if note)]
+    lines += ["", *(f"- {escaped(note)}" for note in (*content.intervals, content.footnote, *content.notes) if note)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _escaped(line: str) -> str:
+def escaped(line: str) -> str:
     """Text of a server must not become markup."""
     for character in "\\`*_<|[":
         line = line.replace(character, f"\\{character}")

@@ -16,11 +16,12 @@ from rich.text import Text
 from loadtest.analysis.accuracy import QUANTILES, MetricAccuracy, PercentileError
 from loadtest.analysis.selftest import Judgement, Level, Selftest
 from loadtest.metrics import BY_KEY
-from loadtest.report.units import DASH, milliseconds, number
+from loadtest.report.markdown import escaped
+from loadtest.report.units import DASH, milliseconds
 
 WIDTH: Final = 100
-COLUMNS: Final = ("users", "msg/s", "frames/s", "error of", "p50", "p90", "p99", "p99.9", "CPU/frame", "CPU", "run")
-_WIDTHS: Final = (6, 6, 8, 19, 8, 8, 8, 8, 9, 5, 7)
+COLUMNS: Final = ("users", "msg/s", "frames/s", "error of", "p50", "p90", "p99", "p99.9", "µs/frame", "CPU", "run")
+_WIDTHS: Final = (5, 5, 8, 19, 8, 8, 9, 8, 8, 5, 7)
 _WORDS: Final = ("error of", "run")
 """Columns of words; the others are of numbers."""
 _BEYOND: Final = "!"
@@ -62,7 +63,7 @@ def markdown(result: Selftest) -> str:
     lines += ["|" + "".join("---|" if name in _WORDS else "---:|" for name in COLUMNS)]
     for level in result.runs:
         lines += [f"| {' | '.join(row.cells)} |" for row in rows(level)]
-    lines += ["", *(f"- {_escaped(line)}" for line in (*_reasons(result), *conclusions(result)))]
+    lines += ["", *(f"- {escaped(line)}" for line in (*_reasons(result), *conclusions(result)))]
     return "\n".join(lines) + "\n"
 
 
@@ -73,8 +74,12 @@ def as_json(result: Selftest) -> str:
 
 def rows(level: Level) -> list[Row]:
     """One for each metric."""
-    facts = (number(level.users), f"{level.messages_per_s:,.0f}", f"{level.frames_per_s:,.0f}")
-    cost = (_microseconds(level.cpu_us_per_frame), _share(level.generator_cpu), level.verdict.status)
+    facts = (str(level.users), f"{level.messages_per_s:.0f}", f"{level.frames_per_s:,.0f}")
+    cost = (
+        DASH if level.cpu_us_per_frame is None else f"{level.cpu_us_per_frame:.0f}",
+        _share(level.generator_cpu),
+        level.verdict.status,
+    )
     metrics = list(level.accuracy.metrics.items()) if level.accuracy else []
     if not metrics:
         return [Row((*facts, "nothing measured", *(DASH for _ in QUANTILES), *cost), level.verdict.status)]
@@ -89,6 +94,7 @@ def rows(level: Level) -> list[Row]:
 def conclusions(result: Selftest) -> list[str]:
     """What follows, a line each."""
     return [
+        f"{_BEYOND} beyond what is allowed; µs/frame and CPU: what the generator takes of a core",
         _largest(result),
         *_limit(result),
         *(_disturbed(level) for level in result.disturbed),
@@ -102,9 +108,8 @@ def conclusions(result: Selftest) -> list[str]:
 
 def _machine(result: Selftest) -> str:
     facts = result.generator
-    known = [str(facts[key]) for key in ("machine", "system") if facts.get(key)]
-    where = ", ".join([*known, f"{facts.get('cores', DASH)} core(s) for the generator"])
-    return f"{where}; errors are measured less true, by the server's own log"
+    where = f"{facts.get('machine', 'this machine')}, {facts.get('cores', DASH)} core(s) for the generator"
+    return f"{where}; error: measured less the server's own log"
 
 
 def _table(levels: Sequence[Level], *, header: bool = True) -> Table:
@@ -125,10 +130,6 @@ def _error(metric: MetricAccuracy, name: str) -> str:
 def _rounded(error: PercentileError) -> float:
     """To whole microseconds: below that it is noise."""
     return round(error.error_ms, 3)
-
-
-def _microseconds(value: float | None) -> str:
-    return DASH if value is None else f"{value:.0f} µs"
 
 
 def _share(value: float | None) -> str:
@@ -158,8 +159,8 @@ def _limit(result: Selftest) -> Iterable[str]:
     last = result.levels[-1]
     busy = f"generator {_share(last.generator_cpu)}, server {_share(last.server_cpu)} of a core"
     if result.fails_at_users is not None:
-        who = f"limited by the {result.limited_by}" if result.limited_by else "neither had a full core to do"
-        yield f"{result.fails_at_users:,} users were too many, {who}: {busy}"
+        who = f"the {result.limited_by} had no core to spare" if result.limited_by else "though both had time to spare"
+        yield f"{result.fails_at_users:,} users do not hold, {who}: {busy}"
     elif result.limited_by is not None:
         yield f"the {result.limited_by} had no core to spare at {last.users:,} users: {busy}"
     else:
@@ -175,12 +176,3 @@ def _disturbed(level: Level) -> str:
         Judgement.OPEN: "too few messages for a p99",
     }
     return f"{_named(level)}: {said[level.judgement]}"
-
-
-def _escaped(line: str) -> str:
-    for character in "\\`*_<|[":
-        line = line.replace(character, f"\\{character}")
-    return line
-
-
-__all__: Sequence[str] = ("as_json", "conclusions", "markdown", "rows", "text")
