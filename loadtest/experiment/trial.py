@@ -26,7 +26,9 @@ from loadtest.runs.reader import RunReader
 from loadtest.runs.truth import read_truth
 
 SPAWN_S: Final = 2.0
-"""All users of a trial are there after this many seconds."""
+"""All users of a trial are asked for within this many seconds."""
+WARM_UP_S: Final = SPAWN_S + 1.0
+"""The last of them connect within another one: what is sent until then is in no percentile."""
 PATIENCE_S: Final = 60.0
 """How much longer than its run time a trial may take before it is broken off."""
 
@@ -37,7 +39,7 @@ class Trial(Struct, frozen=True):
     Attributes:
         users: virtual users, all within the limit.
         message_rate: of each, as the option takes it.
-        seconds: of load, once all users are there.
+        seconds: of load that is measured, once all users are there.
         answers: options of `serve` for how the AI answers.
         locustfile: path, or the name of one that we bring.
         environment: further variables of the generator.
@@ -80,7 +82,7 @@ def attempt(trial: Trial, folder: Path) -> Level:
         began, cpu_before = time.monotonic(), _cpu_s(server_process)
         load = _load(trial, server.url, server.jwt_secret, folder)
         with under_way(load, printed) as process, trial.disturb(process):
-            _wait(process, trial.seconds + SPAWN_S + PATIENCE_S)
+            _wait(process, trial.seconds + WARM_UP_S + PATIENCE_S)
         server_cpu = (_cpu_s(server_process) - cpu_before) / (time.monotonic() - began)
     return _judged(trial, folder, truth, console, server_cpu)
 
@@ -90,10 +92,15 @@ def _load(trial: Trial, url: str, secret: str, folder: Path) -> Load:
         host=url,
         users=trial.users,
         spawn_rate=max(trial.users / SPAWN_S, 1.0),
-        run_time=f"{trial.seconds + SPAWN_S:g}s",
+        run_time=f"{trial.seconds + WARM_UP_S:g}s",
         locustfile=trial.locustfile,
         classes=(trial.user_class,),
-        options=(f"--results={folder}", "--rate-limit=none", f"--message-rate={trial.message_rate}"),
+        options=(
+            f"--results={folder}",
+            f"--warmup={WARM_UP_S:g}s",
+            "--rate-limit=none",
+            f"--message-rate={trial.message_rate}",
+        ),
         secrets={"LOADTEST_JWT_SECRET": secret, **trial.environment},
     )
 
