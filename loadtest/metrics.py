@@ -69,6 +69,7 @@ METRICS: Final = (
     _ms("queue_flush", "queue flush", "authenticated to the last queued message acked"),
     _ms("send_lag", "send lag", "intended to sent: the generator's own delay"),
     _ms("receive_lag", "receive lag", "kernel receipt to callback: the generator's own delay, not in any latency"),
+    _ms("loop_lag", "loop lag", "due to run, of a tick of the generator's event loop: how late it does anything"),
     _ms(
         "stamp_bound",
         "stamp bound",

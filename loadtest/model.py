@@ -108,6 +108,8 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     completed_bound_ns: int | None = None
     receive_lag_ns: int | None = None
     """Largest delay from the kernel's receipt of a frame of this message to our callback."""
+    handover_ns: int | None = None
+    """From `sent_ns` to the return of the socket's send: the message left within this long after `sent_ns`."""
 
 
 class Connect(Struct, frozen=True, array_like=True, gc=False):
@@ -177,6 +179,8 @@ class Counts(Struct, frozen=True, array_like=True, gc=False):
     """Occupied bucket indices, little-endian uint32 (see `histogram`)."""
     counts: bytes
     """Their counts, little-endian uint32."""
+    process: str = ""
+    """Whose; a generator is as good as the worst of its processes."""
 
 
 class Health(Struct, frozen=True, array_like=True, gc=False):
@@ -192,7 +196,7 @@ class Health(Struct, frozen=True, array_like=True, gc=False):
     cpu_ns: int
     """CPU time of the process within the interval."""
     loop_lag_ns: int
-    """Largest delay of a timer of the event loop within the interval."""
+    """Largest delay of a tick of the event loop within the interval; all of them are the histogram `loop_lag`."""
     gc_ns: int
     """Time within the interval that the garbage collector held the process."""
     send_lag_ns: int

@@ -16,7 +16,7 @@ SEEN = (
     "unknown_event", "unknown_field", "malformed_frame", "invalid_event", "binary_frame", "connection_error",
     "error_unattributed", "stream_violation", "late_ack", "duplicate_ack", "unmatched_ack", "unmatched_stream",
     "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
-    "typing_received", "dropped_samples", "listener_error", "hook_error", "frames_sent", "bytes_sent",
+    "typing_received", "listener_error", "hook_error", "frames_sent", "bytes_sent",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 

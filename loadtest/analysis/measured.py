@@ -7,7 +7,7 @@ import numpy as np
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
-from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Samples, event_samples, message_values
+from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Basis, Samples, event_samples, message_values
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
 from loadtest.model import Population
@@ -34,27 +34,27 @@ class Measured:
         intended = records.messages.intended_ns
         self.steady: Bools = (intended >= self.window.start_ns) & (intended < self.window.stop_ns)
         self.headline: Bools = self.steady & self.of_population(Population.HEADLINE)
-        self._values: dict[tuple[str, bool], Floats] = {}
+        self._values: dict[tuple[str, Basis], Floats] = {}
 
     def of_population(self, population: Population) -> Bools:
         """Which messages of the whole run belong to a population."""
         return self.records.messages.population.is_in(population)
 
     def distribution(
-        self, key: str, part: Bools | None = None, *, from_intended: bool = False, user_class: str | None = None
+        self, key: str, part: Bools | None = None, *, basis: Basis = Basis.SENT, user_class: str | None = None
     ) -> Distribution:
         """A metric's distribution, in its unit.
 
         Args:
             part: which messages; by default the headline, of `reject` all measured ones (users within the limit are not
                 rejected, and the others are in no headline). Metrics of connections are over the whole run.
-            from_intended: count replies from when the message should have left.
+            basis: what replies count from.
             user_class: whose connections; metrics that are kept as counts are not known by class, and empty then.
         """
         if key in EVENTS:
             return in_unit(key, event_samples(self.records, key, user_class).values)
         if key in _PER_MESSAGE:
-            values = self._of_messages(key, from_intended)[self._default(key) if part is None else part]
+            values = self._of_messages(key, basis)[self._default(key) if part is None else part]
             return in_unit(key, values[~np.isnan(values)])
         return Distribution.of_counts(()) if user_class else self._counted(key)
 
@@ -64,23 +64,23 @@ class Measured:
             return event_samples(self.records, key)
         if key not in _PER_MESSAGE:
             return None
-        values, messages = self._of_messages(key, from_intended=False), self.records.messages
+        values, messages = self._of_messages(key, Basis.SENT), self.records.messages
         rows = (self._default(key) if part is None else part) & ~np.isnan(values)
         return Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
 
     def _default(self, key: str) -> Bools:
         return self.steady if key == "reject" else self.headline
 
-    def _of_messages(self, key: str, from_intended: bool) -> Floats:
+    def _of_messages(self, key: str, basis: Basis) -> Floats:
         # kept: the same values are asked for by headline, class, population, plot and timeline
-        if (key, from_intended) not in self._values:
-            self._values[key, from_intended] = message_values(
+        if (key, basis) not in self._values:
+            self._values[key, basis] = message_values(
                 self.records.messages,
                 key,
                 streams_expected=self.records.streams_expected,
-                from_intended=from_intended,
+                basis=basis,
             )
-        return self._values[key, from_intended]
+        return self._values[key, basis]
 
     def _counted(self, key: str) -> Distribution:
         """Of the intervals that began in the window."""

@@ -19,6 +19,7 @@ class Records:
         messages: with `not_expected` already told from `missing` (see `load`).
         counters: sums over processes, by name and key.
         lost_batches: batches that never came, by process, where any is missing.
+        longest_silences: longest time between two reports of each process, ns.
         streams_expected: whether delivered messages were to be answered.
     """
 
@@ -32,6 +33,7 @@ class Records:
     health: tuple[Health, ...]
     counters: dict[tuple[str, str], int]
     lost_batches: dict[str, int]
+    longest_silences: dict[str, int]
     streams_expected: bool
 
     @property
@@ -83,6 +85,7 @@ def load(run: RunReader) -> Records:
         health=tuple(run.health()),
         counters={(count.name, count.key): count.value for count in run.counters()},
         lost_batches=run.lost_batches(),
+        longest_silences=run.longest_silences(),
         streams_expected=expected,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -51,29 +52,56 @@ def _since(instants: Ints, origin: Ints) -> Floats:
     return np.where(known, instants - origin, np.nan)
 
 
-def _ranked(times: Floats, unanswered: Bools) -> Floats:
-    """The same with +infinity where the answer never came."""
-    return np.where(np.isnan(times) & unanswered, np.inf, times)
-
-
-def ack_received(messages: Messages, origin: Ints) -> Floats:
-    return _ranked(_since(messages.received_ns, origin), messages.outcome.is_in(*UNANSWERED))
-
-
-def ack_delivered(messages: Messages, origin: Ints) -> Floats:
-    return _ranked(_since(messages.delivered_ns, origin), messages.outcome.is_in(*UNANSWERED))
-
-
-def ttft(messages: Messages, origin: Ints) -> Floats:
-    return _ranked(_since(messages.first_content_ns, origin), _stream_unanswered(messages))
-
-
-def stream_completion(messages: Messages, origin: Ints) -> Floats:
-    return _ranked(_since(messages.completed_ns, origin), _stream_unanswered(messages))
+def _unanswered(messages: Messages) -> Bools:
+    return messages.outcome.is_in(*UNANSWERED)
 
 
 def _stream_unanswered(messages: Messages) -> Bools:
-    return messages.outcome.is_in(*UNANSWERED) | messages.stream_state.is_in(*STREAM_UNANSWERED)
+    return _unanswered(messages) | messages.stream_state.is_in(*STREAM_UNANSWERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A metric that counts from a moment of the message to a reply.
+
+    Attributes:
+        arrived: column of the reply's instant.
+        bound: column of how much earlier than that it may have arrived.
+        unanswered: which messages will never have it, so that they rank as +infinity.
+        of_stream: whether it is part of an answer, which some servers do not give.
+    """
+
+    arrived: str
+    bound: str
+    unanswered: Callable[[Messages], Bools]
+    of_stream: bool
+
+
+class Basis(StrEnum):
+    """What a reply's latency is counted from."""
+
+    SENT = "sent"
+    """The headline: when the message was handed to the transport."""
+    INTENDED = "intended"
+    """When the schedule wanted it to leave."""
+    SHORTEST = "shortest"
+    """The least that the latency from sent can have been: to the earliest instant at which the reply can have arrived,
+    and from the latest at which the message can have left."""
+
+
+def reply_times(messages: Messages, key: str, basis: Basis) -> Floats:
+    """Latency of a reply for each message: ns, +infinity for the unanswered, NaN for no sample. Shape n.
+
+    Args:
+        key: one of `REPLIES`.
+    """
+    reply = REPLIES[key]
+    arrived: Ints = getattr(messages, reply.arrived)
+    times = _since(arrived, messages.intended_ns if basis is Basis.INTENDED else messages.sent_ns)
+    if basis is Basis.SHORTEST:
+        unsure = np.maximum(getattr(messages, reply.bound), 0) + np.maximum(messages.handover_ns, 0)
+        times = np.maximum(times - unsure, 0.0)
+    return np.where(np.isnan(times) & reply.unanswered(messages), np.inf, times)
 
 
 def stream_rate(messages: Messages) -> Floats:
@@ -111,13 +139,13 @@ def stamp_bound(messages: Messages) -> Floats:
     return np.where(widest != MISSING, widest.astype(np.float64), np.nan)
 
 
-REPLIES: Final[Mapping[str, Callable[[Messages, Ints], Floats]]] = {
-    "ack_received": ack_received,
-    "ack_delivered": ack_delivered,
-    "ttft": ttft,
-    "stream_completion": stream_completion,
+REPLIES: Final[Mapping[str, Reply]] = {
+    "ack_received": Reply("received_ns", "received_bound_ns", _unanswered, False),
+    "ack_delivered": Reply("delivered_ns", "delivered_bound_ns", _unanswered, False),
+    "ttft": Reply("first_content_ns", "first_content_bound_ns", _stream_unanswered, True),
+    "stream_completion": Reply("completed_ns", "completed_bound_ns", _stream_unanswered, True),
 }
-"""Metrics that count from a moment of the message (sent, or intended) to a reply: ns, NaN for no sample."""
+"""Metrics that count to a reply."""
 
 OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
     "stream_rate": stream_rate,
@@ -133,18 +161,18 @@ EVENTS: Final = ("connect", "close", "outage", "recovery", "queue_flush")
 """Metrics of connections. They are over the whole run: most connections are made before the steady window begins."""
 
 
-def message_values(messages: Messages, key: str, *, streams_expected: bool, from_intended: bool = False) -> Floats:
+def message_values(messages: Messages, key: str, *, streams_expected: bool, basis: Basis = Basis.SENT) -> Floats:
     """The value of a metric for each message: ns, or the metric's own unit; NaN for no sample. Shape n.
 
     Args:
         key: one of `REPLIES`, `OF_MESSAGES`, or `reject`.
         streams_expected: whether a message without an answer is missing one.
-        from_intended: count replies from when the schedule wanted the message to leave, not from when it left.
+        basis: what replies count from.
     """
     if key not in REPLIES:
         return reject(messages) if key == "reject" else OF_MESSAGES[key](messages)
-    values = REPLIES[key](messages, messages.intended_ns if from_intended else messages.sent_ns)
-    if key in ("ttft", "stream_completion") and not streams_expected:
+    values = reply_times(messages, key, basis)
+    if REPLIES[key].of_stream and not streams_expected:
         values[np.isinf(values)] = np.nan
     return values
 

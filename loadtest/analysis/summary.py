@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from loadtest.analysis import ledger
 from loadtest.analysis.distribution import Distribution
+from loadtest.analysis.drift import drift
+from loadtest.analysis.finding import Evidence
+from loadtest.analysis.generator import generator
 from loadtest.analysis.measure import Intervals, intervals_of, measure
 from loadtest.analysis.measured import Measured, in_unit
 from loadtest.analysis.records import Records
-from loadtest.analysis.samples import EVENTS, REPLIES, connect_part
+from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
-from loadtest.analysis.verdict import Evidence, judge
+from loadtest.analysis.verdict import judge
 from loadtest.analysis.window import Window
 from loadtest.metrics import BY_KEY, METRICS
 from loadtest.model import PREFLIGHT, Outcome, Population
@@ -24,12 +27,15 @@ def summarize(measured: Measured) -> Summary:
     messages = records.messages
     counts, steady = ledger.count(records), ledger.message_counts(messages, measured.steady)
     metrics, populations = fold.metrics(), fold.populations()
-    from_intended = fold.replies(measured.headline, from_intended=True)
+    from_intended = fold.replies(measured.headline, basis=Basis.INTENDED)
+    shortest = fold.replies(measured.headline, basis=Basis.SHORTEST)
     failures = ledger.connect_failures(records)
+    own, trend = generator(records, measured.window), drift(measured)
+    evidence = Evidence(records, counts, steady, metrics, from_intended, shortest, populations, failures, own, trend)
     return Summary(
         schema=SCHEMA,
         run=_run(records, measured.window),
-        verdict=judge(Evidence(records, counts, steady, metrics, from_intended, populations, failures)),
+        verdict=judge(evidence),
         counts=counts,
         metrics=metrics,
         by_class=fold.classes(),
@@ -45,6 +51,9 @@ def summarize(measured: Measured) -> Summary:
         connect_failures=failures,
         disconnects=ledger.endings(records),
         seen=ledger.seen(records),
+        shortest=shortest,
+        generator=own,
+        drift=trend,
     )
 
 
@@ -65,12 +74,9 @@ class _Fold:
         intervals = None if samples is None else intervals_of(BY_KEY[key].unit, samples)
         return self._measure(key, self._measured.distribution(key), intervals)
 
-    def replies(self, part: Bools, *, from_intended: bool = False) -> Metrics:
+    def replies(self, part: Bools, *, basis: Basis = Basis.SENT) -> Metrics:
         """Metrics of replies over some messages."""
-        return {
-            key: self._measure(key, self._measured.distribution(key, part, from_intended=from_intended))
-            for key in REPLIES
-        }
+        return {key: self._measure(key, self._measured.distribution(key, part, basis=basis)) for key in REPLIES}
 
     def populations(self) -> dict[str, Group]:
         """Those that are not the headline, as far as the run has any."""

@@ -10,6 +10,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from loadtest.analysis.drift import Drift
+from loadtest.analysis.generator import Generator
 from loadtest.analysis.window import Window
 from loadtest.model import RunInfo
 
@@ -121,6 +123,10 @@ class Summary(Struct, frozen=True):
         connect_failures: failed attempts to connect by outcome.
         disconnects: ends of authenticated connections, most frequent first.
         seen: what is worth a look among the protocol's counters, by name and key.
+        shortest: replies of headline messages, as short as they can have been given what is known of their receive
+            times; the headline itself is as long as they can have been.
+        generator: how the load generator did, by process.
+        drift: whether the run was stationary.
     """
 
     schema: int
@@ -141,6 +147,9 @@ class Summary(Struct, frozen=True):
     connect_failures: dict[str, int]
     disconnects: list[Ending]
     seen: dict[str, dict[str, int]]
+    shortest: Metrics
+    generator: Generator
+    drift: Drift
 
     @property
     def empty(self) -> bool:

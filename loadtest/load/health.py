@@ -1,18 +1,23 @@
-"""How the generator itself is doing, once a second: event-loop lag, CPU, garbage collection, send and receive lag."""
+"""How the generator itself is doing: event-loop lag, tick by tick, and once a second CPU, collections, worst lags."""
 
 from __future__ import annotations
 
 import gc
 import time
-from typing import Any, Final
+from collections.abc import Callable, MutableSequence
+from typing import Final
 
 import gevent
+from msgspec import Struct
 
+from loadtest.load.alarm import Alarm
 from loadtest.load.recorder import Recorder
 from loadtest.model import Health
 
-TICK_S: Final = 0.02
-"""A timer this often; how late it fires is the lag of the event loop."""
+TICK_NS: Final = 10_000_000
+"""A tick of the event loop is due this often; how late each one is, is the lag of the loop."""
+TICKS_AT_ONCE: Final = 6_000
+"""A minute's ticks: a machine that slept for a night does not make a million samples of it."""
 SAMPLE_NS: Final = 1_000_000_000
 
 
@@ -38,16 +43,51 @@ class GcClock:
             self.total_ns += now - self._began_ns
 
 
+class Ticks:
+    """Ticks due at fixed instants, of which none is left out.
+
+    A loop that was blocked through ten of them was late for each: counting only the one that it woke up for would hide
+    just those times that matter (coordinated omission).
+
+    Args:
+        start_ns: the first tick is due one interval after it.
+        lags: the lag of each tick, ns, is appended here.
+    """
+
+    def __init__(self, start_ns: int, lags: MutableSequence[int]) -> None:
+        self.due_ns = start_ns + TICK_NS
+        self._lags = lags
+
+    def pass_until(self, now_ns: int) -> int:
+        """Account for all ticks that were due by now; returns the largest lag among them, 0 without any."""
+        worst = max(now_ns - self.due_ns, 0)
+        overdue = worst // TICK_NS + 1 if now_ns >= self.due_ns else 0
+        self._lags.extend(worst - place * TICK_NS for place in range(min(overdue, TICKS_AT_ONCE)))
+        self.due_ns += overdue * TICK_NS
+        return worst
+
+
+class _Second(Struct):
+    """What the sample that is being gathered began with."""
+
+    began_ns: int
+    cpu_ns: int
+    gc_ns: int
+    worst_ns: int = 0
+
+
 class HealthWatch:
     """Samples one process until it is stopped.
 
     Args:
-        recorder: gets a `Health` a second.
+        recorder: gets every loop lag, and a `Health` a second.
+        alarm: wakes the ticks as it wakes the users, so that their lag is what users suffer.
         census: returns (users, open connections).
     """
 
-    def __init__(self, recorder: Recorder, census: Any) -> None:
+    def __init__(self, recorder: Recorder, alarm: Alarm, census: Callable[[], tuple[int, int]]) -> None:
         self._recorder = recorder
+        self._alarm = alarm
         self._census = census
         self._gc = GcClock()
         self._greenlet: gevent.Greenlet | None = None
@@ -64,38 +104,36 @@ class HealthWatch:
             self._greenlet = None
 
     def _watch(self) -> None:
-        began = time.monotonic_ns()
-        cpu, collected, worst = time.process_time_ns(), self._gc.total_ns, 0
-        due = began
+        second = self._begin(time.monotonic_ns())
+        ticks = Ticks(second.began_ns, self._recorder.loop_lags)
         try:
             while True:
-                due += round(TICK_S * 1e9)
+                self._alarm.wait_until(ticks.due_ns)
                 now = time.monotonic_ns()
-                gevent.sleep(max(due - now, 0) / 1e9)
-                now = time.monotonic_ns()
-                worst = max(worst, now - due)
-                due = max(due, now - round(TICK_S * 1e9))
-                if now - began >= SAMPLE_NS:
-                    self._sample(now, now - began, cpu, collected, worst)
-                    began, cpu, collected, worst = now, time.process_time_ns(), self._gc.total_ns, 0
+                second.worst_ns = max(second.worst_ns, ticks.pass_until(now))
+                if now - second.began_ns >= SAMPLE_NS:
+                    self._sample(now, second)
+                    second = self._begin(now)
         finally:
-            now = time.monotonic_ns()
-            self._sample(now, max(now - began, 1), cpu, collected, worst)
+            self._sample(time.monotonic_ns(), second)
 
-    def _sample(self, now: int, interval: int, cpu_before: int, gc_before: int, worst: int) -> None:
+    def _begin(self, now: int) -> _Second:
+        return _Second(now, time.process_time_ns(), self._gc.total_ns)
+
+    def _sample(self, now: int, second: _Second) -> None:
         recorder = self._recorder
         users, connections = self._census()
         recorder.on_health(
             Health(
                 process=recorder.process,
                 at_ns=now,
-                interval_ns=interval,
+                interval_ns=max(now - second.began_ns, 1),
                 users=users,
                 connections=connections,
                 frames=len(recorder.lags),
-                cpu_ns=time.process_time_ns() - cpu_before,
-                loop_lag_ns=worst,
-                gc_ns=self._gc.total_ns - gc_before,
+                cpu_ns=time.process_time_ns() - second.cpu_ns,
+                loop_lag_ns=second.worst_ns,
+                gc_ns=self._gc.total_ns - second.gc_ns,
                 send_lag_ns=recorder.worst_send_lag_ns,
                 receive_lag_ns=max(recorder.lags, default=0),
             )

@@ -26,6 +26,7 @@ from loadtest.settings import OPTIONS
 logger = logging.getLogger(__name__)
 
 WRITE_EVERY_S: Final = 0.25
+CHECKPOINT_EVERY_S: Final = 5.0
 LIBRARIES: Final = ("locust", "gevent", "websockets", "msgspec", "PyJWT", "numpy")
 
 
@@ -47,6 +48,7 @@ class Keeper:
         self._waiting: deque[Batch] = deque()
         self._complaint = ""
         self._greenlet = gevent.spawn(self._write_on)
+        self._checkpoints = gevent.spawn(self._checkpoint_on)
 
     def put(self, batch: Batch) -> None:
         """Take a batch; it is written soon."""
@@ -59,7 +61,7 @@ class Keeper:
 
     def seal(self, **changes: object) -> int:
         """Write what is left, close `run.db` and finish the folder; returns the run's exit code."""
-        self._greenlet.kill()
+        gevent.killall([self._greenlet, self._checkpoints])
         self._write_waiting()
         if self._waiting:
             logger.error("%d batches of records could not be written: %s", len(self._waiting), self._complaint)
@@ -79,6 +81,11 @@ class Keeper:
         while True:
             gevent.sleep(WRITE_EVERY_S)
             self._write_waiting()
+
+    def _checkpoint_on(self) -> None:
+        while True:
+            gevent.sleep(CHECKPOINT_EVERY_S)
+            gevent.get_hub().threadpool.apply(self._writer.checkpoint)
 
     def _write_waiting(self) -> None:
         while self._waiting:

@@ -27,7 +27,15 @@ SWEEP_S: Final = 0.25
 SLICES: Final = 25
 """A sweep goes through the clients in so many parts, so that it never holds the event loop for long."""
 DRAIN_POLL_S: Final = 0.05
+DEBT_GRACE_NS: Final = 250_000_000
+"""What came due just before sending stopped is no debt: Locust looks through its own stack for some 50 ms before it
+says that a run is over (locust/runners.py, Runner.stop)."""
+DEBT_MOST: Final = 50_000
+"""Actions never done that are counted one by one, a tenth of a second's work: beyond, a run is lost anyway."""
 EXPECTED: Final = {ExpectStream.AUTO: None, ExpectStream.YES: True, ExpectStream.NO: False}
+
+Debt = Callable[[int, int], int]
+"""From an instant (monotonic ns) and a maximum to the number of actions that were due before and never done."""
 
 
 class Numbers:
@@ -75,9 +83,9 @@ class Process:
             max_frame_size=settings.max_frame_size,
         )
         self._expectation = Expectation(EXPECTED[settings.expect_stream])
-        self._clients: dict[ChatClient, None] = {}
+        self._clients: dict[ChatClient, Debt] = {}
         self._rng = random.Random(settings.seed)
-        self._health = HealthWatch(self.recorder, self._census)
+        self._health = HealthWatch(self.recorder, self.alarm, self._census)
         self._sweeper: gevent.Greenlet | None = None
 
     def start(self) -> None:
@@ -91,8 +99,13 @@ class Process:
         user_class: str,
         population: Population,
         on_event: Callable[[ServerEvent], None] | None,
+        debt: Debt,
     ) -> ChatClient:
-        """A client for user `number`; the process looks after its timeouts from here on."""
+        """A client for user `number`; the process looks after its timeouts from here on.
+
+        Args:
+            debt: asked when sending stops: what the user's schedule has wanted by then and not got.
+        """
         client = ChatClient(
             Identity(self._tokens.user_id(number), user_class, population),
             number,
@@ -103,7 +116,7 @@ class Process:
             random.Random(f"{self.settings.seed}/client/{number}"),
             on_event=on_event,
         )
-        self._clients[client] = None
+        self._clients[client] = debt
         return client
 
     def forget(self, client: ChatClient) -> None:
@@ -119,6 +132,7 @@ class Process:
             give_up: asked between waits; True ends the waiting.
         """
         self.sending = False
+        self._own_up()
         deadline = time.monotonic() + self.settings.reply_timeout
         while self._awaiting() and time.monotonic() < deadline and not give_up():
             gevent.sleep(DRAIN_POLL_S)
@@ -133,6 +147,14 @@ class Process:
         if self._sweeper is not None:
             self._sweeper.kill()
         self._health.stop()
+
+    def _own_up(self) -> None:
+        """Count what was due and was never done: the load that a generator promised and did not make."""
+        due, left = time.monotonic_ns() - DEBT_GRACE_NS, DEBT_MOST
+        for debt in self._clients.values():
+            left -= debt(due, left)
+        if left < DEBT_MOST:
+            self.recorder.tally.add("actions_never_done", "", DEBT_MOST - left)
 
     def _awaiting(self) -> bool:
         now = time.monotonic_ns()

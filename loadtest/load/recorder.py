@@ -71,6 +71,7 @@ class Recorder:
         self.gaps = array("q")
         self.lags = array("q")
         self.pings = array("q")
+        self.loop_lags = array("q")
         self.worst_send_lag_ns = 0
         self._request = request
         self._sequence = 0
@@ -118,10 +119,13 @@ class Recorder:
             ("inter_chunk", self.gaps),
             ("receive_lag", self.lags),
             ("ping_rtt", self.pings),
+            ("loop_lag", self.loop_lags),
         ):
             if samples:
                 buckets, counts = histogram.pack(np.array(samples, np.int64))
-                self._histograms.append(Counts(metric, Population.HEADLINE, self._folded_ns, now_ns, buckets, counts))
+                self._histograms.append(
+                    Counts(metric, Population.HEADLINE, self._folded_ns, now_ns, buckets, counts, self.process)
+                )
                 del samples[:]
         self._folded_ns = now_ns
 

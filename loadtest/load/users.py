@@ -112,7 +112,7 @@ class ChatUser(User):
         self.rng = random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}")
         has_hook = type(self).on_event is not ChatUser.on_event
         self.client = process.new_client(
-            self.number, type(self).__name__, self.population, self._guarded_hook if has_hook else None
+            self.number, type(self).__name__, self.population, self._guarded_hook if has_hook else None, self._owed
         )
         if self.client.connect() and process.sending:
             self._began_ns = time.monotonic_ns()
@@ -144,6 +144,15 @@ class ChatUser(User):
             action, self._next = self._next, next(self._actions, None)
             if self._sending:
                 action.do(due)
+
+    def _owed(self, until_ns: int, at_most: int) -> int:
+        """Actions that were due by then and never done, though the user could have."""
+        if self.client.state is State.ERROR:
+            return 0
+        owed = 0
+        while owed < at_most and self._next is not None and self._due_ns(self._next) < until_ns:
+            owed, self._next = owed + 1, next(self._actions, None)
+        return owed
 
     def _due_ns(self, action: Action) -> int:
         return self._began_ns + round(action.at_s * 1e9)

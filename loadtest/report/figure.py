@@ -20,6 +20,7 @@ DPI: Final = 150
 FORMATS: Final = ("png", "svg", "pdf")
 GREY: Final = "#777777"
 WARNING: Final = "#b3261e"
+VERDICT_COLORS: Final = {"valid": GREY, "suspect": "#8a5a00", "invalid": WARNING}
 COLORS: Final = ("#0b5cad", "#c4500c", "#2c7a3f", "#7a3b9a", "#8a6a00", "#0f7c83")
 """Dark enough on white to tell apart in print, where line styles and markers do."""
 LINES: Final[tuple[LineStyleType, ...]] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
@@ -34,17 +35,29 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def headings(figure: Figure, axes: Axes, title: str, subtitle: str, verdicts: Sequence[Verdict]) -> None:
-    """Title and subtitle over the uppermost axes, and a warning above all where a run is not valid."""
+    """Title and subtitle over the uppermost axes, and the verdict of the runs, loud where it is not `valid`."""
     axes.set_title(literal(subtitle), loc="left", fontsize=9, color=GREY)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    bad = [verdict for verdict in verdicts if verdict.status == "invalid"]
-    if bad:
-        reason = bad[0].reasons[0] if len(verdicts) == 1 else f"{len(bad)} of {len(verdicts)} runs"
+    status, line = _verdict_line(verdicts)
+    loud = status != "valid"
+    figure.supxlabel(
+        literal(_cut(line)), color=VERDICT_COLORS[status], fontsize=9, fontweight="bold" if loud else "normal"
+    )
+    if status == "invalid":
         axes.text(
             0.5, 0.5, "INVALID RUN", transform=axes.transAxes, ha="center", va="center", fontsize=44, fontweight="bold",
             color=WARNING, alpha=0.14, rotation=20, zorder=0,
         )  # fmt: skip
-        figure.supxlabel(literal(_cut(f"INVALID RUN: {reason}")), color=WARNING, fontsize=9, fontweight="bold")
+
+
+def _verdict_line(verdicts: Sequence[Verdict]) -> tuple[str, str]:
+    """The gravest status among the runs, and what to say of it."""
+    for status in ("invalid", "suspect"):
+        found = [verdict for verdict in verdicts if verdict.status == status]
+        if found:
+            what = found[0].reasons[0] if len(verdicts) == 1 else f"{len(found)} of {len(verdicts)} runs"
+            return status, f"{status.upper()} RUN: {what}"
+    return "valid", "valid run" if len(verdicts) == 1 else f"{len(verdicts)} valid runs"
 
 
 def literal(text: str) -> str:
@@ -81,5 +94,5 @@ def save(figure: Figure, path: Path) -> None:
             raise UsageError(f"cannot write {path}: {error.strerror or error}; name a place to write to") from None
 
 
-def _cut(text: str, length: int = 130) -> str:
+def _cut(text: str, length: int = 105) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -65,8 +65,11 @@ class Messages:
     first_content_ns: Ints
     last_content_ns: Ints
     completed_ns: Ints
+    received_bound_ns: Ints
     delivered_bound_ns: Ints
     first_content_bound_ns: Ints
+    completed_bound_ns: Ints
+    handover_ns: Ints
     longest_stall_ns: Ints
     chunks: Ints
     chars: Ints

@@ -100,6 +100,13 @@ class RunReader:
             rows = self._db.execute("SELECT process, max(sequence) + 1 - count(*) FROM batches GROUP BY process")
             return {process: lost for process, lost in rows if lost}
 
+    def longest_silences(self) -> dict[str, int]:
+        """The longest time between two reports of each process, ns, as whoever wrote the file saw it."""
+        gaps = "SELECT process, written_ns - lag(written_ns) OVER (PARTITION BY process ORDER BY sequence) AS gap"
+        with self._explained():
+            rows = self._db.execute(f"SELECT process, ifnull(max(gap), 0) FROM ({gaps} FROM batches) GROUP BY process")
+            return dict(rows)
+
     def _records(self, table: str, record: type[Record]) -> list[Record]:
         names = ", ".join(f'"{name}"' for name in schema.columns(record))
         with self._explained():

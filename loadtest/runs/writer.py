@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -21,7 +21,8 @@ class RunWriter:
     """The one writer of a run folder.
 
     Each batch is one transaction of a write-ahead log that is not synced at every commit: what was written survives
-    the death of the process, and a loss of power costs at most the last seconds. To be used from one thread.
+    the death of the process, and a loss of power costs at most the last seconds. To be used from one thread, but for
+    `checkpoint`: the log is never folded into the file in passing, which would hold the writer for a sync of the disk.
     """
 
     def __init__(self, folder: Path, info: RunInfo) -> None:
@@ -35,6 +36,7 @@ class RunWriter:
             self._db = sqlite3.connect(folder / DATABASE)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")
             with self._db:
                 for statement in schema.create_statements():
                     self._db.execute(statement)
@@ -69,6 +71,14 @@ class RunWriter:
         """
         with self._explained(), self._db:
             self._db.execute("INSERT OR REPLACE INTO run VALUES ('info', ?)", (msgspec.json.encode(info).decode(),))
+
+    def checkpoint(self) -> None:
+        """Fold what the log holds into the file; for another thread than the writer's, which goes on meanwhile.
+
+        A log that cannot be folded now only grows until the next time.
+        """
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self._folder / DATABASE)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Fold the log into the file and close it; safe to repeat."""

@@ -36,10 +36,13 @@ def test_errors_in_hooks_of_the_locustfile_make_a_run_suspect(summary_of):
 
 
 def test_the_gravest_finding_comes_first(summary_of):
-    counters = [Count("listener_error", "", 1), Count("dropped_samples", "", 1_500)]
+    counters = [Count("listener_error", "", 1), Count("messages_offered", "again", 7)]
     verdict = summary_of(ordinary(), counters=counters).verdict
     assert verdict.status == "invalid"
-    assert [reason.split()[0] for reason in verdict.reasons] == ["1,500", "1"]
+    assert [reason.split(";")[0] for reason in verdict.reasons] == [
+        "the ledger does not close: 7 messages have no record",
+        "1 errors in the handling of events",
+    ]
 
 
 def test_more_records_than_messages_spoil_the_run(summary_of):

@@ -1,0 +1,113 @@
+"""How the load generator itself did over the steady window, process by process: what its verdict is made of.
+
+A generator is as good as the worst of its processes, so nothing here is averaged over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from loadtest.analysis.distribution import Distribution
+from loadtest.analysis.percentiles import required_samples
+from loadtest.analysis.records import Records
+from loadtest.analysis.window import Window
+from loadtest.model import PREFLIGHT, Health
+
+_Q: Final = 0.99
+
+
+class ProcessHealth(Struct, frozen=True):
+    """One process over the steady window; None where it left too few samples.
+
+    Attributes:
+        cpu_share: of one core, mean.
+        gc_share: of the time, spent in garbage collection.
+        loop_lag_p99_ms: of the ticks of its event loop.
+        loop_lag_max_ms: the longest that its event loop stood still.
+        receive_lag_p99_ms: kernel receipt to callback, of the frames.
+        frames_per_s: received, mean.
+        cpu_per_frame_us: CPU time by frames received, everything that the process does included.
+        connections: held, mean.
+    """
+
+    process: str
+    cpu_share: float | None
+    gc_share: float | None
+    loop_lag_p99_ms: float | None
+    loop_lag_max_ms: float | None
+    receive_lag_p99_ms: float | None
+    frames_per_s: float | None
+    cpu_per_frame_us: float | None
+    connections: float | None
+
+
+class Generator(Struct, frozen=True):
+    """The generator.
+
+    Attributes:
+        processes: those that held users.
+        achieved_ratio: of the actions that schedules wanted until sending stopped, the share that was done; None where
+            nothing was wanted.
+        longest_silence_s: the longest time between two reports of a process.
+    """
+
+    processes: list[ProcessHealth]
+    achieved_ratio: float | None
+    longest_silence_s: float
+
+    def worst(self, name: str) -> tuple[str, float] | None:
+        """The process with the largest value of a field of `ProcessHealth`, and that value; None where none has one."""
+        known = [(p.process, value) for p in self.processes if (value := getattr(p, name)) is not None]
+        return max(known, key=lambda pair: pair[1], default=None)
+
+
+def generator(records: Records, window: Window) -> Generator:
+    """Fold the health samples and counts of a run."""
+    names = sorted({sample.process for sample in records.health} - {PREFLIGHT})
+    done, never = records.count("messages_offered"), records.count("actions_never_done")
+    silences = [length for process, length in records.longest_silences.items() if process != PREFLIGHT]
+    return Generator(
+        processes=[_process(name, records, window) for name in names],
+        achieved_ratio=round(done / (done + never), 6) if done + never else None,
+        longest_silence_s=round(max(silences, default=0) / 1e9, 3),
+    )
+
+
+def _process(name: str, records: Records, window: Window) -> ProcessHealth:
+    own = [h for h in records.health if h.process == name and window.start_ns < h.at_ns <= window.stop_ns]
+    seconds = sum(sample.interval_ns for sample in own) / 1e9
+    frames = sum(sample.frames for sample in own)
+    cpu_s = sum(sample.cpu_ns for sample in own) / 1e9
+    return ProcessHealth(
+        process=name,
+        cpu_share=_ratio(cpu_s, seconds),
+        gc_share=_ratio(sum(sample.gc_ns for sample in own) / 1e9, seconds),
+        loop_lag_p99_ms=_p99("loop_lag", name, records, window),
+        loop_lag_max_ms=round(max(sample.loop_lag_ns for sample in own) / 1e6, 3) if own else None,
+        receive_lag_p99_ms=_p99("receive_lag", name, records, window),
+        frames_per_s=_ratio(frames, seconds),
+        cpu_per_frame_us=_ratio(cpu_s * 1e6, frames),
+        connections=_mean(own),
+    )
+
+
+def _p99(metric: str, process: str, records: Records, window: Window) -> float | None:
+    found = Distribution.of_counts(
+        part
+        for part in records.histograms
+        if part.metric == metric and part.process == process and window.start_ns <= part.start_ns < window.stop_ns
+    )
+    return round(found.quantile(_Q), 3) if found.count >= required_samples(_Q) else None
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def _mean(samples: Iterable[Health]) -> float | None:
+    held = np.array([sample.connections for sample in samples], np.float64)
+    return round(float(held.mean()), 1) if len(held) else None
