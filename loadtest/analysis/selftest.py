@@ -83,10 +83,10 @@ class Selftest(Struct, frozen=True):
     Attributes:
         generator: machine, cores, system and versions, as runs record them.
         promise: what is compared, in words.
-        levels: by rising load, up to the first that does not hold or that leaves the server no core to spare.
+        levels: by rising load, until two in a row do not hold or the server has no core to spare.
         disturbed: the same for a generator that was disturbed on purpose.
         max_users, max_messages_per_s, max_frames_per_s: of the largest level that holds; None without one.
-        fails_at_users: of the level that did not hold; None where all did.
+        fails_at_users: of the first larger level that did not hold; None where the largest did.
         limited_by: who had no core to spare at the last level; None for neither.
     """
 
@@ -160,7 +160,7 @@ def conclude(
 ) -> Selftest:
     """The largest load that can be measured, and what stood against more."""
     best = next((each for each in reversed(levels) if each.holds), None)
-    failed = next((each for each in levels if not each.holds), None)
+    failed = next((each for each in levels if not each.holds and (best is None or each.users > best.users)), None)
     return Selftest(
         schema=SCHEMA,
         generator=generator,

@@ -62,7 +62,9 @@ def markdown(result: Selftest) -> str:
     lines = [_machine(result), "", f"| {' | '.join(COLUMNS)} |"]
     lines += ["|" + "".join("---|" if name in _WORDS else "---:|" for name in COLUMNS)]
     for level in result.runs:
-        lines += [f"| {' | '.join(row.cells)} |" for row in rows(level)]
+        first, *others = (row.cells for row in rows(level))
+        first = (*first[:-1], ", ".join(filter(None, (first[-1], level.disturbance))))
+        lines += [f"| {' | '.join(cells)} |" for cells in (first, *others)]
     lines += ["", *(f"- {escaped(line)}" for line in (*_reasons(result), *conclusions(result)))]
     return "\n".join(lines) + "\n"
 
