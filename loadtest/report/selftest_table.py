@@ -159,14 +159,14 @@ def _largest(result: Selftest) -> str:
 
 def _limit(result: Selftest) -> Iterable[str]:
     last = result.levels[-1]
-    busy = f"generator {_share(last.generator_cpu)}, server {_share(last.server_cpu)} of a core"
+    busy = f"generator {_share(last.generator_cpu)}, server {_share(last.server_cpu)} of a core at {last.users:,} users"
     if result.fails_at_users is not None:
         who = f"the {result.limited_by} had no core to spare" if result.limited_by else "though both had time to spare"
-        yield f"{result.fails_at_users:,} users do not hold, {who}: {busy}"
+        yield f"{result.fails_at_users:,} users are not measured right, {who}: {busy}"
     elif result.limited_by is not None:
-        yield f"the {result.limited_by} had no core to spare at {last.users:,} users: {busy}"
+        yield f"the {result.limited_by} had no core to spare: {busy}"
     else:
-        yield f"more was not tried; there was room at {last.users:,} users: {busy}"
+        yield f"more was not tried; there was room: {busy}"
 
 
 def _disturbed(level: Level) -> str:
