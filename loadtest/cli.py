@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "serve": "serve",
     "summarize": "summarize",
     "plot": "plot",
+    "selftest": "selftest",
     "finish": "finish",
 }
 """Command to the name of its function in the module `loadtest.commands.<command>`, in the order of `--help`."""

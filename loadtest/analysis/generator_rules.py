@@ -12,13 +12,10 @@ from typing import Final
 
 from loadtest.analysis.drift import Stationarity
 from loadtest.analysis.finding import Evidence, Finding, Rule, Status
+from loadtest.analysis.promise import allowed_ms
 from loadtest.analysis.samples import REPLIES
 from loadtest.analysis.values import Metrics, MetricSummary
 from loadtest.metrics import BY_KEY
-
-ERROR_MS: Final = 1.0
-ERROR_SHARE: Final = 0.01
-"""What a p99 may be off: the larger of 1 ms and 1 % of it (design.md section 3)."""
 
 LOOP_LAG_MS: Final = {Status.SUSPECT: 10.0, Status.INVALID: 20.0}
 """p99 of the event loop's lag. 10 ms is what inference-perf asks of its median schedule delay (docs/loadgen.md); from
@@ -67,7 +64,7 @@ def _apart(smaller: Metrics, larger: Metrics, words: str) -> Finding | None:
         if name is None:
             continue
         least, most = getattr(low, name), getattr(high, name)
-        if most - least > max(ERROR_MS, ERROR_SHARE * least):
+        if most - least > allowed_ms(least):
             words = words.format(label=BY_KEY[key].label, name=name, low=f"{least:.1f} ms", high=f"{most:.1f} ms")
             return Finding(Status.INVALID, words, _REMEDY)
     return None

@@ -7,11 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import BinaryIO, Final
 
 from msgspec import Struct
 
@@ -20,6 +20,8 @@ from loadtest.errors import UsageError
 from loadtest.settings import CONSOLE_ENV
 
 LOOPBACK: Final = "127.0.0.1"
+STOP_TIMEOUT_S: Final = 5.0
+"""How long a run that is broken off may take to write what it has."""
 
 
 class Load(Struct, frozen=True):
@@ -57,12 +59,7 @@ def run(load: Load) -> int:
     Raises:
         UsageError: there is no such locustfile.
     """
-    process = subprocess.Popen(
-        _command(load),
-        env=os.environ | {CONSOLE_ENV: "1"} | dict(load.secrets),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = _start(load, None)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         if process.poll() is None:
@@ -74,6 +71,46 @@ def run(load: Load) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def under_way(load: Load, console: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
+    """A run that somebody else waits for; whoever leaves the block early ends it, with all that it started.
+
+    Args:
+        console: a file that takes what the run prints.
+
+    Raises:
+        UsageError: there is no such locustfile.
+    """
+    process = _start(load, console)
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _start(load: Load, console: BinaryIO | None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        _command(load),
+        env=os.environ | {CONSOLE_ENV: "1"} | dict(load.secrets),
+        stdin=subprocess.DEVNULL,
+        stdout=console,
+        stderr=console,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Terminate a run that goes on still, politely at first; SIGCONT, since it may have been stopped."""
+    for number, patience_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, None)):
+        if process.poll() is not None:
+            return
+        for each in (number, signal.SIGCONT):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, each)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience_s)
 
 
 def locustfile(name: str) -> Path:

@@ -21,10 +21,11 @@ STOP_TIMEOUT_S: Final = 10.0
 
 
 class RunningServer(Struct, frozen=True):
-    """A reference server that listens: its address and the secret that it checks tokens with."""
+    """A reference server that listens: its address, the secret that it checks tokens with, and its process."""
 
     url: str
     jwt_secret: str
+    pid: int
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def reference_server(options: Sequence[str] = ()) -> Iterator[RunningServer]:
     try:
         address = _address(process)
         with _cores_apart(process.pid):
-            yield RunningServer(address, secret)
+            yield RunningServer(address, secret, process.pid)
     finally:
         _stop(process)
 

@@ -14,7 +14,7 @@ def markdown(summary: Summary) -> str:
     """The summary as GitHub Flavored Markdown."""
     content = outline(summary)
     lines = [f"**run {content.status}**: {content.ledger}", ""]
-    lines += [f"- {_escaped(reason)}" for reason in content.reasons]
+    lines += [f"- {escaped(reason)}" for reason in content.reasons]
     if content.verdict:
         lines += [f"- {content.verdict}"]
     if content.blocks:
@@ -22,7 +22,7 @@ def markdown(summary: Summary) -> str:
     for block in content.blocks:
         suffix = f" ({block.title})" if block.title else ""
         lines += [f"| {row.label}{suffix} | {' | '.join(_cells(row))} |" for row in block.rows]
-    lines += ["", *(f"- {_escaped(note)}" for note in (*content.footnotes, *content.notes))]
+    lines += ["", *(f"- {escaped(note)}" for note in (*content.footnotes, *content.notes))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -33,7 +33,7 @@ def _cells(row: Row) -> Iterator[str]:
         yield at if span is None or span.at != INFINITE else f"{cell} [{span.low}, {span.high}] {span.unit}"
 
 
-def _escaped(line: str) -> str:
+def escaped(line: str) -> str:
     """Text of a server must not become markup."""
     for character in "\\`*_<|[":
         line = line.replace(character, f"\\{character}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -27,18 +29,37 @@ def create(results: Path, scenario: str, now: datetime) -> Path:
     Raises:
         RunFolderError: the folder cannot be made.
     """
-    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     slug = re.sub(r"[^A-Za-z0-9._]+", "-", scenario).strip("-.") or "run"
+    with _explained(results):
+        folder = _new_folder(results, f"{_stamp(now)}-{slug}")
+        _point_latest_to(folder)
+    return folder
+
+
+def create_apart(results: Path, kind: str, now: datetime) -> Path:
+    """Make a folder `<kind>-<YYYYMMDDTHHMMSSZ>` for what takes several runs; `results/latest` stays where it is.
+
+    Raises:
+        RunFolderError: the folder cannot be made.
+    """
+    with _explained(results):
+        return _new_folder(results, f"{kind}-{_stamp(now)}")
+
+
+def _stamp(now: datetime) -> str:
+    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+@contextmanager
+def _explained(results: Path) -> Iterator[None]:
     try:
         results.mkdir(parents=True, exist_ok=True)
-        folder = _new_folder(results, f"{stamp}-{slug}")
-        _point_latest_to(folder)
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunFolderError(
             f"--results: cannot write to {results}: {reason}; name a folder that can be written"
         ) from None
-    return folder
 
 
 def _new_folder(results: Path, name: str) -> Path:

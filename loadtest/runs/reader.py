@@ -63,6 +63,11 @@ class RunReader:
         with self._explained():
             return fetch_messages(self._uri)
 
+    def message_ids(self) -> list[str]:
+        """The id of each of `messages()`, in the same order: apart, since most readers need none."""
+        with self._explained():
+            return [message_id for (message_id,) in self._db.execute("SELECT message_id FROM messages ORDER BY rowid")]
+
     def connects(self) -> list[Connect]:
         """Attempts to connect, in the order of writing."""
         return self._records("connects", Connect)

@@ -128,25 +128,26 @@ class Chat:
     def _reject(self, sender: Participant, message: MessageSend, wait_s: int, read_ns: int) -> None:
         self._counts.rejected += 1
         error = f"Rate limit exceeded. Try again in {wait_s} seconds"
-        self._truth.add(MessageTruth(message.message_id, read_ns, rejected_ns=time.monotonic_ns()))
-        self._reply(sender, MessageAck(message.message_id, "error", error, timestamp=_now()))
+        written = self._reply(sender, MessageAck(message.message_id, "error", error, timestamp=_now()))
+        self._truth.add(MessageTruth(message.message_id, read_ns, rejected_ns=self._moment(written)))
 
     def _deliver(self, sender: Participant, message: MessageSend, read_ns: int) -> None:
         """In the order of the guide: ack `received`, broadcast, ack `delivered`, answer."""
         truth = MessageTruth(message.message_id, read_ns)
-        truth.received_ns = time.monotonic_ns()
-        self._counts.received_acks += self._reply(sender, MessageAck(message.message_id, "received", timestamp=_now()))
+        written = self._reply(sender, MessageAck(message.message_id, "received", timestamp=_now()))
+        self._counts.received_acks += written
+        truth.received_ns = self._moment(written)
 
         self._rooms.join(sender, message.conversation_id)
-        self._broadcast(sender, message)
+        truth.broadcast_ns = self._broadcast(sender, message)
 
-        truth.delivered_ns = time.monotonic_ns()
-        self._counts.delivered_acks += self._reply(
-            sender, MessageAck(message.message_id, "delivered", timestamp=_now())
-        )
+        written = self._reply(sender, MessageAck(message.message_id, "delivered", timestamp=_now()))
+        self._counts.delivered_acks += written
+        truth.delivered_ns = self._moment(written)
         self._answer(message, truth)
 
-    def _broadcast(self, sender: Participant, message: MessageSend) -> None:
+    def _broadcast(self, sender: Participant, message: MessageSend) -> int | None:
+        """Write it to all of its conversation; when that was."""
         event = MessageReceive(
             message_id=message.message_id,
             conversation_id=message.conversation_id,
@@ -155,7 +156,9 @@ class Chat:
             timestamp=_now(),
         )
         self._counts.broadcasts += 1
-        self._counts.receive_frames += self._post.send(event, self._sockets(message.conversation_id))
+        written = self._post.send(event, self._sockets(message.conversation_id))
+        self._counts.receive_frames += written
+        return self._moment(written)
 
     # --- Answers ------------------------------------------------------------------------------------------------------
     def _answer(self, message: MessageSend, truth: MessageTruth) -> None:
@@ -171,8 +174,8 @@ class Chat:
         self._streams.discard(stream)
         self._truth.add(stream.truth)
 
-    def _chunk(self, message: MessageSend, content: str, is_complete: bool) -> int:
-        """Write one chunk for whoever is in the conversation now; how many that were."""
+    def _chunk(self, message: MessageSend, content: str, is_complete: bool) -> int | None:
+        """Write one chunk for whoever is in the conversation now; when that was."""
         event = MessageStream(
             message_id=STREAM_ID_PREFIX + message.message_id,
             conversation_id=message.conversation_id,
@@ -182,7 +185,7 @@ class Chat:
         )
         written = self._post.send(event, self._sockets(message.conversation_id))
         self._counts.stream_frames += written
-        return written
+        return self._moment(written)
 
     # --- Typing -------------------------------------------------------------------------------------------------------
     def _typing_start(self, sender: Participant, conversation: str) -> None:
@@ -224,6 +227,10 @@ class Chat:
 
     def _error(self, sender: Participant, code: str, problem: str) -> None:
         self._reply(sender, ConnectionError_(problem, code, timestamp=_now()))
+
+    def _moment(self, written: int) -> int | None:
+        """When the latest event was written, if it was to anybody."""
+        return self._post.wrote_ns if written else None
 
     # --- Whom to write to ---------------------------------------------------------------------------------------------
     def _reply(self, sender: Participant, event: ServerEvent) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from websockets.asyncio.server import ServerConnection, broadcast
@@ -23,12 +24,17 @@ class Post:
         counts: where frames and bytes are counted.
         max_backlog_bytes: most that may wait for one connection.
         compression: whether connections may have agreed on an extension.
+
+    Attributes:
+        wrote_ns: when the latest event was about to be written to the first of its recipients, monotonic ns: encoded
+            and framed already, so that the kernel has it some microseconds later.
     """
 
     def __init__(self, counts: ServerCounts, max_backlog_bytes: int, compression: bool) -> None:
         self._counts = counts
         self._max_backlog = max_backlog_bytes
         self._compression = compression
+        self.wrote_ns = 0
 
     def send(self, event: ServerEvent, recipients: Iterable[ServerConnection]) -> int:
         """Write an event to every recipient that is still open.
@@ -46,11 +52,14 @@ class Post:
 
     def _write(self, data: bytes, readers: list[ServerConnection]) -> None:
         if self._compression:
-            broadcast(readers, data.decode())  # a str makes it a text frame
+            text = data.decode()  # a str makes it a text frame
+            self.wrote_ns = time.monotonic_ns()
+            broadcast(readers, text)
             return
         # Without extensions a server's frame is the same for all (RFC 6455 section 5.1: it is not masked), so it is
         # framed once, too. Nothing else fragments or holds back frames, so their order stays.
         frame = Frame(Opcode.TEXT, data).serialize(mask=False)
+        self.wrote_ns = time.monotonic_ns()
         for connection in readers:
             connection.transport.write(frame)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from .answers import Answer
 from .truth import MessageTruth
 
-Write = Callable[[str, bool], int]
-"""Writes one chunk, given all content so far and whether it is complete; returns how many readers it had."""
+Write = Callable[[str, bool], int | None]
+"""Writes one chunk, given all content so far and whether it is complete.
+
+Returns when that was, monotonic ns; None where there was nobody to read it."""
 
 
 class Stream:
@@ -48,11 +49,11 @@ class Stream:
         return self._loop.call_at(self._due, self._chunk)
 
     def _chunk(self) -> None:
-        moment_ns = time.monotonic_ns()
-        if not self._write(self._answer.text[: self._answer.ends[self._written]], False):
+        wrote_ns = self._write(self._answer.text[: self._answer.ends[self._written]], False)
+        if wrote_ns is None:
             self._on_end(self, False)
             return
-        self.truth.wrote_content(moment_ns)
+        self.truth.wrote_content(wrote_ns)
         self._written += 1
         if self._written < len(self._answer.ends):
             self._timer = self._next()
@@ -60,8 +61,5 @@ class Stream:
             self._complete()
 
     def _complete(self) -> None:
-        moment_ns = time.monotonic_ns()
-        complete = self._write(self._answer.text, True) > 0
-        if complete:
-            self.truth.completed_ns = moment_ns
-        self._on_end(self, complete)
+        self.truth.completed_ns = self._write(self._answer.text, True)
+        self._on_end(self, self.truth.completed_ns is not None)

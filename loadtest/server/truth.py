@@ -1,7 +1,8 @@
 """The true moments of each message, as the server knows them: one JSON line a message.
 
 Times are nanoseconds of `time.monotonic_ns` (CLOCK_MONOTONIC), which all processes of one host share, so that a
-client's record can be held against them. Each is taken just before the frame is written to its first recipient.
+client's record can be held against them. Each is taken with the frame ready, right before it is written to the first
+of its recipients. Of other frames than those of a message (typing, pings, the connection's own) nothing is kept.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class MessageTruth(Struct, omit_defaults=True):
         read_ns: its frame was handed to the handler.
         rejected_ns: ack `error` of the rate limit.
         received_ns: ack `received`.
+        broadcast_ns: `message:receive` to its conversation.
         delivered_ns: ack `delivered`.
         first_content_ns: first chunk of the answer.
         content_ns: every chunk of the answer, the first among them.
@@ -34,6 +36,7 @@ class MessageTruth(Struct, omit_defaults=True):
     read_ns: int
     rejected_ns: int | None = None
     received_ns: int | None = None
+    broadcast_ns: int | None = None
     delivered_ns: int | None = None
     first_content_ns: int | None = None
     content_ns: list[int] = msgspec.field(default_factory=list)

@@ -8,12 +8,18 @@ import pytest
 from staged_run import NOW, batch, ordinary, stage
 
 from loadtest.errors import RunFolderError
-from loadtest.runs.folder import create
+from loadtest.runs.folder import create, create_apart
 
 CONTRACT = {
     "user", "class", "conversation", "message_id", "intended_ns", "sent_ns", "received_ns", "delivered_ns",
     "first_content_ns", "completed_ns", "outcome", "stream_state",
 }  # fmt: skip
+
+
+def test_what_takes_several_runs_has_a_folder_of_its_own_and_moves_no_link(tmp_path):
+    run = create(tmp_path, "chat", NOW)
+    assert create_apart(tmp_path, "selftest", NOW).name == "selftest-20261124T020000Z"
+    assert (tmp_path / "latest").resolve() == run
 
 
 def test_folders_are_named_after_the_instant_and_the_scenario(tmp_path):

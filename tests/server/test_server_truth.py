@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from server_stage import Stage
 
-from loadtest.server import AnswerStyle, ChatServer
+from loadtest.protocol import ServerEvent, encode
+from loadtest.server import AnswerStyle, ChatServer, post
 from loadtest.server.truth import LINES_PER_WRITE, MessageTruth, TruthLog
 from loadtest.settings import Rate
 
@@ -39,6 +41,7 @@ def test_the_moments_lie_between_sending_and_hearing_in_the_order_of_the_guide(p
         moments[0],
         line["read_ns"],
         line["received_ns"],
+        line["broadcast_ns"],
         line["delivered_ns"],
         line["first_content_ns"],
         second,
@@ -52,6 +55,33 @@ def test_the_moments_lie_between_sending_and_hearing_in_the_order_of_the_guide(p
     assert third - line["delivered_ns"] >= 70_000_000
 
 
+def test_the_moment_of_a_frame_lies_behind_its_encoding(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+
+    def noting(event: ServerEvent) -> bytes:
+        data = encode(event)
+        encoded.append(time.monotonic_ns())
+        return data
+
+    monkeypatch.setattr(post, "encode", noting)
+
+    async def story(stage: Stage) -> None:
+        ann = await stage.client("ann")
+        encoded.clear()
+        await ann.say("m1")
+        await ann.hear_until(isComplete=True)
+
+    play(story, answers=AnswerStyle(ttft_s=0, gap_s=0.01, chunks=2), truth_file=tmp_path / "truth.jsonl")
+    (line,) = _lines(tmp_path / "truth.jsonl")
+    moments = [line[f"{name}_ns"] for name in ("received", "broadcast", "delivered")]
+    moments += [*line["content_ns"], line["completed_ns"]]
+    assert len(moments) == len(encoded) == 6
+    assert all(ready <= moment for ready, moment in zip(encoded, moments, strict=True))
+    assert moments[:-1] < encoded[1:]
+
+
 def test_what_did_not_happen_is_left_out(play: Play, tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         ann = await stage.client("ann")
@@ -61,7 +91,7 @@ def test_what_did_not_happen_is_left_out(play: Play, tmp_path: Path) -> None:
 
     play(story, rate_limit=Rate(1, 60.0), truth_file=tmp_path / "truth.jsonl")
     assert [sorted(line) for line in _lines(tmp_path / "truth.jsonl")] == [
-        ["delivered_ns", "messageId", "read_ns", "received_ns"],
+        ["broadcast_ns", "delivered_ns", "messageId", "read_ns", "received_ns"],
         ["messageId", "read_ns", "rejected_ns"],
     ]
 
