@@ -139,7 +139,7 @@ def _of_users(by_user: Table | None, variables: Floats) -> tuple[Floats, float, 
     samples = by_user.sum(axis=1).astype(np.float64)
     share = samples / samples.sum()
     many = samples > 1
-    if len(samples) < 2 or not many.any():
+    if np.count_nonzero(samples) < 2 or not many.any():
         return nothing, 0.0, 1.0
     own = samples[many, None]
     products = (by_user[many] @ variables) ** 2 - by_user[many] @ variables**2
