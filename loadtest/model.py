@@ -204,6 +204,8 @@ class Health(Struct, frozen=True, array_like=True, gc=False):
     """Largest delay from intended to sent within the interval; 0 when nothing was sent."""
     receive_lag_ns: int
     """Largest delay from kernel to callback within the interval; 0 when nothing arrived."""
+    steal_ns: int | None = None
+    """Time that a hypervisor gave to others, of all cores of this machine; None where the system does not tell."""
 
 
 class Count(Struct, frozen=True, array_like=True, gc=False):

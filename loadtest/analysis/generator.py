@@ -32,6 +32,7 @@ class ProcessHealth(Struct, frozen=True):
         frames_per_s: received, mean.
         cpu_per_frame_us: CPU time by frames received, everything that the process does included.
         connections: held, mean.
+        steal_share: of the time of a core, what the hypervisor gave to others; mean over the cores of the machine.
     """
 
     process: str
@@ -43,6 +44,7 @@ class ProcessHealth(Struct, frozen=True):
     frames_per_s: float | None
     cpu_per_frame_us: float | None
     connections: float | None
+    steal_share: float | None
 
 
 class Generator(Struct, frozen=True):
@@ -92,7 +94,13 @@ def _process(name: str, records: Records, window: Window) -> ProcessHealth:
         frames_per_s=_ratio(frames, seconds),
         cpu_per_frame_us=_ratio(cpu_s * 1e6, frames),
         connections=_mean(own),
+        steal_share=_steal(own, seconds, int(records.info.generator.get("processors") or 0)),
     )
+
+
+def _steal(own: list[Health], seconds: float, processors: int) -> float | None:
+    stolen = [sample.steal_ns for sample in own if sample.steal_ns is not None]
+    return _ratio(sum(stolen) / 1e9, seconds * processors) if len(stolen) == len(own) else None
 
 
 def _p99(metric: str, process: str, records: Records, window: Window) -> float | None:

@@ -29,6 +29,9 @@ GC_SHARE: Final = 0.05
 """Of the time: one second in twenty in which a process does nothing else."""
 ACHIEVED: Final = 0.98
 """Share of what the schedules wanted that was done; 1 to 2 % is what inference-perf tolerates."""
+STEAL_SHARE: Final = {Status.VALID: 0.002, Status.SUSPECT: 0.05}
+"""What a hypervisor withholds: from so much on it is named beside a generator that was late, and suspect by itself. A
+fifth of the 1 % that a p99 hangs on, and one second in twenty."""
 SILENCE_S: Final = 10.0
 """Between two reports of a process: three of Locust's report intervals (locust/runners.py, WORKER_REPORT_INTERVAL)."""
 CONNECTED: Final = 0.9
@@ -42,6 +45,7 @@ _JUDGED: Final = ("p99", "p95", "p90", "p50")
 def send_lag(evidence: Evidence) -> Finding | None:
     """Where the same percentile differs by where it counts from, the generator's lateness is in the load."""
     return _apart(
+        evidence,
         evidence.metrics,
         evidence.from_intended,
         "the load generator sent late: {label} {name} is {low} from sent, {high} from intended",
@@ -51,13 +55,14 @@ def send_lag(evidence: Evidence) -> Finding | None:
 def stamp_bound(evidence: Evidence) -> Finding | None:
     """Where a percentile could be that much smaller, receive times are too uncertain to tell it."""
     return _apart(
+        evidence,
         evidence.shortest,
         evidence.metrics,
         "the load generator read its sockets late: {label} {name} is only known to lie within {low} to {high}",
     )
 
 
-def _apart(smaller: Metrics, larger: Metrics, words: str) -> Finding | None:
+def _apart(evidence: Evidence, smaller: Metrics, larger: Metrics, words: str) -> Finding | None:
     for key in REPLIES:
         low, high = smaller[key], larger[key]
         name = next((name for name in _JUDGED if _both(low, high, name)), None)
@@ -65,8 +70,8 @@ def _apart(smaller: Metrics, larger: Metrics, words: str) -> Finding | None:
             continue
         least, most = getattr(low, name), getattr(high, name)
         if most - least > allowed_ms(least):
-            words = words.format(label=BY_KEY[key].label, name=name, low=f"{least:.1f} ms", high=f"{most:.1f} ms")
-            return Finding(Status.INVALID, words, _REMEDY)
+            told = words.format(label=BY_KEY[key].label, name=name, low=f"{least:.1f} ms", high=f"{most:.1f} ms")
+            return Finding(Status.INVALID, told + _stolen(evidence), _REMEDY)
     return None
 
 
@@ -90,7 +95,7 @@ def _too_long(evidence: Evidence, name: str, limits: dict[Status, float], label:
     for status, words in ((Status.INVALID, "was the limit"), (Status.SUSPECT, "was near its limit")):
         if value > limits[status]:
             reason = f"the load generator{_who(evidence, process)} {words}: {label} p99 {value:.0f} ms"
-            return Finding(status, reason, _REMEDY)
+            return Finding(status, reason + _stolen(evidence), _REMEDY)
     return None
 
 
@@ -100,6 +105,21 @@ def cpu(evidence: Evidence) -> Finding | None:
         return None
     reason = f"the load generator{_who(evidence, worst[0])} was near its limit: cpu {100 * worst[1]:.0f} % of a core"
     return Finding(Status.SUSPECT, reason, _REMEDY)
+
+
+def steal(evidence: Evidence) -> Finding | None:
+    worst = evidence.generator.worst("steal_share")
+    if worst is None or worst[1] <= STEAL_SHARE[Status.SUSPECT]:
+        return None
+    reason = f"the hypervisor withheld {100 * worst[1]:.0f} % of the processors' time (steal)"
+    return Finding(Status.SUSPECT, reason, "use a machine that is not shared")
+
+
+def _stolen(evidence: Evidence) -> str:
+    worst = evidence.generator.worst("steal_share")
+    if worst is None or worst[1] <= STEAL_SHARE[Status.VALID]:
+        return ""
+    return f", while the hypervisor withheld {100 * worst[1]:.1f} % of the processors' time (steal)"
 
 
 def collections(evidence: Evidence) -> Finding | None:
@@ -162,6 +182,7 @@ GENERATOR_RULES: Final[tuple[Rule, ...]] = (
     send_lag,
     stamp_bound,
     cpu,
+    steal,
     collections,
     late_reports,
     not_stationary,

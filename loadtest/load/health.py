@@ -8,6 +8,7 @@ from collections.abc import Callable, MutableSequence
 from typing import Final
 
 import gevent
+import psutil
 from msgspec import Struct
 
 from loadtest.load.alarm import Alarm
@@ -67,12 +68,19 @@ class Ticks:
         return worst
 
 
+def stolen_ns() -> int | None:
+    """Time that a hypervisor has withheld from this machine since it started, all cores together (proc(5), `steal`)."""
+    steal: float | None = getattr(psutil.cpu_times(), "steal", None)
+    return None if steal is None else round(steal * 1e9)
+
+
 class _Second(Struct):
     """What the sample that is being gathered began with."""
 
     began_ns: int
     cpu_ns: int
     gc_ns: int
+    stolen_ns: int | None
     worst_ns: int = 0
 
 
@@ -118,11 +126,12 @@ class HealthWatch:
             self._sample(time.monotonic_ns(), second)
 
     def _begin(self, now: int) -> _Second:
-        return _Second(now, time.process_time_ns(), self._gc.total_ns)
+        return _Second(now, time.process_time_ns(), self._gc.total_ns, stolen_ns())
 
     def _sample(self, now: int, second: _Second) -> None:
         recorder = self._recorder
         users, connections = self._census()
+        stolen = stolen_ns()
         recorder.on_health(
             Health(
                 process=recorder.process,
@@ -136,6 +145,7 @@ class HealthWatch:
                 gc_ns=self._gc.total_ns - second.gc_ns,
                 send_lag_ns=recorder.worst_send_lag_ns,
                 receive_lag_ns=max(recorder.lags, default=0),
+                steal_ns=None if stolen is None or second.stolen_ns is None else stolen - second.stolen_ns,
             )
         )
         recorder.worst_send_lag_ns = 0

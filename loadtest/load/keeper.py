@@ -104,6 +104,7 @@ def generator_facts() -> dict[str, str | int | float | None]:
     """Machine, cores, system, Python and library versions."""
     facts: dict[str, str | int | float | None] = {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processors": os.cpu_count(),
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "node": platform.node(),

@@ -8,6 +8,7 @@ process or several), and several may come at once. So each step here is safe to 
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
 import signal
@@ -91,6 +92,7 @@ class Plugin:
         """Check what can be checked before anything starts; leave with 2 where it cannot work."""
         # registered behind Locust's own listener, and so called before it: `quitting` fires in reverse
         environment.events.quitting.add_listener(self.on_quitting)
+        inspect.stack()  # Locust does so when a run ends: 30 to 60 ms the first time, and nobody is served meanwhile
         hub = gevent.get_hub()
         hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # Ctrl-C ends a run: nothing to print a traceback for
         options = environment.parsed_options

@@ -8,6 +8,7 @@ from scipy import signal, stats
 
 from loadtest import histogram
 from loadtest.analysis.intervals import Interval, Withheld, counted_intervals, quantile_intervals
+from loadtest.analysis.percentiles import required_samples
 from loadtest.model import Counts, Population
 
 REPLAYS = 2_000
@@ -142,6 +143,21 @@ def test_counts_of_slow_seconds_say_little():
 
 def test_counts_of_nothing_are_withheld():
     assert counted_intervals([], QUANTILES) == [Withheld(6), Withheld(72), Withheld(368)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 1.0, 2.5, 2.6, 9.0, np.inf]), st.integers(0, 30), st.sampled_from([0, 3, 7])),
+        min_size=1,
+        max_size=80,
+    )
+)
+def test_ties_silences_and_a_single_user_are_no_trouble(samples):
+    values, seconds, users = (np.array(column) for column in zip(*samples, strict=True))
+    for q in QUANTILES[:2]:
+        (found,) = quantile_intervals(values, seconds * SECOND, users, [q])
+        assert isinstance(found, Withheld) == (len(values) < required_samples(q))
+        assert isinstance(found, Withheld) or found.low <= found.high
 
 
 @given(
