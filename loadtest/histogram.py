@@ -41,8 +41,9 @@ def value_of(buckets: Ints) -> npt.NDArray[np.float64]:
 
 def pack(values_ns: Ints) -> tuple[bytes, bytes]:
     """Samples (ns) as the two fields of `model.Counts`: occupied buckets and their counts."""
-    indices, counts = np.unique(buckets_of(values_ns), return_counts=True)
-    return indices.astype("<u4").tobytes(), counts.astype("<u4").tobytes()
+    counts = np.bincount(buckets_of(values_ns))  # at most 45,000 buckets: faster than a sort, which stops the clients
+    occupied = np.flatnonzero(counts)
+    return occupied.astype("<u4").tobytes(), counts[occupied].astype("<u4").tobytes()
 
 
 def merge(packed: Iterable[tuple[bytes, bytes]]) -> tuple[Ints, Ints]:

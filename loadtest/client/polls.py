@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
+NEVER: Final = 2**63
 ROOM: Final = 64
 """Reports that libev takes from its first polls (`epoll_eventmax`, `kqueue_eventmax`); it grows when full."""
 OTHERS: Final = 8
@@ -41,14 +43,28 @@ class PollClock:
         settled_ns: what is read now arrived after this (monotonic).
         offset_ns: the wall clock less the monotonic one. The kernel steers both alike, so it is constant but for steps.
         reads: to be counted up by whoever reads from a socket.
+        due_ns, when_due: what is to be called from this instant on, between two reads too: a poll may report so much
+            that serving it all first would make a message late.
     """
 
-    __slots__ = ("_asleep_ns", "_polled_ns", "_room", "_watchers", "offset_ns", "reads", "settled_ns")
+    __slots__ = (
+        "_asleep_ns",
+        "_polled_ns",
+        "_room",
+        "_watchers",
+        "due_ns",
+        "offset_ns",
+        "reads",
+        "settled_ns",
+        "when_due",
+    )
 
     def __init__(self, loop: Any, by_sleep: bool) -> None:
         self.settled_ns = self._polled_ns = self._asleep_ns = 0
         self.offset_ns = _offset()
         self.reads = 0
+        self.due_ns = NEVER
+        self.when_due: Callable[[], object] = int
         self._room = ROOM
         returned = loop.check(ref=False, priority=loop.MAXPRI)  # before every callback of its iteration
         returned.start(self._on_return)

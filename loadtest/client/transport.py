@@ -296,8 +296,12 @@ class Transport:
             self._end()
 
     def _read(self) -> None:
-        assert self._socket is not None
         began = time.monotonic_ns()
+        if began >= self._polls.due_ns:
+            self._polls.when_due()
+            began = time.monotonic_ns()
+        if self._socket is None:  # what was due has ended this connection
+            return
         try:
             data, ancillary, _, _ = self._socket.recvmsg(READ_SIZE, _ANCILLARY)
         except (BlockingIOError, InterruptedError):
