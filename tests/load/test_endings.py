@@ -100,7 +100,7 @@ def test_the_pages_stop_button_seals_the_run_and_the_next_one_gets_its_own_folde
     run.until(lambda: not run.sealed())
     run.until_under_way(MESSAGES)
     run.signal(signal.SIGTERM, group=False)
-    run.end_as_its_verdict_says()
+    run.end_as_its_verdict_says(first)
     second, truth = run.summary, server.stop()
     assert len([path for path in run.results.iterdir() if path.name != "latest"]) == 2
     assert first["counts"]["connects"] + second["counts"]["connects"] == truth["connects"]
