@@ -193,7 +193,7 @@ class Session:
         self._streams: dict[str, _Open] = {}
         self._recent: dict[str, str] = {}
         self._queue: OfflineQueue[_Open] = OfflineQueue()
-        self._foreign: set[str] = set()
+        self._foreign: dict[str, None] = {}
         self._by_order = True
 
     # --- sending ------------------------------------------------------------------------------------------------------
@@ -341,9 +341,9 @@ class Session:
         own = event.message_id in self._open or event.message_id in self._recent
         self._tally.add("broadcast", "own" if own else "other")
         if not own:
-            self._foreign.add(event.message_id)
+            self._foreign[event.message_id] = None
             if len(self._foreign) > RECENT:
-                self._foreign.pop()
+                self._foreign.pop(next(iter(self._foreign)))
 
     def _on_error(self, event: MessageError, at_ns: int) -> None:
         if event.message_id is None:

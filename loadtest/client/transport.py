@@ -201,9 +201,7 @@ class Transport:
     def _watch(self) -> None:
         assert self._socket is not None
         self._floor_ns = time.monotonic_ns()
-        loop = get_hub().loop
-        self._reader = loop.io(self._socket.fileno(), READ)
-        self._writer = loop.io(self._socket.fileno(), WRITE)
+        self._reader = get_hub().loop.io(self._socket.fileno(), READ)
         self._reader.start(self._on_readable)
 
     # --- sending ------------------------------------------------------------------------------------------------------
@@ -272,13 +270,15 @@ class Transport:
         except OSError:
             self._end()
             return
-        if self._out and not self._writer.active:
+        if self._out and self._writer is None:
+            self._writer = get_hub().loop.io(self._socket.fileno(), WRITE)
             self._writer.start(self._on_writable)
 
     def _on_writable(self) -> None:
         self._flush()
         if not self._out and self._writer is not None:
-            self._writer.stop()
+            self._writer.close()
+            self._writer = None
 
     def _half_close(self) -> None:
         if self._socket is not None and not self._out:

@@ -84,7 +84,7 @@ class Process:
         )
         self._expectation = Expectation(EXPECTED[settings.expect_stream])
         self._clients: dict[ChatClient, Debt] = {}
-        self._rng = random.Random(settings.seed)
+        self._rng = random.Random(f"{settings.seed}/{name}")  # one for all: each would take 2.5 KB
         self._health = HealthWatch(self.recorder, self.alarm, self._census)
         self._sweeper: gevent.Greenlet | None = None
 
@@ -113,7 +113,7 @@ class Process:
             self._tokens,
             self._expectation,
             self.recorder,
-            random.Random(f"{self.settings.seed}/client/{number}"),
+            self._rng,
             on_event=on_event,
         )
         self._clients[client] = debt

@@ -8,6 +8,7 @@ import random
 import string
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, ClassVar, Final, NamedTuple
 
 from locust import User, task
@@ -62,7 +63,6 @@ class ChatUser(User):
     number: int
     """From 0, unique in the run."""
     settings: Settings
-    rng: random.Random
 
     # --- what scenarios override --------------------------------------------------------------------------------------
     def conversation_id(self) -> str:
@@ -91,6 +91,11 @@ class ChatUser(User):
         """Messages that a user of this class means to send; the plan of a run adds them up."""
         return cls.rate or settings.message_rate
 
+    @cached_property
+    def rng(self) -> random.Random:
+        """The user's own draws; the same in each run of the same seed. Made when first asked for: it takes 2.5 KB."""
+        return random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}")
+
     # --- what scenarios call ------------------------------------------------------------------------------------------
     def say(self, intended_ns: int) -> None:
         """Send a message to the user's conversation."""
@@ -112,7 +117,6 @@ class ChatUser(User):
         self._alarm = process.alarm
         self.settings = process.settings
         self.number = process.numbers.take()
-        self.rng = random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}")
         has_hook = type(self).on_event is not ChatUser.on_event
         self.client = process.new_client(
             self.number, type(self).__name__, self.population, self._guarded_hook if has_hook else None, self._owed
