@@ -28,6 +28,10 @@ $(VENV)/ready: pyproject.toml
 figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/python benchmarks/coverage.py --json benchmarks/coverage.json
 	$(BIN)/python benchmarks/analysis.py --json benchmarks/analysis.json
+	$(BIN)/python benchmarks/verdicts.py --json benchmarks/verdicts.json
+	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
+	$(BIN)/python benchmarks/accuracy --json benchmarks/accuracy.json
+	$(BIN)/python -m benchmarks.peers --json benchmarks/peers.json
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

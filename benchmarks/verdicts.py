@@ -1,0 +1,105 @@
+"""Are clean runs valid every time, and faults of the generator caught every time? Run: python benchmarks/verdicts.py
+
+Prints a line for each run, and how many of each kind came out as they should. Exits with 1 where one did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+from machine import machine
+
+from loadtest.analysis.selftest import Level
+from loadtest.experiment.disturbance import Process, stopping
+from loadtest.experiment.trial import Trial, attempt
+
+SECONDS = 5.0
+ANSWERS = ("--ttft", "200ms", "--gap", "20ms", "--chunks", "30")
+CLEAN = Trial(100, "60/60s", SECONDS, ANSWERS)
+BLOCKED = str(Path(__file__).parent / "accuracy" / "blocked_chat.py")
+HOGS = 9
+
+
+@contextmanager
+def starving(process: Process) -> Iterator[None]:
+    """Nine processes that want the generator's core leave it a tenth, while it sends.
+
+    Each is in a session of its own, since Linux shares processor time out by session (sched(7), autogroup).
+    """
+    core = psutil.Process(process.pid).cpu_affinity()[:1]
+    spin = [sys.executable, "-c", "while True: pass"]
+    hogs: list[subprocess.Popen[bytes]] = []
+    over = threading.Event()
+
+    def hog() -> None:
+        if over.wait(3.0):
+            return
+        hogs.extend(subprocess.Popen(spin, start_new_session=True) for _ in range(HOGS))
+        for each in hogs:
+            psutil.Process(each.pid).cpu_affinity(core)
+        over.wait(SECONDS)
+        for each in hogs:
+            each.kill()
+            each.wait()
+
+    thread = threading.Thread(target=hog)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+KINDS = {
+    "clean": CLEAN,
+    "stopped for 100 ms twice a second": msgspec.structs.replace(CLEAN, disturb=stopping(0.1, 0.5)),
+    "a tenth of a core": msgspec.structs.replace(CLEAN, message_rate="240/60s", disturb=starving),
+    "event loop blocked for 30 ms half of the time": msgspec.structs.replace(
+        CLEAN, locustfile=BLOCKED, environment={"BLOCK_MS": "30", "BLOCKS_PER_S": "16.7"}
+    ),
+    "asked for more than it can send": msgspec.structs.replace(CLEAN, users=50, message_rate="800/1s", seconds=3.0),
+}
+"""Name of a kind of run to how it is made; only the first should be valid."""
+
+
+def as_it_should(kind: str, level: Level) -> bool:
+    """Valid where nothing is wrong with the generator, invalid where something is."""
+    return level.verdict.status == ("valid" if kind == "clean" else "invalid")
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clean", type=int, default=20, help="clean runs")
+    parser.add_argument("--faults", type=int, default=5, help="runs of each fault")
+    parser.add_argument("--json", type=Path, help="file to write the runs to")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="verdicts-") as scratch:
+        for kind, trial in KINDS.items():
+            good, wanted = 0, options.clean if kind == "clean" else options.faults
+            for number in range(wanted):
+                found = attempt(trial, Path(scratch) / f"{len(rows)}")
+                good += as_it_should(kind, found)
+                first = found.verdict.reasons[0] if found.verdict.reasons else ""
+                print(f"{kind} {number + 1}: {found.verdict.status} {first}", flush=True)
+                rows.append({"kind": kind, "status": found.verdict.status, "reasons": found.verdict.reasons})
+            print(f"{kind}: {good} of {wanted} {'valid' if kind == 'clean' else 'caught'}", flush=True)
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode({"machine": machine(), "runs": rows})) + b"\n")
+    wrong = [row for row in rows if row["status"] != ("valid" if row["kind"] == "clean" else "invalid")]
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
