@@ -126,6 +126,8 @@ class _Fold:
 
 def _run(records: Records, window: Window) -> Run:
     facts = {name: getattr(records.info, name) for name in records.info.__struct_fields__}
+    if records.count("reads_without_stamp") > records.count("frames_received") / 2:
+        facts["receive_clock"] = "callback"  # the platform promised stamps and gave none
     return Run(
         **facts,
         folder=records.folder,

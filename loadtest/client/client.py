@@ -109,6 +109,7 @@ class ChatClient:
         "_outage",
         "_reconnector",
         "_rng",
+        "_sending",
         "_session",
         "_tls",
         "_tokens",
@@ -152,6 +153,7 @@ class ChatClient:
         self._outage: OpenOutage | None = None
         self._reconnector: gevent.Greenlet | None = None
         self._leaving = False
+        self._sending = True
 
     # --- what a user does ---------------------------------------------------------------------------------------------
     def connect(self) -> bool:
@@ -226,6 +228,10 @@ class ChatClient:
         if self._session.open:
             self._session.expire(now_ns)
             self._hand_over()
+
+    def hold(self) -> None:
+        """Send nothing more: what waits in the offline queue stays there, even if the connection comes back."""
+        self._sending = False
 
     def finish(self) -> None:
         """The run is over: close every open record. The connection stays as it is."""
@@ -376,7 +382,7 @@ class ChatClient:
 
     def _flush_queue(self, at_ns: int) -> None:
         now = time.monotonic_ns()
-        flushed = self._session.flush(now, timestamp(time.time()))
+        flushed = self._session.flush(now, timestamp(time.time())) if self._sending else []
         if self._outage is not None:
             self._outage.authenticated(at_ns, [message_id for message_id, _ in flushed])
         for message_id, frame in flushed:

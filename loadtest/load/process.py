@@ -132,6 +132,8 @@ class Process:
             give_up: asked between waits; True ends the waiting.
         """
         self.sending = False
+        for client in self._clients:
+            client.hold()
         self._own_up()
         deadline = time.monotonic() + self.settings.reply_timeout
         while self._awaiting() and time.monotonic() < deadline and not give_up():

@@ -131,10 +131,11 @@ def _ledger(summary: Summary) -> str:
 def _verdict(summary: Summary) -> str:
     lags = [
         f"{BY_KEY[key].label} p99 {milliseconds(summary.metrics[key].p99)}"
-        for key in ("send_lag", "receive_lag", "stamp_bound")
+        for key in ("send_lag", "receive_lag", "loop_lag", "stamp_bound")
         if summary.metrics[key].p99 is not None
     ]
-    return ", ".join(lags)
+    busiest = summary.generator.worst("cpu_share")
+    return ", ".join([*lags, *([f"cpu {100 * busiest[1]:.0f} %"] if busiest else [])])
 
 
 def _blocks(summary: Summary) -> Iterable[Block]:

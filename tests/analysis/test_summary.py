@@ -9,7 +9,7 @@ from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
 from loadtest.metrics import METRICS
-from loadtest.model import Counts, Outcome, Population, StreamState
+from loadtest.model import Count, Counts, Outcome, Population, StreamState
 from loadtest.runs.reader import RunReader
 
 CONTRACT = [
@@ -156,8 +156,6 @@ def assert_invalid(summary, *words):
 
 
 def test_a_message_without_a_record_spoils_the_run(summary_of):
-    from loadtest.model import Count  # noqa: PLC0415
-
     summary = summary_of(ordinary(), counters=[Count("messages_offered", "", 106)])
     assert summary.counts["unaccounted"] == 2
     assert_invalid(summary, "the ledger does not close", "2 messages")
@@ -191,3 +189,10 @@ def test_an_empty_run_measured_nothing_and_says_why(summary_of):
     summary = summary_of([], connects=[], outages=[], disconnects=[])
     assert summary.empty
     assert_invalid(summary, "nothing was measured")
+
+
+def test_a_platform_that_promises_stamps_and_gives_none_is_called_by_its_clock(summary_of):
+    counters = [Count("messages_offered", "", 104), Count("frames_received", "", 100)]
+    assert summary_of(ordinary(), counters=counters).run.receive_clock == "kernel"
+    without = [*counters, Count("reads_without_stamp", "", 90)]
+    assert summary_of(ordinary(), counters=without).run.receive_clock == "callback"
