@@ -120,6 +120,8 @@ class Plugin:
         self._set_weights(environment, self._settings)
         if starts_now:
             url = check_host(environment.host)
+            if options.num_users is not None and options.num_users < 1:
+                raise UsageError(f"--users: {options.num_users} is no number of users; give 1 or more")
             check_users(self._tokens, options.num_users or 1)
             if options.run_time and self._settings.warmup and self._settings.warmup >= options.run_time:
                 raise UsageError(

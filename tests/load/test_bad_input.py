@@ -66,6 +66,7 @@ SECRET = {"LOADTEST_JWT_SECRET": "a secret of the tests, long enough for HS256"}
         (("--host", "ws://127.0.0.1:1/ws", "--message-rate", "20/60s"), ("--message-rate", "is above --rate-limit")),
         (("--host", "ws://127.0.0.1:1/ws", "--weights", "Nobody=1"), ("--weights", "no user class Nobody")),
         (("--host", "ws://127.0.0.1:1/ws", "--tokens-file", "absent"), ("--tokens-file", "cannot be combined")),
+        (("--host", "ws://127.0.0.1:1/ws", "-u", "-5"), ("--users", "-5 is no number of users")),
     ],
 )
 def test_options_that_cannot_work(options, words, tmp_path):
