@@ -26,7 +26,7 @@ class Load:
     users: int
     message_rate: str
     answers: tuple[str, ...]
-    seconds: float = 6.0
+    seconds: float = 5.0
 
 
 def _answers(ttft: str, gap: str, chunks: int, spread: bool) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ LOADS = (
     Load("300 msg/s, short", 600, "30/60s", _answers("50ms", "10ms", 3, spread=True)),
     Load("200 msg/s", 400, "30/60s", _answers("200ms", "20ms", 30, spread=True)),
     Load("400 msg/s", 800, "30/60s", _answers("200ms", "20ms", 30, spread=False)),
-    Load("40 msg/s, 300 chunks", 80, "30/60s", _answers("200ms", "10ms", 300, spread=False), 11.0),
+    Load("40 msg/s, 300 chunks", 80, "30/60s", _answers("200ms", "10ms", 300, spread=False), 10.0),
 )
 """By rising frames a second: 3,400 and 4,500 and 2,100, then 6,800, 13,600 and 12,200 with cumulative content."""
 
