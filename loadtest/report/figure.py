@@ -36,13 +36,13 @@ def new_figure(width: float, height: float) -> Figure:
 
 def headings(figure: Figure, axes: Axes, title: str, subtitle: str, verdicts: Sequence[Verdict]) -> None:
     """Title and subtitle over the uppermost axes, and the verdict of the runs, loud where it is not `valid`."""
-    axes.set_title(literal(subtitle), loc="left", fontsize=9, color=GREY)
+    axes.set_title(f"\n{literal(subtitle)}", loc="left", fontsize=9, color=GREY)  # its first line is the verdict's
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     status, line = _verdict_line(verdicts)
-    loud = status != "valid"
-    figure.supxlabel(
-        literal(_cut(line)), color=VERDICT_COLORS[status], fontsize=9, fontweight="bold" if loud else "normal"
-    )
+    axes.annotate(
+        literal(_cut(line)), (0, 1), (0, 18), xycoords="axes fraction", textcoords="offset points", fontsize=9,
+        color=VERDICT_COLORS[status], fontweight="normal" if status == "valid" else "bold",
+    )  # fmt: skip
     if status == "invalid":
         axes.text(
             0.5, 0.5, "INVALID RUN", transform=axes.transAxes, ha="center", va="center", fontsize=44, fontweight="bold",

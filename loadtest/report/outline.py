@@ -130,12 +130,14 @@ def _ledger(summary: Summary) -> str:
 
 def _verdict(summary: Summary) -> str:
     lags = [
-        f"{BY_KEY[key].label} p99 {milliseconds(summary.metrics[key].p99)}"
+        f"{BY_KEY[key].label} {milliseconds(summary.metrics[key].p99)}"
         for key in ("send_lag", "receive_lag", "loop_lag", "stamp_bound")
         if summary.metrics[key].p99 is not None
     ]
     busiest = summary.generator.worst("cpu_share")
-    return ", ".join([*lags, *([f"cpu {100 * busiest[1]:.0f} %"] if busiest else [])])
+    return "; ".join(
+        [*([f"p99 {', '.join(lags)}"] if lags else []), *([f"cpu {100 * busiest[1]:.0f} %"] if busiest else [])]
+    )
 
 
 def _blocks(summary: Summary) -> Iterable[Block]:

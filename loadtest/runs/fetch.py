@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from loadtest.model import Outcome, Population, StreamState
 from loadtest.runs.columns import INT_COLUMNS, MISSING, TEXT_COLUMNS, Messages, Text
+from loadtest.runs.schema import stored_columns
 
 _ROWS_AT_ONCE: Final = 25_000
 _THREADS: Final = min(os.cpu_count() or 1, 4)
@@ -92,13 +93,19 @@ def _text_column(uri: str, name: str) -> _TextColumn:
     return _TextColumn(name, tuple(text for (text,) in rows) if len(rows) <= _FEW else None, _Codes())
 
 
+def _query(texts: list[_TextColumn], there: frozenset[str]) -> str:
+    """Of the rows in a span; a column that a file of an older version lacks is unknown throughout."""
+    numbers = (f"ifnull({column}, {MISSING})" if column in there else str(MISSING) for column in INT_COLUMNS)
+    columns = ", ".join([*(text.sql for text in texts), *(f"group_concat({number})" for number in numbers)])
+    return f"SELECT {columns} FROM messages WHERE rowid > ? AND rowid <= ?"
+
+
 def _fetch_span(uri: str, first: int, last: int, texts: list[_TextColumn]) -> list[list[Column]]:
     """Columns of the rows in (first, last], in pieces."""
-    numbers = ", ".join(f"group_concat(ifnull({column}, {MISSING}))" for column in INT_COLUMNS)
-    query = f"SELECT {', '.join(text.sql for text in texts)}, {numbers} FROM messages WHERE rowid > ? AND rowid <= ?"
     names = [name for text in texts for name in text.few or ()]
     pieces = []
     with closing(sqlite3.connect(uri, uri=True)) as database:
+        query = _query(texts, stored_columns(database, "messages"))
         for start in range(first, last, _ROWS_AT_ONCE):
             row = database.execute(query, (*names, start, min(start + _ROWS_AT_ONCE, last))).fetchone()
             if row[0] is not None:

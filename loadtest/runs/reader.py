@@ -108,8 +108,10 @@ class RunReader:
             return dict(rows)
 
     def _records(self, table: str, record: type[Record]) -> list[Record]:
-        names = ", ".join(f'"{name}"' for name in schema.columns(record))
         with self._explained():
+            there = schema.stored_columns(self._db, table)
+            # fields are added at the end, so what an older file lacks is what takes its default
+            names = ", ".join(f'"{name}"' for name in schema.columns(record) if name in there)
             rows = self._db.execute(f"SELECT {names} FROM {table} ORDER BY rowid").fetchall()
             # strict=False: SQLite has no booleans, only 0 and 1
             return msgspec.convert(rows, list[record], strict=False)  # type: ignore[valid-type]

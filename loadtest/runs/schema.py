@@ -6,6 +6,7 @@ a field added to a record is stored without another line here, and old files lac
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -39,6 +40,11 @@ OTHER_TABLES: Final = (
 def columns(record: type[Struct]) -> tuple[str, ...]:
     """Column names of a record's table, in the order of its fields."""
     return tuple("class" if name == "user_class" else name for name in record.__struct_fields__)
+
+
+def stored_columns(database: sqlite3.Connection, table: str) -> frozenset[str]:
+    """Columns that a table of an open file has; a file of an older version lacks some."""
+    return frozenset(name for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,)))
 
 
 def create_statements() -> tuple[str, ...]:

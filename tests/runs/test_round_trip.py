@@ -130,3 +130,13 @@ def test_a_run_that_still_goes_on_can_be_read(tmp_path):
         writer.write(batch(ordinary()))
         with RunReader(folder) as run:
             assert len(run.messages()) == 104
+
+
+def test_a_file_of_an_older_version_lacks_columns_and_is_read_all_the_same(tmp_path):
+    folder = stage(tmp_path, [batch([answered(1, 30, 5, handover_ns=7)], health=FULL.health)])
+    with closing(sqlite3.connect(folder / "run.db")) as database:
+        database.execute("ALTER TABLE messages DROP COLUMN handover_ns")
+        database.execute("ALTER TABLE health DROP COLUMN steal_ns")
+    with RunReader(folder) as run:
+        assert run.messages().handover_ns.tolist() == [MISSING]
+        assert [health.steal_ns for health in run.health()] == [None]
