@@ -50,6 +50,9 @@ class Chat:
         event = {"messageId": id_, "conversationId": conversation, "content": content, "isComplete": done}
         self.hear(at, type="message:stream", **event, **more)
 
+    def hear_chunk(self, content, at, bound):
+        self.chunk(content, at, bound=bound)
+
     def count(self, name, key=""):
         return self.counts.seen[name, key]
 
@@ -93,6 +96,25 @@ def test_acks_and_a_stream_make_one_record_with_every_instant():
     assert (record.delivered_bound_ns, record.receive_lag_ns) == (1 * MS, 2 * MS)
     assert list(chat.gaps) == [50 * MS]
     assert chat.session.open == 0
+
+
+def test_a_gap_is_known_to_within_the_bounds_of_both_its_frames():
+    chat = Chat()
+    delivered(chat)
+    chat.hear_chunk("A", 100, bound=3)
+    chat.hear_chunk("AB", 150, bound=1)
+    chat.hear_chunk("ABC", 190, bound=0)
+    assert list(chat.gaps) == [50 * MS, 40 * MS]
+    assert list(chat.gap_bounds) == [4 * MS, 1 * MS]
+
+
+def test_a_record_tells_when_the_socket_had_taken_its_message():
+    chat = Chat()
+    chat.send("m1", at=1)
+    chat.session.handed_over("m1", 7_000)
+    chat.session.handed_over("m0", 9_000)
+    chat.session.finish()
+    assert chat.only.handover_ns == 7_000
 
 
 def test_the_first_token_is_the_first_chunk_with_content():
