@@ -136,7 +136,8 @@ class Recorder:
 
     def take(self) -> Batch:
         """What was recorded since the last take, at most `ROWS_AT_ONCE` messages of it."""
-        messages, self._messages = self._messages[:ROWS_AT_ONCE], self._messages[ROWS_AT_ONCE:]
+        messages = self._messages[:ROWS_AT_ONCE]
+        del self._messages[:ROWS_AT_ONCE]
         batch = Batch(
             self.process,
             self._sequence,
