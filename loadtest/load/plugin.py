@@ -11,7 +11,6 @@ import functools
 import inspect
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -21,7 +20,6 @@ import gevent
 import gevent.event
 import locust
 import msgspec
-import psutil
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest import __version__
@@ -34,6 +32,7 @@ from loadtest.load.options import add_options, check_host, check_results, check_
 from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
 from loadtest.load.process import Numbers, Process
+from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
 from loadtest.model import Batch, RunInfo
 from loadtest.settings import CONSOLE_ENV, Settings
 
@@ -92,6 +91,7 @@ class Plugin:
         """Check what can be checked before anything starts; leave with 2 where it cannot work."""
         # registered behind Locust's own listener, and so called before it: `quitting` fires in reverse
         environment.events.quitting.add_listener(self.on_quitting)
+        environment.events.quit.add_listener(end_csv_writer)
         inspect.stack()  # Locust does so when a run ends: 30 to 60 ms the first time, and nobody is served meanwhile
         hub = gevent.get_hub()
         hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # Ctrl-C ends a run: nothing to print a traceback for
@@ -110,7 +110,7 @@ class Plugin:
         except UsageError as error:
             if not isinstance(runner, WorkerRunner):
                 print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
-                _end_workers()
+                end_workers()
             sys.exit(UsageError.exit_code)
 
     def _check(self, environment: Any, starts_now: bool, runner: Any) -> None:
@@ -167,7 +167,7 @@ class Plugin:
         settings = self._settings = read_settings(environment.parsed_options)
         tokens = self._tokens = read_tokens(settings)
         if isinstance(runner, WorkerRunner):
-            _ignore_signals()
+            ignore_signals()
             self._start_process(environment, f"worker-{self._place[0]}", url, settings, tokens, *self._place)
             return
         check_users(tokens, runner.target_user_count)
@@ -176,7 +176,7 @@ class Plugin:
         self._keeper.put(checked)
         self._announce(environment)
         if isinstance(runner, MasterRunner):
-            order = _dispatch_order(runner)
+            order = dispatch_order(runner)
             for place, client_id in enumerate(order):
                 runner.send_message(BEGIN, {"place": place, "of": len(order)}, client_id)
         else:
@@ -341,7 +341,7 @@ class Plugin:
         """Seal the run folder."""
         if isinstance(environment.runner, WorkerRunner):
             self._process = environment.loadtest_process = None
-            _heed_signals()
+            heed_signals()
             return
         if self._keeper is None:
             return
@@ -384,27 +384,3 @@ def register() -> None:
 
 def _encoded(process: Process) -> list[bytes]:
     return [msgspec.msgpack.encode(batch) for batch in process.recorder.take_all()]
-
-
-def _end_workers() -> None:
-    """End the workers that `--processes` has just forked; left alone they would wait a minute for their master."""
-    for child in psutil.Process().children():
-        child.kill()
-
-
-def _dispatch_order(runner: MasterRunner) -> list[str]:
-    """Worker ids in the order in which Locust deals users out, so that user numbers have no holes."""
-    dispatcher = getattr(runner, "_users_dispatcher", None)
-    nodes = getattr(dispatcher, "_worker_nodes", None) or runner.clients.all
-    return [node.id for node in nodes]
-
-
-def _ignore_signals() -> None:
-    """Ctrl-C reaches the whole process group; a worker that left by itself would take its last records with it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _heed_signals() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
