@@ -1,0 +1,52 @@
+"""The options of a run, declared once: `locust` and `loadtest run` both take them from here.
+
+A parser turns the text of an option into its value and raises `ValueError` with what was wrong and what to do, so that
+either command line can print it behind the option's name.
+"""
+
+from typing import Final
+
+from loadtest.settings.chosen import Settings, settings
+from loadtest.settings.option import Option
+from loadtest.settings.options import OPTIONS
+from loadtest.settings.parsers import (
+    duration,
+    label,
+    one_of,
+    optional_rate,
+    positive,
+    positive_duration,
+    positive_int,
+    rate,
+    redacted,
+    weights,
+    whole,
+    ws_url,
+)
+from loadtest.settings.values import Arrivals, ExpectStream, Rate
+
+CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
+"""Set for Locust by `loadtest run`: plan and progress, and not Locust's tables."""
+
+__all__ = [
+    "CONSOLE_ENV",
+    "OPTIONS",
+    "Arrivals",
+    "ExpectStream",
+    "Option",
+    "Rate",
+    "Settings",
+    "duration",
+    "label",
+    "one_of",
+    "optional_rate",
+    "positive",
+    "positive_duration",
+    "positive_int",
+    "rate",
+    "redacted",
+    "settings",
+    "weights",
+    "whole",
+    "ws_url",
+]

@@ -1,0 +1,37 @@
+"""What an option is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+
+class Option(Struct, frozen=True):
+    """One option.
+
+    Attributes:
+        name: as on the command line, without dashes.
+        parse: text to value; raises ValueError.
+        default: text of the default; None when there is none.
+        help: one line.
+        secret: kept out of pages, logs and run folders.
+        multiple: may be given several times; in the environment separated by commas.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str | None
+    help: str
+    metavar: str
+    secret: bool = False
+    multiple: bool = False
+
+    @property
+    def env(self) -> str:
+        return "LOADTEST_" + self.name.replace("-", "_").upper()
+
+    @property
+    def attribute(self) -> str:
+        return self.name.replace("-", "_")

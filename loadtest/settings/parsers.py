@@ -1,0 +1,128 @@
+"""Text of an option to its value; each raises `ValueError` with what was wrong and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from loadtest.settings.values import Rate
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+_RATE = re.compile(r"(\d+)/(.+)")
+
+
+def duration(text: str) -> float:
+    """`90`, `90s`, `1.5m`, `200ms` or `2h` as seconds."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration: give seconds or a unit, as in 90, 90s, 1.5m")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def positive_duration(text: str) -> float:
+    """A duration above 0."""
+    seconds = duration(text)
+    if seconds <= 0:
+        raise ValueError(f"{text!r} is not above 0")
+    return seconds
+
+
+def rate(text: str) -> Rate:
+    """`10/60s` as a rate."""
+    match = _RATE.fullmatch(text.strip())
+    if match is None or int(match[1]) < 1:
+        raise ValueError(f"{text!r} is no rate: give messages/window, as in 10/60s")
+    return Rate(int(match[1]), positive_duration(match[2]))
+
+
+def optional_rate(text: str) -> Rate | None:
+    """A rate, or `none`."""
+    return None if text.strip().lower() == "none" else rate(text)
+
+
+def label(text: str) -> tuple[str, str]:
+    """`build=abc123` as its two halves."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ValueError(f"{text!r} is no label: give key=value, as in build=abc123")
+    if not text.isprintable():
+        raise ValueError(f"{text!r} is no label: it holds characters that cannot be printed; leave them out")
+    return key.strip(), value.strip()
+
+
+def positive_int(text: str) -> int:
+    """A whole number above 0."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ValueError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number, 0 or above."""
+    if not text.strip().isdecimal():
+        raise ValueError(f"{text!r} is not a whole number of 0 or above")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{text!r} is not a number above 0")
+    return value
+
+
+def one_of(choices: type[Choice]) -> Callable[[str], Choice]:
+    """A parser for the values of an enum."""
+
+    def parse(text: str) -> Choice:
+        try:
+            return choices(text.strip().lower())
+        except ValueError:
+            raise ValueError(f"{text!r} is none of {', '.join(choices)}") from None
+
+    return parse
+
+
+def weights(text: str) -> dict[str, float]:
+    """`WithinLimitUser=8,AboveLimitUser=0` as user classes and their weights."""
+    result = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, equals, value = part.partition("=")
+        try:
+            result[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not result[name.strip()] >= 0:
+            raise ValueError(f"{part!r} is no weight: give Class=number, as in WithinLimitUser=8,AboveLimitUser=0")
+    return result
+
+
+def ws_url(text: str) -> str:
+    """The address of a chat backend, checked: ws:// or wss://, a host, and no query (the token goes there)."""
+    url = urlsplit(text.strip())
+    if not text.strip().isprintable() or " " in text.strip():
+        raise ValueError(f"{redacted(text)!r} holds blanks: give ws://HOST:PORT/ws")
+    try:
+        port = url.port
+    except ValueError:
+        raise ValueError(f"{redacted(text)!r} has no valid port: give ws://HOST:PORT/ws") from None
+    if url.scheme not in ("ws", "wss") or not url.hostname or port == 0:
+        raise ValueError(f"{redacted(text)!r} is no WebSocket address: give ws://HOST:PORT/ws or wss://HOST/ws")
+    if url.query or url.fragment or url.username:
+        raise ValueError(f"{redacted(text)!r}: leave out user, query and fragment; the token is added for each user")
+    return text.strip()
+
+
+def redacted(url: str) -> str:
+    """An address without what may be secret: its query, fragment and user part."""
+    return re.sub(r"(?<=://)[^/@]*@", "", re.split(r"[?#]", url, maxsplit=1)[0])

@@ -1,0 +1,42 @@
+"""Values of options that have a type of their own."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class ExpectStream(StrEnum):
+    """Whether an AI answer is expected for each delivered message."""
+
+    AUTO = "auto"
+    YES = "yes"
+    NO = "no"
+
+
+class Arrivals(StrEnum):
+    """How the intended times of a user without a declared limit lie."""
+
+    POISSON = "poisson"
+    CONSTANT = "constant"
+    BURST = "burst"
+
+
+class Rate(Struct, frozen=True):
+    """So many messages in so long a window.
+
+    Attributes:
+        messages: at least 1.
+        window_s: seconds, above 0.
+    """
+
+    messages: int
+    window_s: float
+
+    @property
+    def per_second(self) -> float:
+        return self.messages / self.window_s
+
+    def __str__(self) -> str:
+        return f"{self.messages}/{self.window_s:g}s"
