@@ -32,7 +32,7 @@ class Measured:
         intended = records.messages.intended_ns
         self.steady: Bools = (intended >= self.window.start_ns) & (intended < self.window.stop_ns)
         self.headline: Bools = self.steady & self.of_population(Population.HEADLINE)
-        self._values: dict[tuple[str, Basis], Floats] = {}
+        self._values: dict[str, Floats] = {}
 
     def of_population(self, population: Population) -> Bools:
         """Which messages of the whole run belong to a population."""
@@ -76,15 +76,15 @@ class Measured:
         return self.steady if key == "reject" else self.headline
 
     def _of_messages(self, key: str, basis: Basis) -> Floats:
-        # kept: the same values are asked for by headline, class, population, plot and timeline
-        if (key, basis) not in self._values:
-            self._values[key, basis] = message_values(
-                self.records.messages,
-                key,
-                streams_expected=self.records.streams_expected,
-                basis=basis,
+        # those from sent are kept: headline, class, population, plot and timeline ask for the same ones
+        values = self._values.get(key) if basis is Basis.SENT else None
+        if values is None:
+            values = message_values(
+                self.records.messages, key, streams_expected=self.records.streams_expected, basis=basis
             )
-        return self._values[key, basis]
+            if basis is Basis.SENT:
+                self._values[key] = values
+        return values
 
 
 def in_unit(key: str, values: Floats) -> Distribution:

@@ -26,10 +26,9 @@ def finish(run: Path) -> int:
         raise RunFolderError(f"cannot write {run / SUMMARY}: {error.strerror}") from None
     opened.refuse_if_empty()
 
-    from .pictures import draw_percentiles, draw_timeline, files_in  # noqa: PLC0415  # matplotlib, only now
+    from .pictures import draw_run  # noqa: PLC0415  # matplotlib, only now
 
-    draw_percentiles([opened], (), files_in(opened.folder, "percentiles"))
-    draw_timeline(opened, files_in(opened.folder, "timeline"))
+    draw_run(opened)
     click.echo(
         as_text(opened.summary, files=f"{run}: percentiles.png, timeline.png, {SUMMARY}", color=sys.stdout.isatty()),
         nl=False,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from loadtest.analysis.curves import Curve, curves
-from loadtest.analysis.timeline import timeline
+from loadtest.analysis.timeline import Timeline, timeline
+from loadtest.analysis.values import Verdict
 from loadtest.commands.opened import OpenedRun
 from loadtest.errors import NothingMeasured, UsageError
 from loadtest.metrics import BY_KEY, HEADLINE
@@ -56,9 +60,31 @@ def draw_timeline(run: OpenedRun, files: Sequence[Path]) -> None:
     Raises:
         UsageError: a file cannot be written.
     """
-    figure = timeline_plot(timeline(run.measured, HEADLINE), subtitle(run.summary), run.summary.verdict)
+    _draw_timeline(timeline(run.measured, HEADLINE), subtitle(run.summary), run.summary.verdict, files)
+
+
+def _draw_timeline(values: Timeline, caption: str, verdict: Verdict, files: Sequence[Path]) -> None:
+    figure = timeline_plot(values, caption, verdict)
     for file in files:
         save(figure, file)
+
+
+def draw_run(run: OpenedRun) -> None:
+    """Draw one run by percentile and over time, into its folder.
+
+    Raises:
+        NothingMeasured: it has no sample to draw.
+        UsageError: a file cannot be written.
+    """
+    if sys.platform != "linux":  # where a fork is cheap and safe, two cores draw the two pictures
+        draw_percentiles([run], (), files_in(run.folder, "percentiles"))
+        draw_timeline(run, files_in(run.folder, "timeline"))
+        return
+    values, caption, verdict = timeline(run.measured, HEADLINE), subtitle(run.summary), run.summary.verdict
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as beside:
+        other = beside.submit(_draw_timeline, values, caption, verdict, files_in(run.folder, "timeline"))
+        draw_percentiles([run], (), files_in(run.folder, "percentiles"))
+        other.result()
 
 
 def files_in(folder: Path, name: str) -> list[Path]:

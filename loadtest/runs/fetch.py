@@ -100,18 +100,24 @@ def _query(texts: list[_TextColumn], there: frozenset[str]) -> str:
     return f"SELECT {columns} FROM messages WHERE rowid > ? AND rowid <= ?"
 
 
-def _fetch_span(uri: str, first: int, last: int, texts: list[_TextColumn]) -> list[list[Column]]:
-    """Columns of the rows in (first, last], in pieces."""
+def _fetch_span(uri: str, first: int, last: int, texts: list[_TextColumn], columns: list[Column]) -> None:
+    """Fill in the rows in (first, last]: row `n` of the database is place `n - 1` of each column."""
     names = [name for text in texts for name in text.few or ()]
-    pieces = []
     with closing(sqlite3.connect(uri, uri=True)) as database:
         query = _query(texts, stored_columns(database, "messages"))
         for start in range(first, last, _ROWS_AT_ONCE):
-            row = database.execute(query, (*names, start, min(start + _ROWS_AT_ONCE, last))).fetchone()
-            if row[0] is not None:
-                decoded = [text.decode(joined) for text, joined in zip(texts, row, strict=False)]
-                pieces.append(decoded + [np.fromstring(joined, np.int64, sep=",") for joined in row[len(texts) :]])
-    return pieces
+            stop = min(start + _ROWS_AT_ONCE, last)
+            row = database.execute(query, (*names, start, stop)).fetchone()
+            for place, (column, joined) in enumerate(zip(columns, row, strict=True)):
+                decode = texts[place].decode if place < len(texts) else _numbers
+                values = decode(joined or "")
+                if len(values) != stop - start:
+                    raise sqlite3.DatabaseError(f"rows are missing between {start + 1} and {stop}")
+                column[start:stop] = values
+
+
+def _numbers(joined: str) -> Column:
+    return np.fromstring(joined, np.int64, sep=",")
 
 
 def fetch_messages(uri: str) -> Messages:
@@ -124,14 +130,13 @@ def fetch_messages(uri: str) -> Messages:
         sqlite3.Error: the file cannot be read.
     """
     with closing(sqlite3.connect(uri, uri=True)) as database:
+        # rows are only ever added, so that they are numbered without holes
         (last,) = database.execute("SELECT ifnull(max(rowid), 0) FROM messages").fetchone()
     cuts = np.linspace(0, last, _THREADS + 1 if last > _ROWS_AT_ONCE else 2, dtype=np.int64).tolist()
+    kinds = [np.int32] * len(TEXT_COLUMNS) + [np.int64] * len(INT_COLUMNS)
+    columns: list[Column] = [np.empty(last, kind) for kind in kinds]
     with ThreadPoolExecutor(_THREADS) as pool:
         texts = list(pool.map(lambda name: _text_column(uri, name), TEXT_COLUMNS))
-        spans = pool.map(lambda first, last: _fetch_span(uri, first, last, texts), cuts[:-1], cuts[1:])
-        pieces = [piece for span in spans for piece in span]
-    if not pieces:
-        pieces = [[*(np.empty(0, np.int32) for _ in TEXT_COLUMNS), *(np.empty(0, np.int64) for _ in INT_COLUMNS)]]
-    columns = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+        list(pool.map(lambda first, last: _fetch_span(uri, first, last, texts, columns), cuts[:-1], cuts[1:]))
     coded = [Text(codes, text.names) for codes, text in zip(columns, texts, strict=False)]
     return Messages(*coded, *columns[len(texts) :])  # type: ignore[arg-type]  # in the order of its fields
