@@ -32,6 +32,7 @@ from loadtest.load.options import add_options, check_host, check_results, check_
 from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
 from loadtest.load.process import Numbers, Process
+from loadtest.load.prometheus import Exporter
 from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
 from loadtest.model import Batch, RunInfo
 from loadtest.settings import CONSOLE_ENV, Settings
@@ -60,6 +61,7 @@ class Plugin:
         self._process: Process | None = None
         self._keeper: Keeper | None = None
         self._progress: Progress | None = None
+        self._exporter: Exporter | None = None
         self._pump: gevent.Greenlet | None = None
         self._place = (0, 1)
         self._drained = gevent.event.Event()
@@ -118,6 +120,9 @@ class Plugin:
         self._settings = read_settings(options)
         self._tokens = read_tokens(self._settings)
         self._set_weights(environment, self._settings)
+        if self._settings.prometheus_port is not None and not isinstance(runner, WorkerRunner):
+            self._exporter = Exporter(self._settings.prometheus_port)
+            print(f"numbers for Prometheus: {self._exporter.url}", file=sys.stderr, flush=True)
         if starts_now:
             url = check_host(environment.host)
             if options.num_users is not None and options.num_users < 1:
@@ -173,6 +178,8 @@ class Plugin:
         check_users(tokens, runner.target_user_count)
         checked, self._preflight = self._preflight or preflight(url, settings, tokens), None
         self._keeper = Keeper(Path(settings.results), self._info(environment, url, settings))
+        if self._exporter is not None:
+            self._exporter.begin(self._keeper.info)
         self._keeper.put(checked)
         self._announce(environment)
         if isinstance(runner, MasterRunner):
@@ -257,8 +264,9 @@ class Plugin:
             logger.error("%d reports came after the end of their run and are in no run folder", self._dropped_reports)
             return
         self._keeper.put(batch)
-        if self._progress is not None:
-            self._progress.see(batch)
+        for watcher in (self._progress, self._exporter):
+            if watcher is not None:
+                watcher.see(batch)
 
     def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
         if self._process is not None:

@@ -12,6 +12,7 @@ from loadtest.settings.options import OPTIONS
 from loadtest.settings.parsers import (
     duration,
     label,
+    listening,
     one_of,
     optional_rate,
     positive,
@@ -23,7 +24,7 @@ from loadtest.settings.parsers import (
     whole,
     ws_url,
 )
-from loadtest.settings.values import Arrivals, ExpectStream, Rate
+from loadtest.settings.values import Address, Arrivals, ExpectStream, Rate
 
 CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
 """Set for Locust by `loadtest run`: plan and progress, and not Locust's tables."""
@@ -31,6 +32,7 @@ CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
 __all__ = [
     "CONSOLE_ENV",
     "OPTIONS",
+    "Address",
     "Arrivals",
     "ExpectStream",
     "Option",
@@ -38,6 +40,7 @@ __all__ = [
     "Settings",
     "duration",
     "label",
+    "listening",
     "one_of",
     "optional_rate",
     "positive",

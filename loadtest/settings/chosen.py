@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from loadtest.settings.option import Option
 from loadtest.settings.options import OPTIONS
-from loadtest.settings.values import Arrivals, ExpectStream, Rate
+from loadtest.settings.values import Address, Arrivals, ExpectStream, Rate
 
 
 class Settings(Struct, frozen=True):
@@ -32,6 +32,7 @@ class Settings(Struct, frozen=True):
     weights: dict[str, float]
     max_frame_size: int
     seed: int
+    prometheus_port: Address | None
 
     def public(self) -> dict[str, str | int | float | bool | None]:
         """What may be stored and shown: everything but secrets, as plain values."""

@@ -8,6 +8,7 @@ from loadtest.settings.option import Option
 from loadtest.settings.parsers import (
     duration,
     label,
+    listening,
     one_of,
     optional_rate,
     positive,
@@ -70,6 +71,13 @@ RUN_OPTIONS: Final = (
     Option("reply-timeout", positive_duration, "30s", "longest silence before a message or stream is given up", "TIME"),
     Option(
         "expect-stream", one_of(ExpectStream), "auto", "does the server answer with AI streams: auto, yes, no", "CHOICE"
+    ),
+    Option(
+        "prometheus-port",
+        listening,
+        None,
+        "port to serve the run's numbers at for Prometheus while it goes on; HOST:PORT for other machines",
+        "PORT",
     ),
 )
 """What is measured, and where it is kept."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from loadtest.settings.values import Rate
+from loadtest.settings.values import Address, Rate
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -121,6 +121,14 @@ def ws_url(text: str) -> str:
     if url.query or url.fragment or url.username:
         raise ValueError(f"{redacted(text)!r}: leave out user, query and fragment; the token is added for each user")
     return text.strip()
+
+
+def listening(text: str) -> Address:
+    """`9102` or `0.0.0.0:9102` as a place to listen at; without a host, on this machine alone."""
+    host, _, port = text.strip().rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise ValueError(f"{text!r} is no port: give PORT or HOST:PORT, as in 9102 or 0.0.0.0:9102")
+    return Address(host.strip("[]") or "127.0.0.1", int(port))
 
 
 def redacted(url: str) -> str:

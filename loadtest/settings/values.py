@@ -40,3 +40,18 @@ class Rate(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.messages}/{self.window_s:g}s"
+
+
+class Address(Struct, frozen=True):
+    """Where to listen or to connect to.
+
+    Attributes:
+        host: a name, or an IP address without brackets.
+        port: 0 to 65535.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
