@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "serve": "serve",
     "summarize": "summarize",
     "plot": "plot",
+    "report": "report",
     "selftest": "selftest",
     "finish": "finish",
 }

@@ -59,7 +59,7 @@ class Measured:
             return event_samples(self.records, key, user_class)
         if key not in _PER_MESSAGE:
             return None
-        values, messages = self._of_messages(key, basis), self.records.messages
+        values, messages = self.values(key, basis), self.records.messages
         rows = self._default(key) if part is None else part
         samples = Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
         return samples.known()
@@ -72,10 +72,8 @@ class Measured:
             if part.metric == key and self.window.holds(part.start_ns, part.end_ns)
         ]
 
-    def _default(self, key: str) -> Bools:
-        return self.steady if key == "reject" else self.headline
-
-    def _of_messages(self, key: str, basis: Basis) -> Floats:
+    def values(self, key: str, basis: Basis = Basis.SENT) -> Floats:
+        """A metric of messages for every message of the run: ns, +infinity for the unanswered, NaN for no sample."""
         # those from sent are kept: headline, class, population, plot and timeline ask for the same ones
         values = self._values.get(key) if basis is Basis.SENT else None
         if values is None:
@@ -85,6 +83,9 @@ class Measured:
             if basis is Basis.SENT:
                 self._values[key] = values
         return values
+
+    def _default(self, key: str) -> Bools:
+        return self.steady if key == "reject" else self.headline
 
 
 def in_unit(key: str, values: Floats) -> Distribution:

@@ -26,11 +26,11 @@ def finish(run: Path) -> int:
         raise RunFolderError(f"cannot write {run / SUMMARY}: {error.strerror}") from None
     opened.refuse_if_empty()
 
+    from .page import PAGE, write_page  # noqa: PLC0415
     from .pictures import draw_run  # noqa: PLC0415  # matplotlib, only now
 
     draw_run(opened)
-    click.echo(
-        as_text(opened.summary, files=f"{run}: percentiles.png, timeline.png, {SUMMARY}", color=sys.stdout.isatty()),
-        nl=False,
-    )
+    write_page(opened)
+    files = f"{run}: {PAGE}, percentiles.png, timeline.png, {SUMMARY}"
+    click.echo(as_text(opened.summary, files=files, color=sys.stdout.isatty()), nl=False)
     return NothingMeasured.exit_code if opened.summary.verdict.status == "invalid" else 0

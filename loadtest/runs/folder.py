@@ -98,3 +98,13 @@ def open_run(path: Path) -> Path:
             f"{path}: holds no {DATABASE}, so it is no run folder; give one that a run left, as in results/latest"
         )
     return folder.resolve()
+
+
+def earlier(folder: Path) -> list[Path]:
+    """Run folders of the same scenario beside this one that were started before it, newest first.
+
+    Names begin with the time of the start, so they sort as the runs did.
+    """
+    scenario = folder.name.partition("-")[2].rstrip("0123456789").rstrip("-")
+    beside = [path for path in folder.parent.glob(f"[0-9]*-{scenario}*") if (path / DATABASE).is_file()]
+    return sorted((path for path in beside if path.name < folder.name and not path.is_symlink()), reverse=True)

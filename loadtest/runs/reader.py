@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,15 @@ from loadtest.runs.fetch import fetch_messages
 from loadtest.runs.folder import DATABASE, open_run
 
 Record = TypeVar("Record", bound=Struct)
+
+
+class Identity(Struct, frozen=True):
+    """By what a message is found in the server's logs."""
+
+    user: str
+    user_class: str
+    conversation: str
+    message_id: str
 
 
 class RunReader:
@@ -67,6 +76,16 @@ class RunReader:
         """The id of each of `messages()`, in the same order: apart, since most readers need none."""
         with self._explained():
             return [message_id for (message_id,) in self._db.execute("SELECT message_id FROM messages ORDER BY rowid")]
+
+    def identities(self, rows: Sequence[int]) -> list[Identity]:
+        """Who wrote what, of some of `messages()`.
+
+        Args:
+            rows: places in `messages()`.
+        """
+        with self._explained():
+            query = "SELECT user, class, conversation, message_id FROM messages WHERE rowid = ?"
+            return [Identity(*self._db.execute(query, (row + 1,)).fetchone()) for row in rows]
 
     def connects(self) -> list[Connect]:
         """Attempts to connect, in the order of writing."""

@@ -1,0 +1,75 @@
+"""The page of a run, from its records, its pictures and the run before it to a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from loadtest.analysis.previous import Previous, changes, read_previous
+from loadtest.analysis.slowest import slowest
+from loadtest.analysis.timeline import timeline
+from loadtest.analysis.values import Summary
+from loadtest.commands.opened import OpenedRun
+from loadtest.errors import UsageError
+from loadtest.metrics import HEADLINE
+from loadtest.report.page import Picture, run_page, timeline_values
+from loadtest.runs.folder import SUMMARY, earlier
+from loadtest.runs.reader import RunReader
+
+PAGE: Final = "report.html"
+
+
+def write_page(run: OpenedRun, output: Path | None = None) -> Path:
+    """Write the page; its pictures are those that lie in the run folder.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    previous = next((found for folder in earlier(run.folder) if (found := _previous(folder, run.summary))), None)
+    with RunReader(run.folder) as reader:
+        slow = {key: slowest(run.measured, reader, key) for key in HEADLINE}
+    page = run_page(
+        run.summary,
+        slow,
+        previous,
+        changes(previous, run.summary) if previous else (),
+        list(_pictures(run)),
+    )
+    file = output or run.folder / PAGE
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}; name a place to write to with --output") from None
+    return file
+
+
+def _previous(folder: Path, summary: Summary) -> Previous | None:
+    """The run in a folder, where it was of this scenario and as many users: of another load nothing can be said."""
+    try:
+        found = read_previous((folder / SUMMARY).read_bytes())
+    except OSError:
+        return None
+    if found is None or (found.run.scenario, found.run.users) != (summary.run.scenario, summary.run.users):
+        return None
+    return found
+
+
+def _pictures(run: OpenedRun) -> Iterator[Picture]:
+    if (markup := _markup(run.folder / "percentiles.svg")) is not None:
+        text = "Latency of each headline metric against the percentile; the values are in the table above."
+        yield Picture("Latency by percentile", markup, text)
+    if (markup := _markup(run.folder / "timeline.svg")) is not None:
+        text = "Percentiles of each headline metric by interval; users, messages a second and errors beneath."
+        values = timeline_values(timeline(run.measured, HEADLINE))
+        yield Picture("The run over time", markup, text, values)
+
+
+def _markup(file: Path) -> str | None:
+    """A picture as part of a page: without an XML declaration, and with ids of its own."""
+    try:
+        markup = file.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{file.stem}-", markup[markup.index("<svg") :])
