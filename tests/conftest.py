@@ -11,7 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # how long an example takes is no property of the code
+hypothesis.settings.load_profile("untimed")
 
 STOP_TIMEOUT_S = 15.0
 

