@@ -120,7 +120,7 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     user_class: str
     began_ns: int
     outcome: str
-    """`ok`, or what stopped it: `refused`, `timeout`, `tls`, `http 404`, `AUTH_FAILED`, `AUTH_REQUIRED`, `closed`"""
+    """`ok`, or what stopped it: `refused`, `timeout`, `tls expired`, `http 404`, `AUTH_FAILED`, `closed` ..."""
     reconnect: bool = False
     detail: str | None = None
     tcp_ns: int | None = None
@@ -130,6 +130,8 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     auth_ns: int | None = None
     authenticated_ns: int | None = None
     """The instant of `connection:authenticated`; None when it never came."""
+    proxy_ns: int | None = None
+    """Duration of a proxy's CONNECT, between TCP and TLS; None without one."""
 
 
 class Disconnect(Struct, frozen=True, array_like=True, gc=False):
@@ -142,7 +144,7 @@ class Disconnect(Struct, frozen=True, array_like=True, gc=False):
     """WebSocket close code; 1006 when there was no close frame."""
     reason: str
     by: str
-    """`client` (we closed), `server`, or `reset` (we tore it down on purpose, without a close frame)."""
+    """`client` (we closed), `server`, `reset` (we tore it down on purpose, without a close frame), or `read_timeout`."""
     close_ns: int | None = None
     """Our close frame to its answer; None unless `by` is client and the server answered."""
 
@@ -275,3 +277,5 @@ class RunInfo(Struct, frozen=True, omit_defaults=False):
     """`time`, `interrupt`, `terminate`, `stop button` ..."""
     missing_processes: list[str] = []
     """Workers whose last report never came."""
+    proxy: str | None = None
+    """HOST:PORT of the proxy on the way to the target; None without one."""

@@ -7,18 +7,17 @@ back by its schedule, and gives up where the guide says so. Everything it learns
 from __future__ import annotations
 
 import random
-import ssl
 import time
 from collections.abc import Callable, MutableSequence
 from enum import StrEnum
 from typing import Final, Protocol
-from urllib.parse import quote
 
 import gevent
 import gevent.event
 from msgspec import Struct
 
 from loadtest.client.dial import DialError
+from loadtest.client.endpoint import Endpoint, credentials
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Expectation, Identity, Session, Tally
@@ -77,12 +76,10 @@ class Observer(Protocol):
 
 
 class ClientConfig(Struct, frozen=True):
-    """How a client behaves; times in seconds, sizes in bytes."""
+    """How a client behaves; times in seconds."""
 
-    url: str
+    endpoint: Endpoint
     reply_timeout_s: float
-    connect_timeout_s: float
-    max_frame_size: int
     backoff: Backoff = Backoff()
 
 
@@ -94,7 +91,6 @@ class ChatClient:
         number: the user's number, which its token is asked for by.
         expectation: shared by the clients of a process.
         rng: draws message ids and jitter.
-        tls: context for wss://; None for the system's default.
         on_event: told of each decoded event, after it is accounted for.
     """
 
@@ -111,7 +107,6 @@ class ChatClient:
         "_rng",
         "_sending",
         "_session",
-        "_tls",
         "_tokens",
         "_transport",
         "identity",
@@ -127,7 +122,6 @@ class ChatClient:
         expectation: Expectation,
         observer: Observer,
         rng: random.Random,
-        tls: ssl.SSLContext | None = None,
         on_event: Callable[[ServerEvent], None] | None = None,
     ) -> None:
         self.identity = identity
@@ -137,7 +131,6 @@ class ChatClient:
         self._tokens = tokens
         self._observer = observer
         self._rng = rng
-        self._tls = tls
         self._on_event = on_event
         self._session = Session(
             identity,
@@ -224,7 +217,9 @@ class ChatClient:
             self._transport.ping()
 
     def expire(self, now_ns: int) -> None:
-        """Give up messages that have been silent for longer than the reply timeout."""
+        """Give up messages, and the connection, that have been silent for longer than their timeouts."""
+        if self._transport is not None:
+            self._transport.give_up_silent(now_ns)
         if self._session.open:
             self._session.expire(now_ns)
             self._hand_over()
@@ -289,6 +284,7 @@ class ChatClient:
                 reconnect=reconnect,
                 detail=detail,
                 tcp_ns=dialled.tcp_ns if dialled else None,
+                proxy_ns=dialled.proxy_ns if dialled else None,
                 tls_ns=dialled.tls_ns if dialled else None,
                 upgrade_ns=dialled.upgrade_ns if dialled else None,
                 auth_ns=_auth_part(began, dialled, authenticated),
@@ -300,17 +296,15 @@ class ChatClient:
     def _dial(self) -> Dialled:
         self._gone = gevent.event.Event()
         self._admission = gevent.event.AsyncResult()
-        url = f"{self._config.url}?token={quote(self._tokens.token(self._number), safe='')}"
-        self._transport = Transport(
-            url, self, self._observer.tally, max_frame_size=self._config.max_frame_size, tls=self._tls
-        )
-        return self._transport.dial(self._config.connect_timeout_s)
+        shown = credentials(self._tokens.token(self._number))
+        self._transport = Transport(self._config.endpoint, shown, self, self._observer.tally)
+        return self._transport.dial(self._config.endpoint.connect_timeout_s)
 
     def _await_admission(self, began_ns: int) -> tuple[str, int | None, str | None]:
         assert self._admission is not None
         if self.state is State.CONNECTING:
             self.state = State.CONNECTED
-        left = self._config.connect_timeout_s - (time.monotonic_ns() - began_ns) / 1e9
+        left = self._config.endpoint.connect_timeout_s - (time.monotonic_ns() - began_ns) / 1e9
         try:
             outcome, at, detail = self._admission.get(timeout=max(left, 0.001))
         except gevent.Timeout:
@@ -434,5 +428,5 @@ class ChatClient:
 def _auth_part(began_ns: int, dialled: Dialled | None, authenticated_ns: int | None) -> int | None:
     if dialled is None or authenticated_ns is None:
         return None
-    before = dialled.tcp_ns + (dialled.tls_ns or 0) + dialled.upgrade_ns
+    before = dialled.tcp_ns + (dialled.proxy_ns or 0) + (dialled.tls_ns or 0) + dialled.upgrade_ns
     return max(authenticated_ns - began_ns - before, 0)

@@ -1,4 +1,4 @@
-"""Opening a connection: TCP with the kernel's receive stamps switched on, and TLS over it."""
+"""Opening a connection: TCP with the kernel's receive stamps switched on, a proxy's tunnel, and TLS over it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from typing import Any, Final
 import gevent.socket
 from gevent.hub import get_hub
 
-from loadtest.client.tls import READ_SIZE, TlsStream
+from loadtest.client import proxy as proxies
+from loadtest.client.proxy import Proxy
+from loadtest.client.tls import READ_SIZE, TlsFault, TlsStream, fault
+from loadtest.settings import Address
 
 SO_TIMESTAMPNS: Final = 35
 """socket(7), asm-generic/socket.h; the standard library does not name it."""
@@ -29,7 +32,9 @@ class DialError(Exception):
     """No WebSocket came about.
 
     Attributes:
-        kind: `dns`, `refused`, `unreachable`, `timeout`, `tls`, `http NNN`, `no websocket` or `closed`.
+        kind: `dns`, `refused`, `unreachable`, `timeout`, one of `TlsFault`, `http NNN`, `no websocket`, `not offered`
+            or `closed`; of a proxy on the way `proxy dns`, `proxy refused`, `proxy unreachable`, `proxy NNN` or
+            `proxy` alone.
         detail: what was seen, without the query of the address.
     """
 
@@ -39,16 +44,16 @@ class DialError(Exception):
         super().__init__(f"{kind}: {detail}")
 
 
-def connect_tcp(host: str, port: int) -> _socket.socket:
+def connect_tcp(target: Address) -> _socket.socket:
     """A connected non-blocking socket; blocks the calling greenlet.
 
     Raises:
         DialError: no address of the host took the connection.
     """
     try:
-        addresses = gevent.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise DialError("dns", f"{host}: {error.strerror or error}") from None
+        addresses = gevent.socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # a name with an empty or overlong part cannot even be encoded
+        raise DialError("dns", f"{target.host}: {getattr(error, 'strerror', None) or error}") from None
     error_number = errno.ECONNREFUSED
     for family, kind, proto, _, address in addresses:
         sock = _socket.socket(family, kind, proto)
@@ -61,7 +66,7 @@ def connect_tcp(host: str, port: int) -> _socket.socket:
             return sock
         sock.close()
     name = "refused" if error_number == errno.ECONNREFUSED else "unreachable"
-    raise DialError(name, f"{host}:{port}: {os.strerror(error_number)}")
+    raise DialError(name, f"{target}: {os.strerror(error_number)}")
 
 
 def _connect_to(sock: _socket.socket, address: Any) -> int:
@@ -77,6 +82,40 @@ def _connect_to(sock: _socket.socket, address: Any) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
+def connect_proxy(proxy: Proxy) -> _socket.socket:
+    """A socket connected to a proxy; blocks the calling greenlet.
+
+    Raises:
+        DialError: no address of the proxy took the connection.
+    """
+    try:
+        return connect_tcp(proxy.address)
+    except DialError as error:
+        raise DialError(f"proxy {error.kind}", error.detail) from None
+
+
+def tunnel(sock: _socket.socket, proxy: Proxy, target: Address) -> None:
+    """Have a proxy connect a socket to the target; blocks the calling greenlet.
+
+    Raises:
+        DialError: it would not, or is no proxy.
+    """
+    try:
+        _send(sock, proxies.connect_request(proxy, target))
+        answer = b""
+        while b"\r\n\r\n" not in answer and len(answer) < proxies.LONGEST_ANSWER:
+            answer += _receive(sock)
+    except OSError:
+        raise DialError("proxy", "it closed the connection without an answer") from None
+    status = proxies.status(answer)
+    if status is None:
+        raise DialError("proxy", "its answer is no HTTP")
+    if status // 100 != 2:
+        raise DialError(f"proxy {status}", f"HTTP {status}")
+    if not answer.endswith(b"\r\n\r\n"):  # servers of TLS and WebSocket wait for us to speak
+        raise DialError("proxy", "it said more than that the tunnel is there")
+
+
 def handshake_tls(sock: _socket.socket, context: ssl.SSLContext | None, host: str) -> TlsStream:
     """Secure a connected socket; blocks the calling greenlet.
 
@@ -90,10 +129,9 @@ def handshake_tls(sock: _socket.socket, context: ssl.SSLContext | None, host: st
             tls.feed(_receive(sock))
         _send(sock, tls.to_send())
     except ssl.SSLError as error:
-        reason = getattr(error, "verify_message", None) or error.reason or "handshake failed"
-        raise DialError("tls", str(reason)) from None
+        raise DialError(*fault(error)) from None
     except OSError as error:
-        raise DialError("tls", error.strerror or "connection lost in the handshake") from None
+        raise DialError(TlsFault.OTHER, error.strerror or "connection lost in the handshake") from None
     return tls
 
 

@@ -19,7 +19,6 @@ Nothing here logs: `websockets` shows the token in the text of its requests and 
 
 from __future__ import annotations
 
-import ssl
 import struct
 import time
 from enum import IntEnum
@@ -30,17 +29,27 @@ import gevent
 import gevent.event
 from gevent.hub import get_hub
 from msgspec import Struct
-from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus, NegotiationError
 from websockets.frames import CLOSE, CTRL_OPCODES, PONG, TEXT, Opcode
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
-from websockets.uri import parse_uri
 
-from loadtest.client.dial import KERNEL_STAMPS, READ, SO_TIMESTAMPNS, WRITE, DialError, connect_tcp, handshake_tls
+from loadtest.client.deflate import CountedDeflate, Tally
+from loadtest.client.dial import (
+    KERNEL_STAMPS,
+    READ,
+    SO_TIMESTAMPNS,
+    WRITE,
+    DialError,
+    connect_proxy,
+    connect_tcp,
+    handshake_tls,
+    tunnel,
+)
+from loadtest.client.endpoint import Credentials, Endpoint, new_protocol, upgrade_request
 from loadtest.client.frames import Incoming, Item
 from loadtest.client.polls import PollClock, poll_clock
-from loadtest.client.tls import READ_SIZE, TlsStream
+from loadtest.client.tls import READ_SIZE, TlsStream, fault
 from loadtest.protocol import CLOSE_ABNORMAL, CLOSE_NORMAL, Payload
 
 if TYPE_CHECKING:
@@ -63,12 +72,15 @@ class ClosedBy(IntEnum):
     CLIENT = 1
     RESET = 2
     """The client, on purpose and without a close frame."""
+    READ_TIMEOUT = 3
+    """The client, since the connection had been silent for so long that it takes it for dead."""
 
 
 class Dialled(Struct, frozen=True):
-    """Durations of the parts of a dial, ns; `tls_ns` is None without TLS."""
+    """Durations of the parts of a dial, ns; `tls_ns` is None without TLS, `proxy_ns` without a proxy."""
 
     tcp_ns: int
+    proxy_ns: int | None
     tls_ns: int | None
     upgrade_ns: int
 
@@ -98,21 +110,14 @@ class _Nobody:
     def on_closed(self, closed: Closed) -> None: ...
 
 
-class Tally(Protocol):
-    """Counts by name and key."""
-
-    def add(self, name: str, key: str = "", value: int = 1) -> None: ...
-
-
 class Transport:
     """One connection, from dial to close; not reusable.
 
     Args:
-        url: ws:// or wss:// address, token included.
+        endpoint: where to, and how.
+        shown: what this user shows there.
         listener: told of frames, pongs and the end.
-        tally: counts bytes, frames, shared and clamped stamps.
-        max_frame_size: bytes; a larger message closes the connection with 1009.
-        tls: context for wss://.
+        tally: counts bytes, frames, shared and clamped stamps, and what was negotiated.
     """
 
     __slots__ = (
@@ -120,6 +125,7 @@ class Transport:
         "_close_ns",
         "_close_sent_ns",
         "_close_timer",
+        "_endpoint",
         "_ended",
         "_floor_ns",
         "_incoming",
@@ -131,24 +137,23 @@ class Transport:
         "_polls",
         "_protocol",
         "_reader",
+        "_shown",
         "_socket",
+        "_step",
         "_tally",
         "_tls",
-        "_tls_context",
         "_upgraded",
-        "_uri",
         "_writer",
     )
 
-    def __init__(
-        self, url: str, listener: Listener, tally: Tally, *, max_frame_size: int, tls: ssl.SSLContext | None = None
-    ) -> None:
-        self._uri = parse_uri(url)
+    def __init__(self, endpoint: Endpoint, shown: Credentials, listener: Listener, tally: Tally) -> None:
+        self._endpoint = endpoint
+        self._shown = shown
         self._listener = listener
         self._tally = tally
-        self._tls_context = tls
-        self._protocol = ClientProtocol(self._uri, max_size=max_frame_size)
-        self._incoming = Incoming(self._protocol, max_frame_size)
+        self._protocol = new_protocol(endpoint, shown, tally)
+        self._incoming = Incoming(self._protocol, endpoint.max_frame_size)
+        self._step = ""
         self._socket: _socket.socket | None = None
         self._reader: Any = None
         self._writer: Any = None
@@ -178,25 +183,51 @@ class Transport:
                 return self._dial()
         except TimeoutError:
             self._release()
-            raise DialError("timeout", f"no WebSocket within {timeout_s:g} s") from None
+            raise DialError("timeout", f"{self._step} within {timeout_s:g} s") from None
         except BaseException:
             self._release()
             raise
 
     def _dial(self) -> Dialled:
+        endpoint, proxy = self._endpoint, self._endpoint.proxy
         began = time.monotonic_ns()
-        sock = self._socket = connect_tcp(self._uri.host, self._uri.port)
-        connected = time.monotonic_ns()
-        if self._uri.secure:
-            self._tls = handshake_tls(sock, self._tls_context, self._uri.host)
+        self._step = f"no TCP connection to {proxy or endpoint.target}"
+        sock = self._socket = connect_tcp(endpoint.target) if proxy is None else connect_proxy(proxy)
+        connected = tunnelled = time.monotonic_ns()
+        if proxy is not None:
+            self._step = f"no answer of the proxy {proxy}"
+            tunnel(sock, proxy, endpoint.target)
+            tunnelled = time.monotonic_ns()
+        if secure := endpoint.secure:
+            self._step = "no TLS handshake"
+            self._tls = handshake_tls(sock, endpoint.tls, endpoint.host)
         secured = time.monotonic_ns()
+        self._step = "no answer to the upgrade"
         self._watch()
-        self._protocol.send_request(self._protocol.connect())
+        self._protocol.send_request(upgrade_request(self._protocol, endpoint, self._shown))
         self._flush_protocol()
         self._upgraded.get()
         self._open = True
         upgraded = time.monotonic_ns()
-        return Dialled(connected - began, secured - connected if self._uri.secure else None, upgraded - secured)
+        self._tell_agreed()
+        return Dialled(
+            connected - began,
+            tunnelled - connected if proxy is not None else None,
+            secured - tunnelled if secure else None,
+            upgraded - secured,
+        )
+
+    def _tell_agreed(self) -> None:
+        """Count what client and server have agreed on."""
+        if self._tls is not None:
+            self._tally.add("negotiated", self._tls.version)
+        if self._endpoint.compression:
+            agreed = [each.agreed for each in self._protocol.extensions if isinstance(each, CountedDeflate)]
+            self._tally.add("negotiated", agreed[0] if agreed else "no compression")
+        if self._endpoint.subprotocols:  # others that were offered may be secret
+            chosen = self._protocol.subprotocol
+            known = chosen if chosen is None or chosen in self._endpoint.subprotocols else "of the user's"
+            self._tally.add("negotiated", f"subprotocol {known}" if known else "no subprotocol")
 
     def _watch(self) -> None:
         assert self._socket is not None
@@ -225,6 +256,13 @@ class Transport:
             self._ping_sent_ns = time.monotonic_ns()
             self._protocol.send_ping(b"loadtest")
             self._flush_protocol()
+
+    def give_up_silent(self, now_ns: int) -> None:
+        """Take the connection for dead if it has been silent for longer than the read timeout."""
+        limit_s = self._endpoint.read_timeout_s
+        if limit_s is not None and self._open and not self._ended and now_ns - self._floor_ns > limit_s * 1e9:
+            self._by = ClosedBy.READ_TIMEOUT
+            self._end()
 
     def close(self, code: int) -> None:
         """Begin the closing handshake; `on_closed` follows within `CLOSE_TIMEOUT_S`."""
@@ -411,6 +449,10 @@ class Transport:
         reason = received.reason if received is not None else ""
         if received is None and sent is not None and self._by is ClosedBy.SERVER:
             reason = f"our protocol check: {sent.code} {sent.reason}".strip()
+        elif received is None and self._by is ClosedBy.READ_TIMEOUT:
+            reason = f"nothing received for {self._endpoint.read_timeout_s:g} s"
+        elif received is None and self._tls is not None and self._tls.broken is not None:
+            reason = f"TLS: {fault(self._tls.broken)[1]}"
         self._listener.on_closed(Closed(code, reason, self._by, self._close_ns))
 
     def _refusal(self) -> DialError:
@@ -418,6 +460,10 @@ class Transport:
         if isinstance(error, InvalidStatus):
             status = error.response.status_code
             return DialError(f"http {status}", f"HTTP {status} at the upgrade")
+        if isinstance(error, NegotiationError):
+            return DialError("not offered", "it chose an extension or a subprotocol that was not offered")
+        if self._tls is not None and self._tls.broken is not None:
+            return DialError(*fault(self._tls.broken))
         if isinstance(error, InvalidHandshake) and not isinstance(error.__cause__, EOFError):
             return DialError("no websocket", "the answer to the upgrade is no valid WebSocket handshake")
         return DialError("closed", "the server closed the connection before the upgrade")

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from loadtest.settings import Option
+
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """The type of an option that a parser of `loadtest.settings` reads.
@@ -27,3 +29,15 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Several(click.ParamType):  # type: ignore[type-arg]
+    """The type of an option that may be given several times: text, and how the environment separates it."""
+
+    name = "text"
+
+    def __init__(self, option: Option) -> None:
+        self._option = option
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return self._option.parts(rv)

@@ -13,7 +13,7 @@ from loadtest.experiment.run import Load, run
 from loadtest.experiment.server import RunningServer, reference_server
 from loadtest.settings import OPTIONS, Option, positive_duration, positive_int, settings, whole, ws_url
 
-from .options import Parsed
+from .options import Parsed, Several
 
 SPAWN_S = 5.0
 """Without --spawn-rate, all users are there after this many seconds."""
@@ -26,14 +26,17 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _run_option(option: Option) -> Callable[..., Any]:
+    named = {"envvar": option.env, "show_envvar": option.secret}
+    if option.flag:
+        return click.option(f"--{option.name}", option.attribute, is_flag=True, help=option.help, **named)
     return click.option(
         f"--{option.name}",
         option.attribute,
-        envvar=option.env,
+        type=Several(option) if option.multiple else None,
         metavar=option.metavar,
         multiple=option.multiple,
         help=option.help + ("" if option.default is None else f" [default: {option.default}]"),
-        show_envvar=option.secret,
+        **named,
     )
 
 
@@ -86,9 +89,7 @@ def run_command(
 
 def _check(given: dict[str, Any], run_time: float) -> None:
     try:
-        chosen = settings(
-            {name: ",".join(value) if isinstance(value, tuple) else value for name, value in given.items()}
-        )
+        chosen = settings({option.attribute: _joined(option, given[option.attribute]) for option in OPTIONS})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if chosen.warmup is not None and chosen.warmup >= run_time:
@@ -96,6 +97,10 @@ def _check(given: dict[str, Any], run_time: float) -> None:
             f"--warmup: {chosen.warmup:g} s leaves nothing of --run-time {run_time:g} s; shorten the one or lengthen "
             "the other"
         )
+
+
+def _joined(option: Option, value: Any) -> Any:
+    return option.separator.join(value) if isinstance(value, tuple) else value
 
 
 def _server_options(given: dict[str, Any]) -> list[str]:
@@ -109,10 +114,14 @@ def _passed_on(given: dict[str, Any]) -> list[str]:
         value = given.get(option.attribute)
         for part in value if isinstance(value, tuple) else (value,) if value else ():
             if not option.secret:
-                words += [f"--{option.name}={part}"]
+                words.append(f"--{option.name}" if option.flag else f"--{option.name}={part}")
     return words
 
 
 def _secrets(given: dict[str, Any], server: RunningServer | None) -> dict[str, str]:
-    secrets = {option.env: given[option.attribute] for option in OPTIONS if option.secret and given[option.attribute]}
+    secrets = {
+        option.env: _joined(option, given[option.attribute])
+        for option in OPTIONS
+        if option.secret and given[option.attribute]
+    }
     return secrets | ({"LOADTEST_JWT_SECRET": server.jwt_secret} if server else {})

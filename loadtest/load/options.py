@@ -20,23 +20,26 @@ def add_options(parser: Any) -> None:
     are checked here, and parsed again at the start of each run, since those from the page arrive as text.
     """
     for option in OPTIONS:
-        keywords: dict[str, Any] = {"action": "append"} if option.multiple else {}
         parser.add_argument(
             f"--{option.name}",
             env_var=option.env,
-            default=None,
-            type=_checked(option),
-            metavar=option.metavar,
             help=option.help + ("" if option.default is None else f" (default: {option.default})"),
             include_in_web_ui=not (option.secret or option.multiple),
-            **keywords,
+            **_keywords(option),
         )
+
+
+def _keywords(option: Option) -> dict[str, Any]:
+    if option.flag:
+        return {"action": "store_true", "default": False}
+    value = {"default": None, "type": _checked(option), "metavar": option.metavar}
+    return value | ({"action": "append"} if option.multiple else {})
 
 
 def _checked(option: Option) -> Callable[[str], str]:
     def check(text: str) -> str:
         try:
-            for part in text.split(",") if option.multiple else [text]:
+            for part in option.parts(text) if option.multiple else [text]:
                 option.parse(part)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
@@ -55,7 +58,7 @@ def read_settings(parsed_options: Any) -> Settings:
     for option in OPTIONS:
         given = values[option.attribute]
         if option.multiple and isinstance(given, list):
-            values[option.attribute] = ",".join(given)
+            values[option.attribute] = option.separator.join(given)
     try:
         return settings(values)
     except ValueError as error:

@@ -12,6 +12,7 @@ import gevent
 import gevent.pool
 
 from loadtest.client.client import ChatClient, ClientConfig, State
+from loadtest.client.endpoint import Endpoint
 from loadtest.client.session import Expectation, Identity
 from loadtest.client.tokens import Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S
@@ -69,19 +70,16 @@ class Process:
         request: Locust's `events.request`.
     """
 
-    def __init__(self, name: str, url: str, settings: Settings, tokens: Tokens, numbers: Numbers, request: Any) -> None:
+    def __init__(
+        self, name: str, endpoint: Endpoint, settings: Settings, tokens: Tokens, numbers: Numbers, request: Any
+    ) -> None:
         self.settings = settings
         self.numbers = numbers
         self.recorder = Recorder(name, request)
         self.alarm = Alarm()
         self.sending = True
         self._tokens = tokens
-        self._config = ClientConfig(
-            url=url,
-            reply_timeout_s=settings.reply_timeout,
-            connect_timeout_s=settings.connect_timeout,
-            max_frame_size=settings.max_frame_size,
-        )
+        self._config = ClientConfig(endpoint=endpoint, reply_timeout_s=settings.reply_timeout)
         self._expectation = Expectation(EXPECTED[settings.expect_stream])
         self._clients: dict[ChatClient, Debt] = {}
         self._rng = random.Random(f"{settings.seed}/{name}")  # one for all: each would take 2.5 KB

@@ -11,20 +11,25 @@ from loadtest.settings.option import Option
 from loadtest.settings.options import OPTIONS
 from loadtest.settings.parsers import (
     duration,
+    flag,
+    header,
+    host_port,
     label,
     listening,
     one_of,
+    origin,
     optional_rate,
     positive,
     positive_duration,
     positive_int,
     rate,
     redacted,
+    subprotocol,
     weights,
     whole,
     ws_url,
 )
-from loadtest.settings.values import Address, Arrivals, ExpectStream, Rate
+from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
 
 CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
 """Set for Locust by `loadtest run`: plan and progress, and not Locust's tables."""
@@ -35,20 +40,26 @@ __all__ = [
     "Address",
     "Arrivals",
     "ExpectStream",
+    "Header",
     "Option",
     "Rate",
     "Settings",
     "duration",
+    "flag",
+    "header",
+    "host_port",
     "label",
     "listening",
     "one_of",
     "optional_rate",
+    "origin",
     "positive",
     "positive_duration",
     "positive_int",
     "rate",
     "redacted",
     "settings",
+    "subprotocol",
     "weights",
     "whole",
     "ws_url",

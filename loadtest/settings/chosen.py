@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from loadtest.settings.option import Option
 from loadtest.settings.options import OPTIONS
-from loadtest.settings.values import Address, Arrivals, ExpectStream, Rate
+from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
 
 
 class Settings(Struct, frozen=True):
@@ -25,7 +25,17 @@ class Settings(Struct, frozen=True):
     above_factor: float
     arrivals: Arrivals
     reply_timeout: float
+    ca_file: str | None
+    client_cert: str | None
+    client_key: str | None
+    insecure: bool
+    header: tuple[Header, ...]
+    origin: str | None
+    subprotocol: tuple[str, ...]
+    connect_to: Address | None
+    no_compression: bool
     connect_timeout: float
+    read_timeout: float | None
     expect_stream: ExpectStream
     message_length: int
     outage_every: float
@@ -47,6 +57,8 @@ class Settings(Struct, frozen=True):
 def _text(value: object) -> str:
     if isinstance(value, dict):
         return ",".join(f"{key}={part:g}" for key, part in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value)
 
 
@@ -70,18 +82,23 @@ def settings(values: Mapping[str, Any]) -> Settings:
             raise ValueError(f"--{option.name}: {error}") from None
     parsed["label"] = dict(parsed["label"])
     parsed["weights"] = parsed["weights"] or {}
+    parsed |= {name: tuple(parsed[name]) for name in ("header", "subprotocol")}
     _check_together(parsed)
     return Settings(**parsed)
 
 
 def _parsed(option: Option, value: Any) -> Any:
     if option.multiple:
-        parts = value.split(",") if isinstance(value, str) else value or []
+        parts = option.parts(value) if isinstance(value, str) else value or []
         return [option.parse(part) if isinstance(part, str) else part for part in parts]
     return option.parse(value) if isinstance(value, str) else value
 
 
 def _check_together(parsed: dict[str, Any]) -> None:
+    if parsed["client_key"] and not parsed["client_cert"]:
+        raise ValueError("--client-key: belongs to a certificate; give it as --client-cert, or leave the key out")
+    if parsed["insecure"] and parsed["ca_file"]:
+        raise ValueError("--ca-file: nothing is checked against it with --insecure; give one of the two")
     limit, pace = parsed["rate_limit"], parsed["message_rate"]
     if limit is not None and pace.per_second > limit.per_second:
         raise ValueError(

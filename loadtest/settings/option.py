@@ -17,7 +17,9 @@ class Option(Struct, frozen=True):
         default: text of the default; None when there is none.
         help: one line.
         secret: kept out of pages, logs and run folders.
-        multiple: may be given several times; in the environment separated by commas.
+        multiple: may be given several times; in the environment separated by `separator`.
+        separator: a character that no value of the option holds.
+        flag: given without a value; in the environment `true` or `false`.
     """
 
     name: str
@@ -27,6 +29,8 @@ class Option(Struct, frozen=True):
     metavar: str
     secret: bool = False
     multiple: bool = False
+    separator: str = ","
+    flag: bool = False
 
     @property
     def env(self) -> str:
@@ -35,3 +39,7 @@ class Option(Struct, frozen=True):
     @property
     def attribute(self) -> str:
         return self.name.replace("-", "_")
+
+    def parts(self, text: str) -> list[str]:
+        """The values in one text of an option that may be given several times."""
+        return [part for part in text.split(self.separator) if part.strip()]

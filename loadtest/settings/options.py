@@ -7,14 +7,19 @@ from typing import Final
 from loadtest.settings.option import Option
 from loadtest.settings.parsers import (
     duration,
+    flag,
+    header,
+    host_port,
     label,
     listening,
     one_of,
+    origin,
     optional_rate,
     positive,
     positive_duration,
     positive_int,
     rate,
+    subprotocol,
     weights,
     whole,
 )
@@ -27,7 +32,32 @@ IDENTITY_OPTIONS: Final = (
 """Who the users are."""
 
 CONNECTION_OPTIONS: Final = (
+    Option("ca-file", str, None, "PEM file of the authorities to trust instead of the system's", "FILE"),
+    Option("client-cert", str, None, "PEM file of a certificate to show to the backend, with its chain", "FILE"),
+    Option("client-key", str, None, "PEM file of its private key; without it the key is in --client-cert", "FILE"),
+    Option("insecure", flag, "false", "do not check the backend's certificate", "", flag=True),
+    Option(
+        "header",
+        header,
+        None,
+        "header to send at the upgrade; may be repeated, in the environment one a line",
+        "'NAME: VALUE'",
+        secret=True,
+        multiple=True,
+        separator="\n",
+    ),
+    Option("origin", origin, None, "Origin to send, as a browser does, such as https://app.example.com", "ORIGIN"),
+    Option("subprotocol", subprotocol, None, "subprotocol to offer; may be repeated", "NAME", multiple=True),
+    Option("connect-to", host_port, None, "connect here, and be to the backend as if it were --host", "HOST:PORT"),
+    Option("no-compression", flag, "false", "do not offer permessage-deflate, which browsers do", "", flag=True),
     Option("connect-timeout", positive_duration, "10s", "longest wait for an authenticated connection", "TIME"),
+    Option(
+        "read-timeout",
+        positive_duration,
+        None,
+        "longest silence before a connection is taken for dead, and made anew (default: any)",
+        "TIME",
+    ),
     Option(
         "max-frame-size",
         positive_int,

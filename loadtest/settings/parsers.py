@@ -8,13 +8,22 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from loadtest.settings.values import Address, Rate
+from loadtest.settings.values import Address, Header, Rate
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _RATE = re.compile(r"(\d+)/(.+)")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token: the name of a header or subprotocol (RFC 9110, section 5.6.2)."""
+_OF_THE_HANDSHAKE: Final = {
+    "connection": "the upgrade sets it; leave it out",
+    "host": "it is that of --host; reach it elsewhere with --connect-to",
+    "origin": "give it as --origin",
+    "sec-websocket-protocol": "give it as --subprotocol",
+    "upgrade": "the upgrade sets it; leave it out",
+}
 
 
 def duration(text: str) -> float:
@@ -129,6 +138,57 @@ def listening(text: str) -> Address:
     if not port.isdecimal() or int(port) > 65_535:
         raise ValueError(f"{text!r} is no port: give PORT or HOST:PORT, as in 9102 or 0.0.0.0:9102")
     return Address(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def flag(text: str) -> bool:
+    """`true` or `false`, and what else environments use for them."""
+    if text.strip().lower() not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text.strip().lower() in ("true", "yes", "on", "1")
+
+
+def header(text: str) -> Header:
+    """`Name: value`; a complaint repeats no value, since it may be secret."""
+    name, colon, value = text.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or not _NAME.fullmatch(name):
+        raise ValueError("one of them is no header: give 'Name: value', as in 'X-Tenant: acme'")
+    if not value.isprintable() or not value.isascii():
+        raise ValueError(f"the value of {name} holds characters that no header can carry; leave them out")
+    own = "the upgrade sets it; leave it out" if name.lower().startswith("sec-websocket-") else None
+    if reason := _OF_THE_HANDSHAKE.get(name.lower(), own):
+        raise ValueError(f"{name} cannot be given: {reason}")
+    return Header(name, value)
+
+
+def origin(text: str) -> str:
+    """An origin: scheme and host, without a path."""
+    url = urlsplit(text.strip())
+    if text.strip() != "null" and (not url.scheme or not url.netloc or url.path or url.query or "@" in url.netloc):
+        raise ValueError(f"{redacted(text)!r} is no origin: give scheme and host, as in https://app.example.com")
+    if not text.isprintable() or not text.isascii():
+        raise ValueError(f"{redacted(text)!r} is no origin: it holds characters that no header can carry")
+    return text.strip()
+
+
+def subprotocol(text: str) -> str:
+    """The name of a WebSocket subprotocol."""
+    if not _NAME.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} is no subprotocol: give a name without blanks, as in chat.v1")
+    return text.strip()
+
+
+def host_port(text: str) -> Address:
+    """`10.0.0.7:8443`, `node-3:443` or `[::1]:5000`."""
+    try:
+        url = urlsplit(f"//{text.strip()}")
+        host, port = url.hostname, url.port
+    except ValueError:
+        host = port = None
+    plain = text.isprintable() and not set(text.strip()) & set("/?#@ ")
+    if not host or not port or not plain or (":" in host and "[" not in text):
+        raise ValueError(f"{redacted(text)!r} is no address: give HOST:PORT, as in 10.0.0.7:8443 or [::1]:5000")
+    return Address(host, port)
 
 
 def redacted(url: str) -> str:

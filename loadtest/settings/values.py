@@ -23,6 +23,18 @@ class Arrivals(StrEnum):
     BURST = "burst"
 
 
+class Header(Struct, frozen=True):
+    """A header of the upgrade; its value may be secret, and is in no text that this makes."""
+
+    name: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Header({self.name!r}, ***)"
+
+    __str__ = __repr__
+
+
 class Rate(Struct, frozen=True):
     """So many messages in so long a window.
 

@@ -1,0 +1,123 @@
+"""Where a client's backend is, and what a connection says of itself at the upgrade.
+
+The only place that builds the address and the headers of the upgrade request.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
+from websockets.client import ClientProtocol
+from websockets.http11 import Request
+from websockets.typing import Origin, Subprotocol
+from websockets.uri import parse_uri
+
+from loadtest import __version__
+from loadtest.client.deflate import OfferDeflate, Tally
+from loadtest.client.proxy import Proxy
+from loadtest.settings import Address, Header
+
+USER_AGENT: Final = f"chat-loadtest/{__version__}"
+
+_SILENT: Final = logging.Logger("loadtest.websocket", logging.CRITICAL + 1)
+"""`websockets` logs requests with tokens and headers in them where logging is at DEBUG: not through this one."""
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """A backend as one run reaches it.
+
+    Attributes:
+        url: ws:// or wss:// address without a query.
+        connect_timeout_s: from the dial to `connection:authenticated`.
+        read_timeout_s: longest silence of a connection before it is taken for dead; None for any.
+        max_frame_size: bytes; a larger message closes the connection with 1009.
+        headers: to send at the upgrade; the values may be secret.
+        subprotocols: to offer, the liked best first.
+        connect_to: where TCP goes instead of to the address of `url`.
+        proxy: to tunnel through.
+        tls: for wss://.
+        compression: whether to offer permessage-deflate.
+    """
+
+    url: str
+    connect_timeout_s: float
+    max_frame_size: int
+    read_timeout_s: float | None = None
+    headers: tuple[Header, ...] = ()
+    origin: str | None = None
+    subprotocols: tuple[str, ...] = ()
+    connect_to: Address | None = None
+    proxy: Proxy | None = None
+    tls: ssl.SSLContext | None = None
+    compression: bool = True
+
+    @property
+    def secure(self) -> bool:
+        return urlsplit(self.url).scheme == "wss"
+
+    @property
+    def host(self) -> str:
+        """The name that the certificate has to be for."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def target(self) -> Address:
+        """Where the backend is to be found."""
+        return self.connect_to or address_of(self.url)
+
+
+class Credentials(Struct, frozen=True):
+    """What one user shows at the upgrade; nothing of it may be stored or shown.
+
+    Attributes:
+        query: of the address, without the question mark.
+        headers: beside those of the endpoint.
+        subprotocols: beside those of the endpoint, behind them.
+    """
+
+    query: str = ""
+    headers: tuple[Header, ...] = ()
+    subprotocols: tuple[str, ...] = ()
+
+
+def credentials(token: str) -> Credentials:
+    """A token as the guide wants it: in the query, as `token`."""
+    return Credentials(query=f"token={quote(token, safe='')}")
+
+
+def address_of(url: str) -> Address:
+    """Host and port of a ws:// or wss:// address."""
+    parts = urlsplit(url)
+    return Address(parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80))
+
+
+def new_protocol(endpoint: Endpoint, shown: Credentials, tally: Tally) -> ClientProtocol:
+    """The protocol of one connection, which has not said anything yet.
+
+    Args:
+        tally: counts what compression saves.
+    """
+    subprotocols = [Subprotocol(name) for name in (*endpoint.subprotocols, *shown.subprotocols)]
+    return ClientProtocol(
+        parse_uri(f"{endpoint.url}?{shown.query}" if shown.query else endpoint.url),
+        origin=None if endpoint.origin is None else Origin(endpoint.origin),
+        extensions=[OfferDeflate(tally)] if endpoint.compression else None,
+        subprotocols=subprotocols or None,
+        max_size=endpoint.max_frame_size,
+        logger=_SILENT,
+    )
+
+
+def upgrade_request(protocol: ClientProtocol, endpoint: Endpoint, shown: Credentials) -> Request:
+    """What the connection begins with."""
+    request = protocol.connect()
+    headers = (*endpoint.headers, *shown.headers)
+    if not any(header.name.lower() == "user-agent" for header in headers):
+        request.headers["User-Agent"] = USER_AGENT
+    for header in headers:
+        request.headers[header.name] = header.value
+    return request
