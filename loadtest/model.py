@@ -144,7 +144,7 @@ class Disconnect(Struct, frozen=True, array_like=True, gc=False):
     """WebSocket close code; 1006 when there was no close frame."""
     reason: str
     by: str
-    """`client` (we closed), `server`, `reset` (we tore it down on purpose, without a close frame), or `read_timeout`."""
+    """`client` (we closed), `server`, `reset` (we tore it down on purpose, without a close frame) or `read_timeout`."""
     close_ns: int | None = None
     """Our close frame to its answer; None unless `by` is client and the server answered."""
 

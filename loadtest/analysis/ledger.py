@@ -16,7 +16,7 @@ SEEN = (
     "unknown_event", "unknown_field", "malformed_frame", "invalid_event", "binary_frame", "connection_error",
     "error_unattributed", "stream_violation", "late_ack", "duplicate_ack", "unmatched_ack", "unmatched_stream",
     "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
-    "typing_received", "listener_error", "hook_error", "frames_sent", "bytes_sent",
+    "typing_received", "listener_error", "hook_error", "frames_sent", "bytes_sent", "negotiated",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 
@@ -38,7 +38,8 @@ def count(records: Records) -> Counts:
     """All counts of a run.
 
     `unaccounted` is what the schedule handed to clients less what came back as a record: 0 in a sound run. In one that
-    was cut off it is None: what was open then has no record, and never will.
+    was cut off it is None: what was open then has no record, and never will. Bytes are those of payloads: `on_wire` as
+    they travelled, compressed or not.
     """
     messages, outages = records.messages, records.outages
     offered = records.count("messages_offered")
@@ -51,6 +52,9 @@ def count(records: Records) -> Counts:
         "stream_violations": records.count("stream_violation"),
         "frames_received": records.count("frames_received"),
         "bytes_received": records.count("bytes_received"),
+        "bytes_received_on_wire": records.count("bytes_received") - records.count("deflate_saved_received"),
+        "bytes_sent": records.count("bytes_sent"),
+        "bytes_sent_on_wire": records.count("bytes_sent") - records.count("deflate_saved_sent"),
         "connects": sum(connect.authenticated_ns is not None for connect in records.connects),
         "connect_failures": sum(connect.authenticated_ns is None for connect in records.connects),
         "auth_failures": sum(connect.outcome in REFUSALS for connect in records.connects),

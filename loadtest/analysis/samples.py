@@ -205,7 +205,7 @@ def event_samples(records: Records, key: str, user_class: str | None = None) -> 
 
 
 def connect_part(records: Records, part: str) -> Samples:
-    """Samples of a part of `connect`: `tcp`, `tls`, `upgrade` or `auth`, of the connects that succeeded."""
+    """Samples of a part of `connect`: `tcp`, `proxy`, `tls`, `upgrade` or `auth`, of the connects that succeeded."""
     lengths = (
         (c.user, c.began_ns, getattr(c, f"{part}_ns")) for c in records.connects if c.authenticated_ns is not None
     )

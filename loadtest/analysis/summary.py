@@ -24,7 +24,7 @@ from loadtest.model import PREFLIGHT, Outcome, Population
 from loadtest.runs.columns import MISSING, Bools, Ints
 
 _THREADS: Final = 2
-CONNECT_PARTS = ("tcp", "tls", "upgrade", "auth")
+CONNECT_PARTS = ("tcp", "proxy", "tls", "upgrade", "auth")
 
 
 def summarize(measured: Measured) -> Summary:

@@ -36,9 +36,9 @@ class OfferDeflate(ClientPerMessageDeflateFactory):
         super().__init__(client_max_window_bits=True)
         self._tally = tally
 
-    def process_response_params(
+    def process_response_params(  # type: ignore[override] # any extension will do
         self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
-    ) -> CountedDeflate:  # type: ignore[override] # any extension will do
+    ) -> CountedDeflate:
         return CountedDeflate(super().process_response_params(params, accepted_extensions), self._tally)
 
 

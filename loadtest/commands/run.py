@@ -26,7 +26,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _run_option(option: Option) -> Callable[..., Any]:
-    named = {"envvar": option.env, "show_envvar": option.secret}
+    named: dict[str, Any] = {"envvar": option.env, "show_envvar": option.secret}
     if option.flag:
         return click.option(f"--{option.name}", option.attribute, is_flag=True, help=option.help, **named)
     return click.option(

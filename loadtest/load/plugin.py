@@ -24,6 +24,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest import __version__
 from loadtest.client.dial import KERNEL_STAMPS
+from loadtest.client.endpoint import Endpoint
 from loadtest.client.tokens import Tokens
 from loadtest.errors import UsageError
 from loadtest.load.console import Progress
@@ -34,6 +35,7 @@ from loadtest.load.preflight import preflight
 from loadtest.load.process import Numbers, Process
 from loadtest.load.prometheus import Exporter
 from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
+from loadtest.load.reach import read_endpoint, remarks
 from loadtest.model import Batch, RunInfo
 from loadtest.settings import CONSOLE_ENV, Settings
 
@@ -135,7 +137,7 @@ class Plugin:
                 )
             if not isinstance(runner, WorkerRunner):
                 check_results(Path(self._settings.results))
-                self._preflight = preflight(url, self._settings, self._tokens)
+                self._preflight = preflight(read_endpoint(url, self._settings), self._settings, self._tokens)
 
     def _set_weights(self, environment: Any, settings: Settings) -> None:
         by_name = {cls.__name__: cls for cls in environment.user_classes}
@@ -171,13 +173,16 @@ class Plugin:
         url = check_host(environment.host)
         settings = self._settings = read_settings(environment.parsed_options)
         tokens = self._tokens = read_tokens(settings)
+        endpoint = read_endpoint(url, settings)
         if isinstance(runner, WorkerRunner):
             ignore_signals()
-            self._start_process(environment, f"worker-{self._place[0]}", url, settings, tokens, *self._place)
+            self._start_process(environment, f"worker-{self._place[0]}", endpoint, settings, tokens, *self._place)
             return
         check_users(tokens, runner.target_user_count)
-        checked, self._preflight = self._preflight or preflight(url, settings, tokens), None
-        self._keeper = Keeper(Path(settings.results), self._info(environment, url, settings))
+        checked, self._preflight = self._preflight or preflight(endpoint, settings, tokens), None
+        self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings))
+        for remark in remarks(endpoint, settings):
+            print(remark, file=sys.stderr, flush=True)
         if self._exporter is not None:
             self._exporter.begin(self._keeper.info)
         self._keeper.put(checked)
@@ -187,17 +192,17 @@ class Plugin:
             for place, client_id in enumerate(order):
                 runner.send_message(BEGIN, {"place": place, "of": len(order)}, client_id)
         else:
-            self._start_process(environment, "local", url, settings, tokens, 0, 1)
+            self._start_process(environment, "local", endpoint, settings, tokens, 0, 1)
             self._pump = gevent.spawn(self._pump_on)
 
     def _start_process(
-        self, environment: Any, name: str, url: str, settings: Settings, tokens: Tokens, place: int, of: int
+        self, environment: Any, name: str, endpoint: Endpoint, settings: Settings, tokens: Tokens, place: int, of: int
     ) -> None:
-        self._process = Process(name, url, settings, tokens, Numbers(place, of), environment.events.request)
+        self._process = Process(name, endpoint, settings, tokens, Numbers(place, of), environment.events.request)
         self._process.start()
         environment.loadtest_process = self._process
 
-    def _info(self, environment: Any, url: str, settings: Settings) -> RunInfo:
+    def _info(self, environment: Any, endpoint: Endpoint, settings: Settings) -> RunInfo:
         runner, options = environment.runner, environment.parsed_options
         limit = settings.rate_limit
         return RunInfo(
@@ -206,7 +211,8 @@ class Plugin:
             started_ns=time.monotonic_ns(),
             tool_version=__version__,
             seed=settings.seed,
-            host=url,
+            host=endpoint.url,
+            proxy=None if endpoint.proxy is None else str(endpoint.proxy),
             command=public_command(sys.argv),
             labels=settings.label,
             options=settings.public(),

@@ -50,7 +50,8 @@ def tls_context(chosen: Settings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=chosen.ca_file)
     except ssl.SSLError:
         raise UsageError(
-            f"--ca-file: {chosen.ca_file} holds no certificate; give the authority's in PEM (-----BEGIN CERTIFICATE-----)"
+            f"--ca-file: {chosen.ca_file} holds no certificate; give the authority's in PEM, which begins with "
+            "-----BEGIN CERTIFICATE-----"
         ) from None
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 is stricter with private authorities than browsers
     if chosen.insecure:

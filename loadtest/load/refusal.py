@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from loadtest.client.endpoint import Endpoint
@@ -10,156 +10,99 @@ from loadtest.client.tls import TlsFault
 from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
 from loadtest.settings import Settings
 
-Explanation = Callable[[Endpoint, Settings, str], str]
-"""From where it went, how, and what was seen."""
+_ON_ITS_WAY: Final[Mapping[str, str]] = {
+    "refused": "{option}: nobody listens at {place}; start the server, or correct the address",
+    "dns": "{option}: {detail}; correct the name, or name a proxy that knows it by HTTPS_PROXY",
+    "unreachable": "{option}: {detail}; correct the address, or name a proxy by HTTPS_PROXY",
+    "timeout": (
+        "{option}: {url}: {detail}; correct the address, look for a firewall on the way, or raise --connect-timeout"
+    ),
+    "proxy refused": "{variable}: nobody listens at the proxy {proxy}; correct the address, or list {aim} in NO_PROXY",
+    "proxy dns": "{variable}: the proxy has no address: {detail}; correct the name, or list {aim} in NO_PROXY",
+    "proxy unreachable": "{variable}: no way to the proxy: {detail}; correct the address, or list {aim} in NO_PROXY",
+    "proxy 407": (
+        "{variable}: the proxy {proxy} asks who we are (HTTP 407); give http://USER:PASSWORD@{proxy}, or list {aim} in "
+        "NO_PROXY"
+    ),
+    "proxy": "{variable}: {proxy} is no proxy for {target}: {detail}; correct the address, or list {aim} in NO_PROXY",
+}
+_OF_TLS: Final[Mapping[str, str]] = {
+    TlsFault.AUTHORITY: (
+        "--host: the certificate of {target} is from no authority that this machine trusts ({detail}); name the one "
+        "that issued it with --ca-file FILE"
+    ),
+    TlsFault.NAME: (
+        "--host: the certificate of {target} is not for {host} ({detail}); give a name that it is for as --host, and "
+        "--connect-to {target}"
+    ),
+    TlsFault.EXPIRED: (
+        "--host: the certificate of {target} has expired; have it renewed, or go on with --insecure until it is"
+    ),
+    TlsFault.NOT_YET: "--host: the certificate of {target} is not valid yet; set the clock of this machine right",
+    TlsFault.CLIENT_CERTIFICATE: (
+        "--client-cert: {target} wants a certificate of ours ({detail}); give --client-cert and --client-key"
+    ),
+    TlsFault.NO_TLS: "--host: {target} does not speak TLS; give ws:// in place of wss://, or another port",
+    TlsFault.OTHER: (
+        "--host: TLS with {target} failed ({detail}); if it wants a certificate of ours, give --client-cert"
+    ),
+}
+_OF_THE_UPGRADE: Final[Mapping[str, str]] = {
+    "closed": "--host: no connection to {url}: {detail}; correct the port{or_tls}",
+    "no websocket": "--host: {url} answered, but not as a WebSocket server; correct the path or the port{or_tls}",
+    "not offered": (
+        "--subprotocol / --no-compression: {url}: {detail}, which a browser would refuse, too; offer what it speaks"
+    ),
+    AUTH_FAILED: (
+        "--jwt-secret / --tokens-file: {url} refused the token with AUTH_FAILED ({detail}); give the server's own "
+        "secret, or fresh tokens"
+    ),
+    AUTH_REQUIRED: (
+        "--jwt-secret / --tokens-file: {url} saw no token (AUTH_REQUIRED: {detail}); it may expect it elsewhere than "
+        "in the query"
+    ),
+}
+_TEXTS: Final = {**_ON_ITS_WAY, **_OF_TLS, **_OF_THE_UPGRADE}
+_ANY_HTTP: Final = "--host: {url} answered {detail}; correct the path (often /ws) or the port{or_tls}"
+_ANY_PROXY: Final = (
+    "{variable}: the proxy {proxy} would not connect us to {target} ({detail}); have it allowed, or list {aim} in "
+    "NO_PROXY"
+)
+_ANY: Final = "--host: no connection to {url}: {outcome} ({detail})"
+_OURS_NOT_TAKEN: Final = (
+    "--client-cert: {target} does not take the certificate in {client_cert} ({detail}); give one of an authority that "
+    "it trusts"
+)
+_NOT_IN_CA_FILE: Final = (
+    "--ca-file: the certificate of {target} is from no authority in {ca_file} ({detail}); give the file with the one "
+    "that issued it"
+)
 
 
 def explained(endpoint: Endpoint, chosen: Settings, outcome: str, detail: str) -> str:
     """The line for one outcome of a connect (`model.Connect`) and its detail."""
-    if outcome.startswith("proxy"):
-        return _of_the_proxy(endpoint, outcome, detail)
-    if outcome.startswith("http "):
-        return _of_the_upgrade(endpoint, outcome[5:])
-    if outcome in _EXPLANATIONS:
-        return _EXPLANATIONS[outcome](endpoint, chosen, detail)
-    return f"--host: no connection to {endpoint.url}: {outcome} ({detail})"
-
-
-def _refused(endpoint: Endpoint, chosen: Settings, _detail: str) -> str:
-    if chosen.connect_to is not None:
-        return f"--connect-to: nobody listens at {chosen.connect_to}; start the server, or correct the address"
-    return f"--host: nobody listens at {endpoint.url}; start the server, or correct the address"
-
-
-def _unnamed(_endpoint: Endpoint, chosen: Settings, detail: str) -> str:
-    option = "--host" if chosen.connect_to is None else "--connect-to"
-    return f"{option}: {detail}; correct the name, or name a proxy by HTTPS_PROXY where only that knows it"
-
-
-def _unreachable(_endpoint: Endpoint, chosen: Settings, detail: str) -> str:
-    option = "--host" if chosen.connect_to is None else "--connect-to"
-    return f"{option}: {detail}; correct the address, or name a proxy by HTTPS_PROXY"
-
-
-def _timeout(endpoint: Endpoint, _chosen: Settings, detail: str) -> str:
-    return f"--host: {endpoint.url}: {detail}; is it the right address, is a firewall on the way? else raise " \
-        "--connect-timeout"  # fmt: skip
-
-
-def _auth_failed(endpoint: Endpoint, _chosen: Settings, detail: str) -> str:
-    return (
-        f"--jwt-secret / --tokens-file: {endpoint.url} refused the token with AUTH_FAILED ({detail}); give the "
-        "server's own secret, or fresh tokens"
-    )
-
-
-def _auth_required(endpoint: Endpoint, _chosen: Settings, detail: str) -> str:
-    return (
-        f"--jwt-secret / --tokens-file: {endpoint.url} saw no token (AUTH_REQUIRED: {detail}); it may expect it "
-        "elsewhere than in the query"
-    )
-
-
-def _unknown_authority(endpoint: Endpoint, chosen: Settings, detail: str) -> str:
-    if chosen.ca_file:
-        return (
-            f"--ca-file: none in {chosen.ca_file} vouches for the certificate of {endpoint.target} ({detail}); give the "
-            "file with the authority that issued it"
-        )
-    return (
-        f"--host: nobody whom this machine trusts vouches for the certificate of {endpoint.target} ({detail}); name the "
-        "authority that issued it with --ca-file FILE"
-    )
-
-
-def _other_name(endpoint: Endpoint, _chosen: Settings, detail: str) -> str:
-    return (
-        f"--host: the certificate of {endpoint.target} is not for {endpoint.host} ({detail}); give a name that it is for "
-        f"as --host, and --connect-to {endpoint.target} to find it there"
-    )
-
-
-def _expired(endpoint: Endpoint, _chosen: Settings, _detail: str) -> str:
-    return (
-        f"--host: the certificate of {endpoint.target} has expired; have it renewed, or test with --insecure until it is"
-    )
-
-
-def _not_yet(endpoint: Endpoint, _chosen: Settings, _detail: str) -> str:
-    return f"--host: the certificate of {endpoint.target} is not valid yet; set the clock of this machine right"
-
-
-def _client_certificate(endpoint: Endpoint, chosen: Settings, detail: str) -> str:
-    if chosen.client_cert:
-        return f"--client-cert: {endpoint.target} does not take the certificate in {chosen.client_cert} ({detail}); give " \
-            "one that it knows the authority of"  # fmt: skip
-    return f"--client-cert: {endpoint.target} wants a certificate of ours ({detail}); give --client-cert and --client-key"
-
-
-def _no_tls(endpoint: Endpoint, _chosen: Settings, _detail: str) -> str:
-    return f"--host: {endpoint.target} does not speak TLS; give ws:// in place of wss://, or another port"
-
-
-def _tls(endpoint: Endpoint, chosen: Settings, detail: str) -> str:
-    wants = "" if chosen.client_cert else "; it may want --client-cert"
-    return f"--host: TLS with {endpoint.target} failed: {detail}{wants}"
-
-
-def _no_websocket(endpoint: Endpoint, _chosen: Settings, _detail: str) -> str:
-    tls = "" if endpoint.secure else ", or give wss:// if it speaks TLS"
-    return f"--host: {endpoint.url} answered, but not as a WebSocket server; correct the path or the port{tls}"
-
-
-def _not_offered(endpoint: Endpoint, _chosen: Settings, detail: str) -> str:
-    return f"--subprotocol / --no-compression: {endpoint.url}: {detail}, and a browser would refuse that, too; " \
-        "offer what the server speaks"  # fmt: skip
-
-
-def _closed(endpoint: Endpoint, _chosen: Settings, detail: str) -> str:
-    tls = "" if endpoint.secure else "; give wss:// if it speaks TLS"
-    return f"--host: no connection to {endpoint.url}: closed ({detail}){tls}"
-
-
-_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
-    "refused": _refused,
-    "dns": _unnamed,
-    "unreachable": _unreachable,
-    "timeout": _timeout,
-    AUTH_FAILED: _auth_failed,
-    AUTH_REQUIRED: _auth_required,
-    TlsFault.AUTHORITY: _unknown_authority,
-    TlsFault.NAME: _other_name,
-    TlsFault.EXPIRED: _expired,
-    TlsFault.NOT_YET: _not_yet,
-    TlsFault.CLIENT_CERTIFICATE: _client_certificate,
-    TlsFault.NO_TLS: _no_tls,
-    TlsFault.OTHER: _tls,
-    "no websocket": _no_websocket,
-    "not offered": _not_offered,
-    "closed": _closed,
-}
-
-
-def _of_the_upgrade(endpoint: Endpoint, status: str) -> str:
-    tls = ", or give wss:// if it speaks TLS" if status == "400" and not endpoint.secure else ""
-    return (
-        f"--host: {endpoint.url} answered HTTP {status} instead of 101; correct the path (often /ws) or the port{tls}"
-    )
-
-
-def _of_the_proxy(endpoint: Endpoint, outcome: str, detail: str) -> str:
     proxy, target = endpoint.proxy, endpoint.target
-    if proxy is None:
-        return f"--host: {outcome} ({detail})"
-    without = f"or list {target.host} in NO_PROXY"
-    return {
-        "proxy refused": f"{proxy.variable}: nobody listens at the proxy {proxy}; correct it, {without}",
-        "proxy dns": f"{proxy.variable}: the proxy has no address: {detail}; correct its name, {without}",
-        "proxy unreachable": f"{proxy.variable}: no way to the proxy: {detail}; correct it, {without}",
-        "proxy 407": f"{proxy.variable}: the proxy {proxy} wants to know who asks (HTTP 407); give "
-        f"http://USER:PASSWORD@{proxy}, {without}",
-        "proxy": f"{proxy.variable}: {proxy} is no proxy for {target}: {detail}; correct it, {without}",
-    }.get(
-        outcome,
-        f"{proxy.variable}: the proxy {proxy} would not connect to {target} ({detail}); have it allowed, {without}",
+    return _text(chosen, outcome).format(
+        outcome=outcome,
+        detail=f"HTTP {outcome[5:]} instead of 101" if outcome.startswith("http ") else detail,
+        url=endpoint.url,
+        host=endpoint.host,
+        target=target,
+        option="--host" if endpoint.connect_to is None else "--connect-to",
+        place=endpoint.url if endpoint.connect_to is None else target,
+        or_tls="" if endpoint.secure else ", or give wss:// if it speaks TLS",
+        ca_file=chosen.ca_file,
+        client_cert=chosen.client_cert,
+        proxy=proxy,
+        variable=None if proxy is None else proxy.variable,
+        aim=target.host,
     )
+
+
+def _text(chosen: Settings, outcome: str) -> str:
+    if outcome == TlsFault.AUTHORITY and chosen.ca_file:
+        return _NOT_IN_CA_FILE
+    if outcome == TlsFault.CLIENT_CERTIFICATE and chosen.client_cert:
+        return _OURS_NOT_TAKEN
+    general = _ANY_HTTP if outcome.startswith("http ") else _ANY_PROXY if outcome.startswith("proxy ") else _ANY
+    return _TEXTS.get(outcome, general)

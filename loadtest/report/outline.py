@@ -19,6 +19,7 @@ from loadtest.report.units import (
     number,
     percent,
     quantity,
+    size,
     span,
 )
 
@@ -48,6 +49,7 @@ _SEEN: Final = {
     "reads_without_stamp": "reads without a kernel stamp",
     "hook_error": "errors in hooks of the locustfile",
 }
+_NO_COMPRESSION: Final = "no compression"
 _AT_MOST: Final = 5
 """Keys shown of one counter."""
 
@@ -205,6 +207,7 @@ def _floors(summary: Summary) -> str:
 
 
 def _notes(summary: Summary) -> Iterable[str]:
+    yield from _way_notes(summary)
     yield from _limit_notes(summary)
     yield from _stream_notes(summary)
     for title, found in (("timeouts", summary.timeouts), ("errors", summary.errors), ("lost", summary.losses)):
@@ -216,6 +219,26 @@ def _notes(summary: Summary) -> Iterable[str]:
             yield f"{title}: {_listed(summary.seen[name])}"
     if summary.run.receive_clock != "kernel":
         yield "receive times are the callback's, since this platform stamps no packets: latencies hold our own delays"
+
+
+def _way_notes(summary: Summary) -> Iterable[str]:
+    """What lay between the clients and the backend."""
+    run, counts = summary.run, summary.counts
+    if run.options.get("insecure") and run.host.startswith("wss:"):
+        yield "INSECURE: the backend's certificate was not checked (--insecure): whoever answered got the tokens"
+    if run.proxy is not None:
+        yield f"through the proxy {run.proxy}, whose time is in every latency"
+    negotiated = summary.seen.get("negotiated", {})
+    if set(negotiated) - {_NO_COMPRESSION}:
+        yield f"negotiated: {_listed(negotiated)}"
+    if counts["bytes_received"] != counts["bytes_received_on_wire"]:
+        parts = (f"{_squeezed(summary, name)} {name}" for name in ("received", "sent") if counts[f"bytes_{name}"])
+        yield f"compressed payloads: {', '.join(parts)}"
+
+
+def _squeezed(summary: Summary, direction: str) -> str:
+    plain, wire = (summary.counts[f"bytes_{direction}{suffix}"] or 0 for suffix in ("", "_on_wire"))
+    return f"{size(plain)} in {size(wire)} ({percent(wire / plain)})"
 
 
 def _limit_notes(summary: Summary) -> Iterable[str]:
@@ -263,7 +286,7 @@ def _connection_notes(summary: Summary) -> Iterable[str]:
 
 
 def _who(by: str) -> str:
-    return {"client": "us", "reset": "us, abruptly"}.get(by, f"the {by}")
+    return {"client": "us", "reset": "us, abruptly", "read_timeout": "our read timeout"}.get(by, f"the {by}")
 
 
 def _listed(found: Mapping[str, int]) -> str:

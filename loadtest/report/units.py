@@ -67,6 +67,14 @@ def number(value: int | None) -> str:
     return DASH if value is None else f"{value:,}"
 
 
+def size(octets: int) -> str:
+    """Bytes with three significant digits: `840 B`, `12.4 MB`."""
+    for power, unit in ((3, "GB"), (2, "MB"), (1, "KB")):
+        if octets >= 999.5 * 1000 ** (power - 1):
+            return f"{_three_digits(octets / 1000**power)} {unit}"
+    return f"{octets:,} B"
+
+
 def percent(share: float | None) -> str:
     """A share as a percentage."""
     return DASH if share is None else f"{100 * share:.1f} %"

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
 from loadtest.client.client import ChatClient, ClientConfig, State
+from loadtest.client.endpoint import Endpoint
 from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Expectation, Identity
 from loadtest.client.tokens import MintedTokens
@@ -64,7 +65,8 @@ def until(happened):
 def test_what_waits_in_the_queue_is_sent_on_return_unless_sending_is_over(held, arrived, outcomes):
     recorder = Recorder("test", NoTable())
     with listening() as (url, contents):
-        config = ClientConfig(url, 5.0, 5.0, 2**20, Backoff(base_s=0.01))
+        endpoint = Endpoint(url=url, connect_timeout_s=5.0, max_frame_size=2**20)
+        config = ClientConfig(endpoint, 5.0, Backoff(base_s=0.01))
         identity = Identity("ann", "A", Population.HEADLINE)
         client = ChatClient(identity, 0, config, MintedTokens(SECRET), Expectation(False), recorder, random.Random(1))
         assert client.connect()

@@ -18,6 +18,7 @@ from websockets.sync.server import serve
 from loadtest.client import dial as dial_module
 from loadtest.client import transport
 from loadtest.client.dial import KERNEL_STAMPS, DialError
+from loadtest.client.endpoint import Credentials, Endpoint
 from loadtest.client.transport import Closed, ClosedBy, Transport
 
 needs_kernel_stamps = pytest.mark.skipif(not KERNEL_STAMPS, reason="the platform has no receive stamps")
@@ -103,10 +104,11 @@ def frames(protocol, *texts):
 
 
 def dial(port, ear, counts=None, scheme="ws", timeout=5.0, **options):
-    options.setdefault("max_frame_size", 2**20)
-    link = Transport(
-        f"{scheme}://127.0.0.1:{port}/ws?token=SECRET", ear, Counts() if counts is None else counts, **options
+    endpoint = Endpoint(
+        url=f"{scheme}://127.0.0.1:{port}/ws",
+        **{"connect_timeout_s": timeout, "max_frame_size": 2**20, "compression": False} | options,
     )
+    link = Transport(endpoint, Credentials(query="token=SECRET"), ear, Counts() if counts is None else counts)
     return link, link.dial(timeout)
 
 
@@ -155,7 +157,7 @@ def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure():
     trustme.CA().issue_cert("127.0.0.1").configure_cert(server_context)
     with behaving(echo, ssl=server_context) as port, pytest.raises(DialError) as caught:
         dial(port, Ear(), scheme="wss")
-    assert caught.value.kind == "tls"
+    assert caught.value.kind == "tls unknown authority"
 
 
 @needs_kernel_stamps
