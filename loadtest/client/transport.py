@@ -178,11 +178,14 @@ class Transport:
         Raises:
             DialError: no WebSocket came about; the socket is closed.
         """
+        limit = gevent.Timeout(timeout_s)  # a TimeoutError would be an OSError, and be taken for one on its way
         try:
-            with gevent.Timeout(timeout_s, TimeoutError()):
+            with limit:
                 return self._dial()
-        except TimeoutError:
+        except gevent.Timeout as expired:
             self._release()
+            if expired is not limit:
+                raise
             raise DialError("timeout", f"{self._step} within {timeout_s:g} s") from None
         except BaseException:
             self._release()
@@ -305,8 +308,7 @@ class Transport:
             del self._out[: self._socket.send(self._out)]
         except BlockingIOError:
             pass
-        except OSError:
-            self._end()
+        except OSError:  # over; but what had arrived before is still to be read, such as the reason
             return
         if self._out and self._writer is None:
             self._writer = get_hub().loop.io(self._socket.fileno(), WRITE)

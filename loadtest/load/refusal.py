@@ -44,7 +44,8 @@ _OF_TLS: Final[Mapping[str, str]] = {
     ),
     TlsFault.NO_TLS: "--host: {target} does not speak TLS; give ws:// in place of wss://, or another port",
     TlsFault.OTHER: (
-        "--host: TLS with {target} failed ({detail}); if it wants a certificate of ours, give --client-cert"
+        "--host: TLS with {target} failed ({detail}); if it wants a certificate of ours, give --client-cert, if it "
+        "speaks no TLS, ws://"
     ),
 }
 _OF_THE_UPGRADE: Final[Mapping[str, str]] = {

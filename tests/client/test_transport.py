@@ -5,116 +5,20 @@ import ssl
 import struct
 import threading
 import time
-from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import gevent
 import pytest
 import trustme
-from gevent.event import Event
-from websockets.server import ServerProtocol
-from websockets.sync.server import serve
+from link_stage import Counts, Ear, dial, echo, frames, upgraded
+from real_servers import behaving, raw
 
 from loadtest.client import dial as dial_module
 from loadtest.client import transport
 from loadtest.client.dial import KERNEL_STAMPS, DialError
-from loadtest.client.endpoint import Credentials, Endpoint
-from loadtest.client.transport import Closed, ClosedBy, Transport
+from loadtest.client.transport import Closed, ClosedBy
 
 needs_kernel_stamps = pytest.mark.skipif(not KERNEL_STAMPS, reason="the platform has no receive stamps")
-
-
-class Ear:
-    """A listener that keeps what it hears."""
-
-    def __init__(self):
-        self.frames, self.pongs, self.closed = [], [], None
-        self.arrived, self.gone = Event(), Event()
-
-    def on_frame(self, data, text, at_ns, bound_ns, lag_ns):
-        self.frames.append((data, text, at_ns, bound_ns, lag_ns))
-        self.arrived.set()
-
-    def on_pong(self, rtt_ns):
-        self.pongs.append(rtt_ns)
-        self.arrived.set()
-
-    def on_closed(self, closed):
-        self.closed = closed
-        self.gone.set()
-
-    def wait_for(self, count):
-        with gevent.Timeout(5):
-            while len(self.frames) + len(self.pongs) < count:
-                self.arrived.clear()
-                self.arrived.wait()
-
-    def texts(self):
-        return [frame[0] for frame in self.frames]
-
-
-class Counts(Counter):
-    def add(self, name, key="", value=1):
-        self[name, key] += value
-
-
-@contextmanager
-def behaving(handler, **options):
-    """The threaded server of `websockets`."""
-    with serve(handler, "127.0.0.1", 0, compression=None, **options) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.socket.getsockname()[1]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def raw(script):
-    """A TCP server that runs `script(connection)` for the one connection that it takes."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-
-        def serve_one():
-            connection, _ = listener.accept()
-            with connection:
-                script(connection)
-
-        thread = threading.Thread(target=serve_one)
-        thread.start()
-        yield listener.getsockname()[1]
-        thread.join()
-
-
-def upgraded(connection):
-    """Shake hands; returns the protocol, which frames can be made with."""
-    protocol = ServerProtocol()
-    while not (requests := protocol.events_received()):
-        protocol.receive_data(connection.recv(65_536))
-    protocol.send_response(protocol.accept(requests[0]))
-    connection.sendall(b"".join(protocol.data_to_send()))
-    return protocol
-
-
-def frames(protocol, *texts):
-    for text in texts:
-        protocol.send_text(text)
-    return b"".join(protocol.data_to_send())
-
-
-def dial(port, ear, counts=None, scheme="ws", timeout=5.0, **options):
-    endpoint = Endpoint(
-        url=f"{scheme}://127.0.0.1:{port}/ws",
-        **{"connect_timeout_s": timeout, "max_frame_size": 2**20, "compression": False} | options,
-    )
-    link = Transport(endpoint, Credentials(query="token=SECRET"), ear, Counts() if counts is None else counts)
-    return link, link.dial(timeout)
-
-
-def echo(connection):
-    for message in connection:
-        connection.send(message)
 
 
 def test_frames_go_out_and_come_back():
