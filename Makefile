@@ -28,6 +28,7 @@ $(VENV)/ready: pyproject.toml
 figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/python benchmarks/coverage.py --json benchmarks/coverage.json
 	$(BIN)/python benchmarks/analysis.py --json benchmarks/analysis.json
+	$(BIN)/python benchmarks/compression.py --json benchmarks/compression.json
 	$(BIN)/python benchmarks/verdicts.py --json benchmarks/verdicts.json
 	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python benchmarks/accuracy --json benchmarks/accuracy.json

@@ -12,12 +12,15 @@ import gc
 import json
 import random
 import statistics
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from time import process_time_ns
 from typing import Any
 
 import psutil
 from machine import machine
+from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.server import ServerProtocol
 
@@ -64,6 +67,11 @@ def answer(chunks: int, rng: random.Random) -> list[bytes]:
 
 def connected(server_side: dict[str, Any] | None, saved: Saved) -> tuple[ServerProtocol, Incoming]:
     """A server's protocol, and the receiving side of a client that it has upgraded."""
+    return connected_both(server_side, saved)[1:]
+
+
+def connected_both(server_side: dict[str, Any] | None, saved: Saved) -> tuple[ClientProtocol, ServerProtocol, Incoming]:
+    """The same, and the client's protocol."""
     extensions = None if server_side is None else [
         ServerPerMessageDeflateFactory(**server_side, compress_settings={"memLevel": 5})
     ]  # fmt: skip
@@ -73,7 +81,7 @@ def connected(server_side: dict[str, Any] | None, saved: Saved) -> tuple[ServerP
     server.send_response(server.accept(server.events_received()[0]))
     incoming = Incoming(client, ENDPOINT.max_frame_size)
     incoming.take(b"".join(server.data_to_send()))
-    return server, incoming
+    return client, server, incoming
 
 
 def packed(server: ServerProtocol, frames: list[bytes]) -> list[bytes]:
@@ -100,29 +108,31 @@ def cost(server_side: dict[str, Any] | None, chunks: int) -> tuple[float, float]
 
 
 def memory(server_side: dict[str, Any] | None) -> float:
-    """KB that one connection holds after an answer of the longer kind, of the client's side alone."""
+    """KB that the protocol of one connection holds after a message sent and an answer, of the client's side alone."""
     rng, saved, process = random.Random(1), Saved(), psutil.Process()
     frames, held = answer(max(CHUNKS), rng), []
-    connected(server_side, saved)
+    wire = packed(connected(server_side, saved)[0], frames)
     gc.collect()
-    before, server_kept = process.memory_info().rss, 0
+    before = process.memory_info().rss
     for _ in range(CONNECTIONS):
-        server, incoming = connected(server_side, saved)
-        for data in packed(server, frames):
+        client, _, incoming = connected_both(server_side, saved)
+        client.send_text(frames[0])
+        client.data_to_send()
+        for data in wire:  # what one server packed for the first unpacks for all
             incoming.take(data)
-        server.extensions.clear()  # the server's windows go, the client's stay
         held.append(incoming)
     gc.collect()
-    return (process.memory_info().rss - before - server_kept) / 1e3 / CONNECTIONS
+    return (process.memory_info().rss - before) / 1e3 / CONNECTIONS
 
 
 def measure() -> list[dict[str, Any]]:
     """One row for each server and length of answer; rounds take turns."""
     samples: dict[tuple[str, int], list[tuple[float, float]]] = {(s, c): [] for s in SERVERS for c in CHUNKS}
     for _ in range(ROUNDS):
-        for server, chunks in samples:
-            samples[server, chunks].append(cost(SERVERS[server], chunks))
-    held = {server: memory(SERVERS[server]) for server in SERVERS}
+        for (server, chunks), found in samples.items():
+            found.append(cost(SERVERS[server], chunks))
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:  # no memory of others to reuse
+        held = dict(zip(SERVERS, fresh.map(memory, SERVERS.values()), strict=True))
     return [
         {
             "server": server,

@@ -4,15 +4,22 @@ import pytest
 
 from loadtest.settings import (
     OPTIONS,
+    Address,
     Arrivals,
     ExpectStream,
+    Header,
     Rate,
     duration,
+    flag,
+    header,
+    host_port,
     label,
     optional_rate,
+    origin,
     rate,
     redacted,
     settings,
+    subprotocol,
     weights,
     ws_url,
 )
@@ -48,6 +55,19 @@ def test_rates():
         (ws_url, "localhost:5000", "is no WebSocket address"),
         (ws_url, "ws://x:99999/ws", "has no valid port"),
         (ws_url, "ws://x:5000/ws junk", "holds blanks"),
+        (flag, "maybe", "is neither true nor false"),
+        (header, "Upgrade: h2c", "Upgrade cannot be given: the upgrade sets it"),
+        (header, "host: x", "host cannot be given: it is that of --host; reach it elsewhere with --connect-to"),
+        (header, "Origin: x", "give it as --origin"),
+        (header, "Sec-WebSocket-Protocol: x", "give it as --subprotocol"),
+        (header, "Sec-WebSocket-Key: x", "the upgrade sets it"),
+        (origin, "app.example.com", "is no origin: give scheme and host, as in https://app.example.com"),
+        (origin, "https://app.example.com/chat", "is no origin"),
+        (subprotocol, "chat v1", "is no subprotocol"),
+        (host_port, "10.0.0.7", "is no address: give HOST:PORT, as in 10.0.0.7:8443"),
+        (host_port, "::1", "is no address"),
+        (host_port, "node:0", "is no address"),
+        (host_port, "https://node:443", "is no address"),
         (ws_url, "ws://x/ws?token=abc", "leave out user, query and fragment"),
     ],
 )
@@ -64,6 +84,29 @@ def test_a_complaint_about_an_address_does_not_repeat_its_token():
         ws_url("ws://me:SECRET@x:port/ws?token=SECRET")
     assert "SECRET" not in str(caught.value)
     assert redacted("wss://me:pw@x/ws?token=SECRET#y") == "wss://x/ws"
+
+
+@pytest.mark.parametrize("text", ["SECRET", "Bad Name: SECRET", ": SECRET", "X-Key: SECRET\x07", "Cookie: SECRÉT"])
+def test_a_complaint_about_a_header_does_not_repeat_its_value(text):
+    with pytest.raises(ValueError, match="header") as caught:
+        header(text)
+    assert "SECR" not in str(caught.value)
+
+
+def test_a_header_may_hold_colons_and_commas_and_the_environment_has_one_a_line():
+    assert header("Cookie: a=1; at=12:30, b") == Header("Cookie", "a=1; at=12:30, b")
+    chosen = settings({"header": "X-Tenant: acme, north\nX-Key: k\n", "subprotocol": "chat.v2,chat.v1"})
+    assert chosen.header == (Header("X-Tenant", "acme, north"), Header("X-Key", "k"))
+    assert chosen.subprotocol == ("chat.v2", "chat.v1")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("10.0.0.7:8443", ("10.0.0.7", 8443)), ("node-3:443", ("node-3", 443)), ("[::1]:5000", ("::1", 5000))],
+)
+def test_addresses_to_connect_to(text, address):
+    assert host_port(text) == Address(*address)
+    assert str(host_port(text)) == text
 
 
 def test_defaults_are_those_of_the_contract():
@@ -84,6 +127,9 @@ def test_values_come_as_text_or_parsed_and_labels_repeat():
         ({"message_rate": "11/60s"}, "--message-rate: 11/60s is above --rate-limit 10/60s"),
         ({"jwt_secret": "s", "tokens_file": "f"}, "--tokens-file: cannot be combined with --jwt-secret"),
         ({"reply_timeout": "0"}, "--reply-timeout: '0' is not above 0"),
+        ({"client_key": "k"}, "--client-key: belongs to a certificate; give it as --client-cert"),
+        ({"insecure": "yes", "ca_file": "f"}, "--ca-file: nothing is checked against it with --insecure"),
+        ({"insecure": "maybe"}, "--insecure: 'maybe' is neither true nor false"),
         ({"seed": "x"}, "--seed: 'x' is not a whole number"),
     ],
 )
@@ -93,8 +139,9 @@ def test_a_wrong_option_is_named(values, complaint):
 
 
 def test_what_is_public_holds_no_secret():
-    public = settings({"jwt_secret": "TOP"}).public()
-    assert "jwt_secret" not in public
+    public = settings({"jwt_secret": "TOP", "header": "X-Key: TOP", "subprotocol": "a,b"}).public()
+    assert {"jwt_secret", "header"}.isdisjoint(public)
+    assert public["subprotocol"] == "a,b"
     assert "TOP" not in repr(public)
 
 

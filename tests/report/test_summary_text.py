@@ -11,7 +11,7 @@ from staged_run import MS, STEADY_S, answered, batch, message, ordinary, stage
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
-from loadtest.model import Outcome
+from loadtest.model import Count, Outcome
 from loadtest.report.render import as_json, as_markdown, as_text
 from loadtest.runs.reader import RunReader
 
@@ -58,6 +58,26 @@ def test_frames_that_share_a_stamp_leave_their_times_open_by_so_much(tmp_path):
     assert any(line.startswith(" time to first token, ±0.49 ms  ") for line in shown)
     assert any(line.startswith(" inter-chunk gap, ±0.31 ms  ") for line in shown)
     assert "± p99 of how much earlier frames may have arrived that share a receive stamp" in shown
+
+
+def test_the_way_to_the_backend_is_told_where_there_is_something_to_say_of_it(tmp_path):
+    counters = [
+        *(Count("negotiated", what, 4) for what in ("TLSv1.3", "permessage-deflate")),
+        Count("bytes_received", "", 90_000),
+        Count("deflate_saved_received", "", 81_000),
+        Count("bytes_sent", "", 2_000),
+        Count("deflate_saved_sent", "", 500),
+    ]
+    facts = {"host": "wss://x/ws", "options": {"insecure": True}, "proxy": "proxy.corp:3128"}
+    shown = " ".join(as_text(summary_of(stage(tmp_path, [batch(ordinary(), counters=counters)], **facts))).split())
+    assert "INSECURE: the backend's certificate was not checked (--insecure)" in shown
+    assert "through the proxy proxy.corp:3128, whose time is in every latency" in shown
+    assert "negotiated: 4 x TLSv1.3, 4 x permessage-deflate" in shown
+    assert "compressed payloads: 90.0 KB in 9.00 KB (10.0 %) received, 2.00 KB in 1.50 KB (75.0 %) sent" in shown
+
+
+def test_a_plain_connection_is_nothing_to_speak_of(valid):
+    assert not {"negotiated", "compressed", "INSECURE", "proxy"} & set(as_text(valid).replace(":", "").split())
 
 
 def test_an_invalid_run_as_text(invalid):

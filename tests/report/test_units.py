@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.report.units import Span, duration, milliseconds, number, percent, quantity, span
+from loadtest.report.units import Span, duration, milliseconds, number, percent, quantity, size, span
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,21 @@ def test_milliseconds(value, shown):
 @pytest.mark.parametrize(("seconds", "shown"), [(0.25, "0.2 s"), (45, "45 s"), (300, "5 min"), (3_900, "1 h 5 min")])
 def test_duration(seconds, shown):
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("octets", "shown"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1_000, "1.00 KB"),
+        (84_600, "84.6 KB"),
+        (1_140_000, "1.14 MB"),
+        (2_500_000_000, "2.50 GB"),
+    ],
+)
+def test_sizes(octets, shown):
+    assert size(octets) == shown
 
 
 def test_what_is_not_known_is_a_dash():
