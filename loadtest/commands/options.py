@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+
+from loadtest.settings import Option
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -27,3 +29,27 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def options_of(table: Iterable[Option]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator that gives a command these options; their values stay text."""
+    declared = list(table)
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(declared):
+            command = _option(option)(command)
+        return command
+
+    return add
+
+
+def _option(option: Option) -> Callable[..., Any]:
+    return click.option(
+        f"--{option.name}",
+        option.attribute,
+        envvar=option.env,
+        metavar=option.metavar,
+        multiple=option.multiple,
+        help=option.help + ("" if option.default is None else f" [default: {option.default}]"),
+        show_envvar=option.secret,
+    )

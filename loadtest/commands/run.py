@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,30 +10,12 @@ import click
 
 from loadtest.experiment.run import Load, run
 from loadtest.experiment.server import RunningServer, reference_server
-from loadtest.settings import OPTIONS, Option, positive_duration, positive_int, settings, whole, ws_url
+from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
 
-from .options import Parsed
+from .options import Parsed, options_of
 
 SPAWN_S = 5.0
 """Without --spawn-rate, all users are there after this many seconds."""
-
-
-def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(OPTIONS):
-        command = _run_option(option)(command)
-    return command
-
-
-def _run_option(option: Option) -> Callable[..., Any]:
-    return click.option(
-        f"--{option.name}",
-        option.attribute,
-        envvar=option.env,
-        metavar=option.metavar,
-        multiple=option.multiple,
-        help=option.help + ("" if option.default is None else f" [default: {option.default}]"),
-        show_envvar=option.secret,
-    )
 
 
 @click.command("run")
@@ -49,7 +30,7 @@ def _run_option(option: Option) -> Callable[..., Any]:
               help="Worker processes; 0 for one process that does all.")  # fmt: skip
 @click.option("-f", "--locustfile", default="chat", show_default=True, help="Path, or the name of one of ours.")
 @click.argument("classes", nargs=-1, metavar="[CLASS]...")
-@_run_options
+@options_of(OPTIONS)
 def run_command(
     host: str | None,
     users: int,

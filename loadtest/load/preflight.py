@@ -46,11 +46,16 @@ def preflight(url: str, settings: Settings, tokens: Tokens) -> Batch:
     batch = recorder.take()
     if not connected:
         connect = batch.connects[-1]
-        raise UsageError(_explained(url, connect.outcome, connect.detail or ""))
+        raise UsageError(explained(url, connect.outcome, connect.detail or ""))
     return batch
 
 
-def _explained(url: str, outcome: str, detail: str) -> str:
+def explained(url: str, outcome: str, detail: str) -> str:
+    """Why there is no connection, and what to do: one line that names the option.
+
+    Args:
+        outcome, detail: as in `model.Connect`.
+    """
     remedies = {
         "refused": f"--host: nobody listens at {url}; start the server, or correct the address",
         AUTH_FAILED: f"--jwt-secret / --tokens-file: {url} refused the token with AUTH_FAILED ({detail}); give the "
