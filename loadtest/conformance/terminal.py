@@ -17,7 +17,6 @@ from typing import Any, Final, NoReturn
 
 import gevent
 import gevent.event
-import gevent.os
 import jwt
 import msgspec
 from msgspec import Struct
@@ -81,7 +80,7 @@ class Terminal:
         self._signalled = False
         self._broken_off = False
         """Whether the person left before the answers were there."""
-        self._narrator = Narrator(_say, chat.trace)
+        self._narrator = Narrator(self._say, chat.trace)
         self._onlooker = Onlooker(self._narrator, self._hint, self._on_connect)
         self._user = tokens.user_id(chat.user)
         self._client = WatchedClient(
@@ -113,7 +112,7 @@ class Terminal:
             gevent.signal_handler(number, self._on_signal)
         self._connect()
         if self._interactive:
-            _say("type a line to send it; Ctrl-D waits for open answers and leaves, Ctrl-C leaves")
+            self._say("type a line to send it; Ctrl-D waits for open answers and leaves, Ctrl-C leaves")
         work = [gevent.spawn(self._send_lines), gevent.spawn(self._sweep)]
         self._leave.wait()
         gevent.killall(work, block=False)
@@ -151,6 +150,13 @@ class Terminal:
             return ""
         return f"; it is signed with {algorithm} and claims {', '.join(claims)}: does the server expect others?"
 
+    def _say(self, line: str) -> None:
+        try:
+            print(line, flush=True)
+        except OSError:  # whoever read this has gone, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            self._leave.set()
+
     def _on_signal(self) -> None:
         if self._leave.is_set():
             os._exit(_BROKEN_OFF)  # the second Ctrl-C waits for nothing
@@ -159,11 +165,11 @@ class Terminal:
 
     # --- what is typed ------------------------------------------------------------------------------------------------
     def _send_lines(self) -> None:
-        for line in _lines(0):
+        for line in _lines(0) if sys.stdin is not None else ():
             if not line.strip():
                 continue
             if not self._interactive:
-                _say(f"> {line}")
+                self._say(f"> {line}")
             self._send(line)
             while not self._interactive and self._awaiting():  # a script's next line comes after the answer
                 gevent.sleep(SWEEP_S / 2)
@@ -204,7 +210,7 @@ class Terminal:
         self._onlooker.tell_ended()
         gave_up = self._client.state is State.ERROR
         self._client.disconnect()
-        _say(self._summary(messages))
+        self._say(self._summary(messages))
         judged = messages[:answered] if self._broken_off else messages
         return FAILED if gave_up or not all(is_good(message, self._expected) for message in judged) else 0
 
@@ -230,10 +236,7 @@ def _lines(descriptor: int) -> Iterator[str]:
     """Lines of a file, pipe or terminal as they come; reads on a thread, since files cannot be waited for otherwise."""
     rest = b""
     while True:
-        try:
-            data: bytes = gevent.os.tp_read(descriptor, 65_536)
-        except OSError:
-            data = b""
+        data: bytes = gevent.get_hub().threadpool.apply(_read, (descriptor,))
         *whole, rest = (rest + data).split(b"\n")
         yield from (line.decode("utf-8", "replace").rstrip("\r") for line in whole)
         if not data:
@@ -242,8 +245,11 @@ def _lines(descriptor: int) -> Iterator[str]:
         yield rest.decode("utf-8", "replace")
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65_536)
+    except OSError:  # nothing to read from is nothing to send
+        return b""
 
 
 def _chosen(chat: Chat) -> Settings:
@@ -257,7 +263,6 @@ def _chosen(chat: Chat) -> Settings:
 
 def main() -> NoReturn:
     """Chat as the first argument says; exit codes are those of the README."""
-    gevent.get_hub().NOT_ERROR = (*gevent.get_hub().NOT_ERROR, BrokenPipeError)
     try:
         chat = msgspec.json.decode(sys.argv[1], type=Chat)
         check_host(chat.host)

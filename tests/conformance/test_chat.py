@@ -222,6 +222,28 @@ def test_no_token_is_shown_even_where_the_server_tells_it():
     assert "<token>" in done.stdout
 
 
+def test_a_reader_that_goes_away_ends_the_chat(reference_server):
+    process = subprocess.Popen(
+        [*CHAT, "--host", reference_server.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(b"hi\n")
+    process.stdin.flush()
+    process.wait(20)
+    process.stdin.close()
+    assert reference_server.stop()["connects"] == 1
+
+
+def test_without_any_input_it_only_connects(reference_server):
+    done = subprocess.run(
+        f"exec {sys.executable} -m loadtest chat --host {reference_server.url} <&-",
+        shell=True, capture_output=True, text=True, env=environment(), timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 messages" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
