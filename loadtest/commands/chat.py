@@ -11,7 +11,9 @@ import msgspec
 
 from loadtest.settings import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS, whole, ws_url
 
+from .config import config_option, keep_one_token_source
 from .options import Parsed, options_of
+from .run import run_command
 
 OF_A_RUN: Final = ("reply-timeout", "expect-stream")
 """Options of a run's measuring that mean something for one user, too."""
@@ -31,12 +33,17 @@ CHAT_OPTIONS: Final = (
 @click.option("--typing", is_flag=True, help="Send typing:start and typing:stop before each message.")
 @click.option("--trace", is_flag=True, help="Show frames as they are on the wire, too; tokens are left out.")
 @options_of(CHAT_OPTIONS)
-def chat(host: str, conversation: str, user: int, typing: bool, trace: bool, **given: Any) -> NoReturn:
+@config_option(others=lambda: run_command)
+@click.pass_context
+def chat(
+    context: click.Context, /, host: str, conversation: str, user: int, typing: bool, trace: bool, **given: Any
+) -> NoReturn:
     """Be one user: send what is typed, and show every frame with its time and its meaning.
 
     The first thing to run when a run says "0 delivered": the client and the options are those of a run. Works with a
     pipe, too: each line is sent once the one before has been answered. Exits with 1 where a message was not answered.
     """
+    given = keep_one_token_source(context, given)
     public = {option.attribute: given[option.attribute] for option in CHAT_OPTIONS if not option.secret}
     asked = {
         "host": host,

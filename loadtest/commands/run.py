@@ -12,6 +12,7 @@ from loadtest.experiment.run import Load, run
 from loadtest.experiment.server import RunningServer, reference_server
 from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
 
+from .config import as_toml, config_option, keep_one_token_source
 from .options import Parsed, options_of
 
 SPAWN_S = 5.0
@@ -22,16 +23,38 @@ SPAWN_S = 5.0
 @click.option("--host", type=Parsed(ws_url, "URL"), envvar="LOADTEST_HOST",
               help="Address of the backend; without it the reference server is started.")  # fmt: skip
 @click.option("-u", "--users", type=Parsed(positive_int, "NUMBER"), default="10", show_default=True,
+              envvar="LOADTEST_USERS",
               help="Virtual users.")  # fmt: skip
-@click.option("-r", "--spawn-rate", type=float, help="Users started a second [default: all within 5 s].")
+@click.option(
+    "-r",
+    "--spawn-rate",
+    type=float,
+    envvar="LOADTEST_SPAWN_RATE",
+    help="Users started a second [default: all within 5 s].",
+)
 @click.option("-t", "--run-time", type=Parsed(positive_duration, "TIME"), default="60s", show_default=True,
+              envvar="LOADTEST_RUN_TIME",
               help="Time to run, such as 90, 60s or 5m.")  # fmt: skip
 @click.option("--processes", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
+              envvar="LOADTEST_PROCESSES",
               help="Worker processes; 0 for one process that does all.")  # fmt: skip
-@click.option("-f", "--locustfile", default="chat", show_default=True, help="Path, or the name of one of ours.")
+@click.option(
+    "-f",
+    "--locustfile",
+    default="chat",
+    show_default=True,
+    envvar="LOADTEST_LOCUSTFILE",
+    metavar="FILE",
+    help="Path, or the name of one of ours.",
+)
 @click.argument("classes", nargs=-1, metavar="[CLASS]...")
 @options_of(OPTIONS)
+@config_option()
+@click.option("--print-config", is_flag=True, help="Print the options in force as a file for --config, and do nothing.")
+@click.pass_context
 def run_command(
+    context: click.Context,
+    /,
     host: str | None,
     users: int,
     spawn_rate: float | None,
@@ -39,12 +62,17 @@ def run_command(
     processes: int,
     locustfile: str,
     classes: tuple[str, ...],
+    print_config: bool,
     **given: Any,
 ) -> None:
     """Load a chat backend and leave a run folder.
 
     Names of user CLASSes behind the options run these alone.
     """
+    if print_config:
+        click.echo(as_toml(context))
+        return
+    given = keep_one_token_source(context, given)
     if spawn_rate is not None and not 0 < spawn_rate < float("inf"):
         raise click.UsageError(f"--spawn-rate: {spawn_rate:g} is not above 0")
     _check(given, run_time)
