@@ -109,10 +109,10 @@ def remedy(message: Message, strange: list[str], expected: bool | None) -> str |
         strange: types of events that the client did not understand, as far as any came.
         expected: whether an answer is; None where nobody has said so.
     """
-    unread = f"; events that were not understood: {', '.join(strange)}" if strange else ""
+    unread = f" Not understood: {', '.join(strange)}." if strange else ""
     match message.outcome:
         case Outcome.TIMEOUT if message.reason == NEVER_DELIVERED:
-            return f"the ack `delivered` is missing: a run calls such a message a timeout{unread}"
+            return f"the ack `delivered` is missing: a run calls such a message a timeout.{unread}"
         case Outcome.TIMEOUT:
             return f"no `message:ack` names this message's id: is it acknowledged under another name or id?{unread}"
         case Outcome.DELIVERED if not message.chunks and expected is not False:

@@ -143,7 +143,7 @@ def test_events_of_other_names_are_named_as_the_likely_reason():
         done = chat(address, "hi", *QUICK)
     assert done.returncode == 1
     assert 'unknown event "chat.ack"' in done.stdout
-    assert "events that were not understood: chat.ack" in done.stdout
+    assert "Not understood: chat.ack." in done.stdout
     assert "timeout: no ack" in done.stdout
 
 
