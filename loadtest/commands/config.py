@@ -59,7 +59,7 @@ def as_toml(context: click.Context) -> str:
         option = _OPTION_BY_NAME.get(key)
         lines += [
             "",
-            f"# {getattr(parameter, 'help', None) or 'names of user classes to run; all where there are none'}",
+            f"# {getattr(parameter, 'help', None) or 'user classes to run; all where none is named'}",
         ]
         chosen = context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if option is not None and option.secret:
