@@ -21,6 +21,7 @@ class Records:
         lost_batches: batches that never came, by process, where any is missing.
         longest_silences: longest time between two reports of each process, ns.
         streams_expected: whether delivered messages were to be answered.
+        notices: mistakes that were noticed while the run went on.
     """
 
     folder: str
@@ -35,6 +36,7 @@ class Records:
     lost_batches: dict[str, int]
     longest_silences: dict[str, int]
     streams_expected: bool
+    notices: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -87,6 +89,7 @@ def load(run: RunReader) -> Records:
         lost_batches=run.lost_batches(),
         longest_silences=run.longest_silences(),
         streams_expected=expected,
+        notices=tuple(run.notices()),
     )
 
 

@@ -129,6 +129,7 @@ class Summary(Struct, frozen=True):
             times; the headline itself is as long as they can have been.
         generator: how the load generator did, by process.
         drift: whether the run was stationary.
+        notices: mistakes that were noticed while the run went on, each with its remedy.
     """
 
     schema: int
@@ -152,6 +153,7 @@ class Summary(Struct, frozen=True):
     shortest: Metrics
     generator: Generator
     drift: Drift
+    notices: list[str] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:

@@ -318,6 +318,15 @@ class ChatClient:
         if self._establish(reconnect=True):
             self._reconnector = None
 
+    def on_leaving(self, event: str, frame: bytes, message_id: str | None, sent_ns: int) -> None:
+        """A frame leaves now; for those who show what goes over the wire.
+
+        Args:
+            event: what the guide calls it.
+            message_id: of a message; None for what is none.
+            sent_ns: the instant that its latencies count from.
+        """
+
     # --- what the transport tells -------------------------------------------------------------------------------------
     def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         """See `transport.Listener`."""
@@ -413,13 +422,16 @@ class ChatClient:
             session.answered.clear()
 
     def _put_on_wire(self, transport: Transport, message_id: str, frame: bytes, sent_ns: int) -> None:
+        self.on_leaving("message:send", frame, message_id, sent_ns)
         if transport.send(frame):
             self._session.handed_over(message_id, time.monotonic_ns() - sent_ns)
 
     def _send_typing(self, event: TypingStart | TypingStop, key: str) -> None:
         if self.state is State.AUTHENTICATED and self._transport is not None:
             self._observer.tally.add("typing_sent", key)
-            self._transport.send(encode(event))
+            frame = encode(event)
+            self.on_leaving(f"typing:{key}", frame, None, time.monotonic_ns())
+            self._transport.send(frame)
 
     def _message_id(self, wall_s: float) -> str:
         return f"msg-{int(wall_s * 1000)}-{''.join(self._rng.choices(BASE36, k=9))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -41,3 +41,30 @@ class Several(click.ParamType):  # type: ignore[type-arg]
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return self._option.parts(rv)
+
+
+def options_of(table: Iterable[Option]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator that gives a command these options; their values stay text."""
+    declared = list(table)
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(declared):
+            command = _option(option)(command)
+        return command
+
+    return add
+
+
+def _option(option: Option) -> Callable[..., Any]:
+    named: dict[str, Any] = {"envvar": option.env, "show_envvar": option.secret}
+    if option.flag:
+        return click.option(f"--{option.name}", option.attribute, is_flag=True, help=option.help, **named)
+    return click.option(
+        f"--{option.name}",
+        option.attribute,
+        type=Several(option) if option.multiple else None,
+        metavar=option.metavar,
+        multiple=option.multiple,
+        help=option.help + ("" if option.default is None else f" [default: {option.default}]"),
+        **named,
+    )

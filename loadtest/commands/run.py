@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,49 +10,51 @@ import click
 
 from loadtest.experiment.run import Load, run
 from loadtest.experiment.server import RunningServer, reference_server
-from loadtest.settings import OPTIONS, Option, positive_duration, positive_int, settings, whole, ws_url
+from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
 
-from .options import Parsed, Several
+from .config import as_toml, config_option, keep_one_token_source
+from .options import Parsed, options_of
 
 SPAWN_S = 5.0
 """Without --spawn-rate, all users are there after this many seconds."""
-
-
-def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(OPTIONS):
-        command = _run_option(option)(command)
-    return command
-
-
-def _run_option(option: Option) -> Callable[..., Any]:
-    named: dict[str, Any] = {"envvar": option.env, "show_envvar": option.secret}
-    if option.flag:
-        return click.option(f"--{option.name}", option.attribute, is_flag=True, help=option.help, **named)
-    return click.option(
-        f"--{option.name}",
-        option.attribute,
-        type=Several(option) if option.multiple else None,
-        metavar=option.metavar,
-        multiple=option.multiple,
-        help=option.help + ("" if option.default is None else f" [default: {option.default}]"),
-        **named,
-    )
 
 
 @click.command("run")
 @click.option("--host", type=Parsed(ws_url, "URL"), envvar="LOADTEST_HOST",
               help="Address of the backend; without it the reference server is started.")  # fmt: skip
 @click.option("-u", "--users", type=Parsed(positive_int, "NUMBER"), default="10", show_default=True,
+              envvar="LOADTEST_USERS",
               help="Virtual users.")  # fmt: skip
-@click.option("-r", "--spawn-rate", type=float, help="Users started a second [default: all within 5 s].")
+@click.option(
+    "-r",
+    "--spawn-rate",
+    type=float,
+    envvar="LOADTEST_SPAWN_RATE",
+    help="Users started a second [default: all within 5 s].",
+)
 @click.option("-t", "--run-time", type=Parsed(positive_duration, "TIME"), default="60s", show_default=True,
+              envvar="LOADTEST_RUN_TIME",
               help="Time to run, such as 90, 60s or 5m.")  # fmt: skip
 @click.option("--processes", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
+              envvar="LOADTEST_PROCESSES",
               help="Worker processes; 0 for one process that does all.")  # fmt: skip
-@click.option("-f", "--locustfile", default="chat", show_default=True, help="Path, or the name of one of ours.")
+@click.option(
+    "-f",
+    "--locustfile",
+    default="chat",
+    show_default=True,
+    envvar="LOADTEST_LOCUSTFILE",
+    metavar="FILE",
+    help="Path, or the name of one of ours.",
+)
 @click.argument("classes", nargs=-1, metavar="[CLASS]...")
-@_run_options
+@options_of(OPTIONS)
+@config_option()
+@click.option("--print-config", is_flag=True, help="Print the options in force as a file for --config, and do nothing.")
+@click.pass_context
 def run_command(
+    context: click.Context,
+    /,
     host: str | None,
     users: int,
     spawn_rate: float | None,
@@ -61,12 +62,17 @@ def run_command(
     processes: int,
     locustfile: str,
     classes: tuple[str, ...],
+    print_config: bool,
     **given: Any,
 ) -> None:
     """Load a chat backend and leave a run folder.
 
     Names of user CLASSes behind the options run these alone.
     """
+    if print_config:
+        click.echo(as_toml(context))
+        return
+    given = keep_one_token_source(context, given)
     if spawn_rate is not None and not 0 < spawn_rate < float("inf"):
         raise click.UsageError(f"--spawn-rate: {spawn_rate:g} is not above 0")
     _check(given, run_time)
@@ -89,7 +95,7 @@ def run_command(
 
 def _check(given: dict[str, Any], run_time: float) -> None:
     try:
-        chosen = settings({option.attribute: _joined(option, given[option.attribute]) for option in OPTIONS})
+        chosen = settings({option.attribute: option.joined(given[option.attribute]) for option in OPTIONS})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if chosen.warmup is not None and chosen.warmup >= run_time:
@@ -97,10 +103,6 @@ def _check(given: dict[str, Any], run_time: float) -> None:
             f"--warmup: {chosen.warmup:g} s leaves nothing of --run-time {run_time:g} s; shorten the one or lengthen "
             "the other"
         )
-
-
-def _joined(option: Option, value: Any) -> Any:
-    return option.separator.join(value) if isinstance(value, tuple) else value
 
 
 def _server_options(given: dict[str, Any]) -> list[str]:
@@ -120,7 +122,7 @@ def _passed_on(given: dict[str, Any]) -> list[str]:
 
 def _secrets(given: dict[str, Any], server: RunningServer | None) -> dict[str, str]:
     secrets = {
-        option.env: _joined(option, given[option.attribute])
+        option.env: option.joined(given[option.attribute])
         for option in OPTIONS
         if option.secret and given[option.attribute]
     }

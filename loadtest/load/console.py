@@ -39,6 +39,11 @@ class Progress:
         for health in batch.health:
             self._users[health.process] = health.users
 
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        sys.stderr.write(f"\r\x1b[K{line}\n" if self._live else f"{line}\n")
+        sys.stderr.flush()
+
     def stop(self) -> None:
         self._greenlet.kill()
         if self._live:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +48,7 @@ class Keeper:
         self._writer = RunWriter(self.folder, info)
         self._waiting: deque[Batch] = deque()
         self._complaint = ""
+        self._notices: list[str] = []
         self._greenlet = gevent.spawn(self._write_on)
         self._checkpoints = gevent.spawn(self._checkpoint_on)
 
@@ -59,6 +61,12 @@ class Keeper:
         self.info = msgspec.structs.replace(self.info, **changes)
         self._writer.update(self.info)
 
+    def notice(self, text: str) -> None:
+        """Keep what was noticed while the run goes on."""
+        self._notices.append(text)
+        with suppress(RunFolderError):  # a full disk: `seal` tries again
+            self._writer.keep_notices(self._notices)
+
     def seal(self, **changes: object) -> int:
         """Write what is left, close `run.db` and finish the folder; returns the run's exit code."""
         gevent.killall([self._greenlet, self._checkpoints])
@@ -67,6 +75,7 @@ class Keeper:
             logger.error("%d batches of records could not be written: %s", len(self._waiting), self._complaint)
             return NothingMeasured.exit_code
         self.update(ended_ns=time.monotonic_ns(), **changes)
+        self._writer.keep_notices(self._notices)
         self._writer.close()
         # stderr: whoever drives locust may read data from its stdout
         finish = subprocess.run(

@@ -29,6 +29,7 @@ from loadtest.client.tokens import Tokens
 from loadtest.errors import UsageError
 from loadtest.load.console import Progress
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
+from loadtest.load.notices import Facts, Notices
 from loadtest.load.options import add_options, check_host, check_results, check_users, read_settings, read_tokens
 from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
@@ -37,7 +38,7 @@ from loadtest.load.prometheus import Exporter
 from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.model import Batch, RunInfo
-from loadtest.settings import CONSOLE_ENV, Settings
+from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
 logger = logging.getLogger("loadtest")
 
@@ -64,6 +65,7 @@ class Plugin:
         self._keeper: Keeper | None = None
         self._progress: Progress | None = None
         self._exporter: Exporter | None = None
+        self._notices: Notices | None = None
         self._pump: gevent.Greenlet | None = None
         self._place = (0, 1)
         self._drained = gevent.event.Event()
@@ -186,6 +188,8 @@ class Plugin:
         if self._exporter is not None:
             self._exporter.begin(self._keeper.info)
         self._keeper.put(checked)
+        streams = settings.expect_stream is not ExpectStream.NO
+        self._notices = Notices(Facts(url, self._keeper.info.users, streams, settings.reply_timeout))
         self._announce(environment)
         if isinstance(runner, MasterRunner):
             order = dispatch_order(runner)
@@ -273,6 +277,17 @@ class Plugin:
         for watcher in (self._progress, self._exporter):
             if watcher is not None:
                 watcher.see(batch)
+        for text in self._notices.see(batch) if self._notices is not None else ():
+            self._say_notice(text)
+
+    def _say_notice(self, text: str) -> None:
+        assert self._keeper is not None
+        self._keeper.notice(text)
+        line = f"loadtest: notice: {text}"
+        if self._progress is not None:
+            self._progress.say(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
         if self._process is not None:

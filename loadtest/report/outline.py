@@ -208,6 +208,7 @@ def _floors(summary: Summary) -> str:
 
 def _notes(summary: Summary) -> Iterable[str]:
     yield from _way_notes(summary)
+    yield from (f"notice: {text}" for text in summary.notices)
     yield from _limit_notes(summary)
     yield from _stream_notes(summary)
     for title, found in (("timeouts", summary.timeouts), ("errors", summary.errors), ("lost", summary.losses)):

@@ -113,6 +113,12 @@ class RunReader:
             rows = self._db.execute("SELECT name, key, sum(value) FROM counters GROUP BY name, key ORDER BY name, key")
             return [Count(*row) for row in rows]
 
+    def notices(self) -> list[str]:
+        """What was noticed while the run went on, in the order of noticing."""
+        with self._explained():
+            row = self._db.execute("SELECT value FROM run WHERE key = 'notices'").fetchone()
+            return [] if row is None else msgspec.json.decode(row[0], type=list[str])
+
     def lost_batches(self) -> dict[str, int]:
         """Gaps in the sequence of a process: how many of its batches never came, where any is missing."""
         with self._explained():

@@ -69,8 +69,22 @@ class RunWriter:
         Raises:
             RunFolderError: they cannot be written.
         """
+        self._keep("info", info)
+
+    def keep_notices(self, notices: list[str]) -> None:
+        """Replace what was noticed during the run.
+
+        Raises:
+            RunFolderError: it cannot be written.
+        """
         with self._explained(), self._db:
-            self._db.execute("INSERT OR REPLACE INTO run VALUES ('info', ?)", (msgspec.json.encode(info).decode(),))
+            self._db.execute(
+                "INSERT OR REPLACE INTO run VALUES ('notices', ?)", (msgspec.json.encode(notices).decode(),)
+            )
+
+    def _keep(self, key: str, value: object) -> None:
+        with self._explained(), self._db:
+            self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (key, msgspec.json.encode(value).decode()))
 
     def checkpoint(self) -> None:
         """Fold what the log holds into the file; for another thread than the writer's, which goes on meanwhile.

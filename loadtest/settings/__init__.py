@@ -8,7 +8,7 @@ from typing import Final
 
 from loadtest.settings.chosen import Settings, settings
 from loadtest.settings.option import Option
-from loadtest.settings.options import OPTIONS
+from loadtest.settings.options import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS
 from loadtest.settings.parsers import (
     duration,
     flag,
@@ -35,7 +35,9 @@ CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
 """Set for Locust by `loadtest run`: plan and progress, and not Locust's tables."""
 
 __all__ = [
+    "CONNECTION_OPTIONS",
     "CONSOLE_ENV",
+    "IDENTITY_OPTIONS",
     "OPTIONS",
     "Address",
     "Arrivals",

@@ -43,3 +43,7 @@ class Option(Struct, frozen=True):
     def parts(self, text: str) -> list[str]:
         """The values in one text of an option that may be given several times."""
         return [part for part in text.split(self.separator) if part.strip()]
+
+    def joined(self, value: Any) -> Any:
+        """Values of an option that was given several times as one text; any other value as it is."""
+        return self.separator.join(value) if isinstance(value, tuple) else value
