@@ -19,9 +19,13 @@ import gevent.event
 from msgspec import Struct
 
 from loadtest.client.dial import DialError
+from loadtest.client.dialect import GUIDE, Dialect
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
-from loadtest.client.session import Expectation, Identity, Session, Tally
+from loadtest.client.session import Session
+from loadtest.client.tally import Tally
 from loadtest.client.tokens import Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
 from loadtest.model import Connect, Disconnect, Message, Outage
@@ -35,7 +39,6 @@ from loadtest.protocol import (
     ServerEvent,
     TypingStart,
     TypingStop,
-    encode,
     excerpt,
     timestamp,
 )
@@ -96,11 +99,13 @@ class ChatClient:
         rng: draws message ids and jitter.
         tls: context for wss://; None for the system's default.
         on_event: told of each decoded event, after it is accounted for.
+        dialect: how the server words the guide's events.
     """
 
     __slots__ = (
         "_admission",
         "_config",
+        "_dialect",
         "_gone",
         "_leaving",
         "_number",
@@ -129,6 +134,7 @@ class ChatClient:
         rng: random.Random,
         tls: ssl.SSLContext | None = None,
         on_event: Callable[[ServerEvent], None] | None = None,
+        dialect: Dialect = GUIDE,
     ) -> None:
         self.identity = identity
         self.state = State.DISCONNECTED
@@ -139,6 +145,7 @@ class ChatClient:
         self._rng = rng
         self._tls = tls
         self._on_event = on_event
+        self._dialect = dialect
         self._session = Session(
             identity,
             expectation,
@@ -146,6 +153,7 @@ class ChatClient:
             observer.gaps,
             observer.gap_bounds,
             round(config.reply_timeout_s * 1e9),
+            dialect,
         )
         self._transport: Transport | None = None
         self._admission: gevent.event.AsyncResult | None = None
@@ -276,6 +284,8 @@ class ChatClient:
         detail: str | None = None
         try:
             dialled = self._dial()
+            if not self._dialect.greets:
+                self._on_connection_event(ConnectionAuthenticated(), time.monotonic_ns())
             outcome, authenticated, detail = self._await_admission(began)
         except DialError as error:
             outcome, detail = _REFUSALS.get(error.kind, error.kind), error.detail
@@ -425,7 +435,7 @@ class ChatClient:
     def _send_typing(self, event: TypingStart | TypingStop, key: str) -> None:
         if self.state is State.AUTHENTICATED and self._transport is not None:
             self._observer.tally.add("typing_sent", key)
-            self._transport.send(encode(event))
+            self._transport.send(self._dialect.encode(event))
 
     def _message_id(self, wall_s: float) -> str:
         return f"msg-{int(wall_s * 1000)}-{''.join(self._rng.choices(BASE36, k=9))}"

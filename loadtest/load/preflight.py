@@ -6,8 +6,10 @@ import random
 from typing import Any
 
 from loadtest.client.client import ChatClient, ClientConfig
+from loadtest.client.dialect import GUIDE, Dialect
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
 from loadtest.client.reconnect import Backoff
-from loadtest.client.session import Expectation, Identity
 from loadtest.client.tokens import Tokens
 from loadtest.errors import UsageError
 from loadtest.load.recorder import Recorder
@@ -22,7 +24,7 @@ class _Silent:
     def fire(self, **_facts: Any) -> None: ...
 
 
-def preflight(url: str, settings: Settings, tokens: Tokens) -> Batch:
+def preflight(url: str, settings: Settings, tokens: Tokens, dialect: Dialect = GUIDE) -> Batch:
     """Connect once, authenticate and close with 1000.
 
     Returns:
@@ -40,7 +42,7 @@ def preflight(url: str, settings: Settings, tokens: Tokens) -> Batch:
         backoff=Backoff(attempts=0),
     )
     identity = Identity(PREFLIGHT, PREFLIGHT, Population.HEADLINE)
-    client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random())
+    client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random(), dialect=dialect)
     connected = client.connect()
     client.disconnect()
     batch = recorder.take()

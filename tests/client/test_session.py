@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.client.session import NEVER_DELIVERED, NO_ACK, RECENT, Expectation, Identity, Session
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
+from loadtest.client.recent import RECENT
+from loadtest.client.session import NEVER_DELIVERED, NO_ACK, Session
 from loadtest.model import Message, Outcome, Population, StreamState
 
 MS = 1_000_000
