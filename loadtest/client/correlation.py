@@ -47,7 +47,8 @@ class Correlation:
 
     def is_foreign(self, stream_id: str) -> bool:
         """Whether a stream names a message that somebody else was seen to write."""
-        return stream_id in self._foreign or self._dialect.message_of(stream_id) in self._foreign
+        named = self._dialect.message_of(stream_id)
+        return stream_id in self._foreign or (named is not None and named in self._foreign)
 
     def match(self, stream_id: str, conversation: str) -> tuple[OpenMessage, Matched] | None:
         """The open message that a stream of a new id answers, and how it was found.
