@@ -229,7 +229,8 @@ class Session:
         elif ack.status == "delivered" and entry.outcome is None:
             entry.delivered_ns, entry.delivered_bound_ns = at_ns, bound_ns
             entry.outcome = _DELIVERED
-            self._check_stamp(ack, entry)
+            if (wrong := fault(ack.timestamp, entry.stamp)) is not None:
+                self._tally.add("server_timestamp", wrong)
             self.answered.append(Answer(entry.message_id, at_ns, True))
             self._finish_if_done(entry)
         elif ack.status == "error" and entry.outcome is None:
@@ -244,11 +245,6 @@ class Session:
         if end is None:
             return "unmatched_ack"
         return "late_ack" if end in (Outcome.TIMEOUT, Outcome.LOST) else "duplicate_ack"
-
-    def _check_stamp(self, event: MessageAck | MessageStream, entry: OpenMessage) -> None:
-        wrong = fault(event.timestamp, entry.stamp)
-        if wrong is not None:
-            self._tally.add("server_timestamp", wrong)
 
     def _refuse(self, entry: OpenMessage, text: str, at_ns: int) -> None:
         entry.refused_ns = at_ns
@@ -332,7 +328,8 @@ class Session:
             self._tally.add("stream_oddity", "in another conversation than its question")
         if not event.content:
             self._tally.add("stream_oddity", "empty answer" if event.is_complete else "empty first chunk")
-        self._check_stamp(event, entry)
+        if (wrong := fault(event.timestamp, entry.stamp)) is not None:
+            self._tally.add("server_timestamp", wrong)
         self._name_unknown_fields(data, event)
         stream = new_stream(self._dialect.content, event.message_id, event.conversation_id, self._gaps)
         if how is not _NAMED:

@@ -26,12 +26,12 @@ def fault(stamp: Timestamp, sent: str) -> str | None:
         sent: the timestamp of the message that it answers, by our own clock; a reply is younger by no more than the
             reply timeout.
     """
+    if isinstance(stamp, str) and stamp[:_SAME] == sent[:_SAME]:
+        return None
     if stamp is None:
         return MISSING
     if not isinstance(stamp, str):
         return NO_TEXT
-    if stamp[:_SAME] == sent[:_SAME]:
-        return None
     theirs, ours = _instant(stamp), _instant(sent)
     if theirs is None:
         return UNREADABLE
