@@ -172,24 +172,44 @@ class Session:
             return None
         try:
             event = self._decode(data)
-        except MalformedFrame as error:
-            self._tally.add("malformed_frame", str(error))
-        except UnknownEvent as error:
-            self._tally.add("unknown_event", excerpt(error.type))
-        except InvalidEvent as error:
-            self._tally.add("invalid_event", excerpt(error.type))
         except Exception as error:  # noqa: BLE001 - a mistake in a locustfile's dialect must not deafen the connection
-            self._tally.add("dialect_error", type(error).__name__)
+            self._name_failure(error)
+            return None
+        if type(event) is MessageStream:  # nine frames of ten: no call more than it takes, and isinstance is slower
+            answer = self._answers.get(event.message_id) or self._begin_stream(event, data, at_ns, bound_ns)
+            if answer is None:
+                return event
+            entry, stream = answer
+            if at_ns - entry.progress_ns > self._timeout_ns:
+                self._give_up(entry)
+                tally.add("stream_violation", Violation.AFTER_TIMEOUT)
+                return event
+            if entry.receive_lag_ns is None or lag_ns > entry.receive_lag_ns:
+                entry.receive_lag_ns = lag_ns
+            entry.progress_ns = at_ns
+            violation = stream.take(event, len(data), at_ns, bound_ns)
+            if violation is not None:
+                tally.add("stream_violation", self._kind(violation, stream, event.content))
+            if stream.over is not None:
+                self._end_stream(entry, stream.over, None)
+        elif event is None:
+            tally.add("ignored_frame")
         else:
-            if type(event) is MessageStream:  # nine frames of ten, and isinstance is slower
-                self._on_stream(event, data, at_ns, bound_ns, lag_ns)
-            elif event is None:
-                self._tally.add("ignored_frame")
-            else:
-                self._name_unknown_fields(data, event)
-                self._on_event(event, at_ns, bound_ns, lag_ns)
-            return event
-        return None
+            self._name_unknown_fields(data, event)
+            self._on_event(event, at_ns, bound_ns, lag_ns)
+        return event
+
+    def _name_failure(self, error: Exception) -> None:
+        """Count a frame that could not be decoded, under what is wrong with it."""
+        match error:
+            case MalformedFrame():
+                self._tally.add("malformed_frame", str(error))
+            case UnknownEvent():
+                self._tally.add("unknown_event", excerpt(error.type))
+            case InvalidEvent():
+                self._tally.add("invalid_event", excerpt(error.type))
+            case _:
+                self._tally.add("dialect_error", type(error).__name__)
 
     def _on_event(self, event: ServerEvent, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         match event:
@@ -292,32 +312,12 @@ class Session:
                 self._tally.add("error_unattributed", excerpt(event.text))
 
     # --- streams ------------------------------------------------------------------------------------------------------
-    def _on_stream(self, event: MessageStream, data: Payload, at_ns: int, bound_ns: int, lag_ns: int) -> None:
-        answer = self._answers.get(event.message_id)
-        if answer is None:
-            if self._followed.any and self._followed.take(event, len(data), at_ns, bound_ns):
-                return
-            answer = self._begin_stream(event, data, at_ns, bound_ns)
-            if answer is None:
-                return
-        entry, stream = answer
-        if at_ns - entry.progress_ns > self._timeout_ns:
-            self._give_up(entry)
-            self._tally.add("stream_violation", Violation.AFTER_TIMEOUT)
-            return
-        if entry.receive_lag_ns is None or lag_ns > entry.receive_lag_ns:
-            entry.receive_lag_ns = lag_ns
-        entry.progress_ns = at_ns
-        violation = stream.take(event, len(data), at_ns, bound_ns)
-        if violation is not None:
-            self._tally.add("stream_violation", self._kind(violation, stream, event.content))
-        if stream.over is not None:
-            self._end_stream(entry, stream.over, None)
-
     def _begin_stream(
         self, event: MessageStream, data: Payload, at_ns: int, bound_ns: int
     ) -> tuple[OpenMessage, Stream] | None:
-        """The first chunk of a stream: whose answer is it? None where nobody's here."""
+        """A chunk of a stream that is not known to be ours: whose answer is it? None where it is nobody's here."""
+        if self._followed.any and self._followed.take(event, len(data), at_ns, bound_ns):
+            return None
         self._expectation.saw_stream()
         matched = self._correlation.match(event.message_id, event.conversation_id)
         if matched is None:
