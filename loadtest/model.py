@@ -47,6 +47,27 @@ class StreamState(StrEnum):
     """No answer came, and none was expected (`--expect-stream`)."""
 
 
+class Violation(StrEnum):
+    """What a chunk of an answer does against the guide."""
+
+    REPEATED = "repeated"
+    """The same content again, without completing."""
+    SHRUNK = "shrunk"
+    """Less content than before."""
+    REORDERED = "reordered"
+    """Less than before, but more than the one before that: a chunk that was overtaken."""
+    REWRITTEN = "rewritten"
+    """Content that does not begin with what was there."""
+    FOREIGN = "foreign"
+    """The content or the conversation of another answer."""
+    TRUNCATED = "truncated"
+    """A completion with less content than before."""
+    AFTER_COMPLETION = "after completion"
+    SECOND_COMPLETION = "second completion"
+    AFTER_TIMEOUT = "after the timeout"
+    """It goes on after a silence of more than the reply timeout."""
+
+
 class Population(StrEnum):
     """Whose numbers a message counts among. Headline percentiles are over `headline` alone."""
 
@@ -97,7 +118,7 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     longest_stall_ns: int | None = None
     """Largest gap between two progress frames; None below two."""
     violations: int = 0
-    """Breaches of the stream rules: shrunk, rewritten, repeated, after completion."""
+    """Chunks that break the rules of streams (see `Violation`)."""
     duplicate_acks: int = 0
     retry_after_s: int | None = None
     """X of `Try again in X seconds`."""
@@ -111,6 +132,8 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     handover_ns: int | None = None
     """From `sent_ns` to the return of the socket's send: the message left within this long after `sent_ns`. None where
     it was never sent, or the socket did not take all of it at once."""
+    text_bytes: int = 0
+    """The final answer in UTF-8: what `stream_bytes` would be at the least."""
 
 
 class Connect(Struct, frozen=True, array_like=True, gc=False):

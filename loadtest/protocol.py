@@ -7,6 +7,7 @@ decoder and named by `unknown_fields`; unknown types raise `UnknownEvent`. Pure:
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -53,6 +54,11 @@ INTERNAL_ERROR: Final = "INTERNAL_ERROR"
 RATE_LIMIT: Final = "RATE_LIMIT"
 
 
+Timestamp = str | float | None
+"""When something happened, by the server's clock: the guide has ISO text, and other servers numbers. No latency hangs
+on it, so one that is wrong costs no event."""
+
+
 class _Event(Struct, frozen=True, gc=False, rename="camel", tag_field="type", omit_defaults=True):
     """An event on the wire: a JSON object whose `type` names it."""
 
@@ -71,7 +77,7 @@ class TypingStart(_Event, frozen=True, tag="typing:start"):
     """Somebody began to type; `user_id` is there when it comes from the server."""
 
     conversation_id: str
-    timestamp: str | None = None
+    timestamp: Timestamp = None
     user_id: str | None = None
 
 
@@ -79,7 +85,7 @@ class TypingStop(_Event, frozen=True, tag="typing:stop"):
     """Somebody stopped typing; `user_id` is there when it comes from the server."""
 
     conversation_id: str
-    timestamp: str | None = None
+    timestamp: Timestamp = None
     user_id: str | None = None
 
 
@@ -92,7 +98,7 @@ class MessageReceive(_Event, frozen=True, tag="message:receive"):
     content: str = ""
     user_id: str | None = None
     sender_id: str | None = None
-    timestamp: str | None = None
+    timestamp: Timestamp = None
 
     @property
     def author(self) -> str | None:
@@ -107,7 +113,7 @@ class MessageStream(_Event, frozen=True, tag="message:stream"):
     content: str
     is_complete: bool
     conversation_id: str = ""
-    timestamp: str | None = None
+    timestamp: Timestamp = None
 
 
 class MessageAck(_Event, frozen=True, tag="message:ack"):
@@ -116,7 +122,7 @@ class MessageAck(_Event, frozen=True, tag="message:ack"):
     message_id: str
     status: Literal["received", "delivered", "error"]
     error: str | None = None
-    timestamp: str | None = None
+    timestamp: Timestamp = None
 
 
 class MessageError(_Event, frozen=True, tag="message:error"):
@@ -125,7 +131,7 @@ class MessageError(_Event, frozen=True, tag="message:error"):
     message: str | None = None
     message_id: str | None = None
     error: str | None = None
-    timestamp: str | None = None
+    timestamp: Timestamp = None
 
     @property
     def text(self) -> str:
@@ -136,7 +142,7 @@ class MessageError(_Event, frozen=True, tag="message:error"):
 class ConnectionEstablished(_Event, frozen=True, tag="connection:established"):
     """The WebSocket is open. The guide calls it a client event; real servers send it (backend.md)."""
 
-    timestamp: str | None = None
+    timestamp: Timestamp = None
     server_version: str | None = None
 
 
@@ -145,7 +151,7 @@ class ConnectionAuthenticated(_Event, frozen=True, tag="connection:authenticated
 
     connection_id: str = ""
     user_id: str | None = None
-    timestamp: str | None = None
+    timestamp: Timestamp = None
 
 
 class ConnectionDisconnected(_Event, frozen=True, tag="connection:disconnected"):
@@ -153,7 +159,7 @@ class ConnectionDisconnected(_Event, frozen=True, tag="connection:disconnected")
 
     code: int = CLOSE_ABNORMAL
     reason: str = ""
-    timestamp: str | None = None
+    timestamp: Timestamp = None
 
 
 class ConnectionError_(_Event, frozen=True, tag="connection:error"):  # noqa: N801 - the builtin has the plain name
@@ -161,7 +167,7 @@ class ConnectionError_(_Event, frozen=True, tag="connection:error"):  # noqa: N8
 
     message: str = ""
     code: str | None = None
-    timestamp: str | None = None
+    timestamp: Timestamp = None
 
 
 ClientEvent = MessageSend | TypingStart | TypingStop
@@ -188,6 +194,9 @@ Payload = bytes | bytearray | memoryview
 """What a frame carries."""
 
 
+NO_EVENT: Final = "not a JSON object with a string `type`"
+
+
 class _Envelope(Struct):
     type: str
 
@@ -207,6 +216,9 @@ def _tags(union: Any) -> dict[str, frozenset[str]]:
 _SERVER_FIELDS = _tags(ServerEvent)
 _CLIENT_FIELDS = _tags(ClientEvent)
 
+EVENT_FIELDS: Final = _CLIENT_FIELDS | _SERVER_FIELDS
+"""The guide's events by type, with the names of their fields as they are on the wire."""
+
 
 def encode(event: Event) -> bytes:
     """The event as UTF-8 JSON; fields that hold their default are left out."""
@@ -224,7 +236,25 @@ def decode_server_event(data: Payload | str) -> ServerEvent:
     try:
         return _server_events.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if _HALF_PAIR.search(data if isinstance(data, bytes) else _bytes(data)) is not None:
+            return _with_half_pairs(data)
         raise _reason(data, _SERVER_FIELDS, error) from None
+
+
+def server_event(type_: str, body: dict[str, Any]) -> ServerEvent:
+    """The event of a type with these fields, both named as the guide does; for other dialects than the guide's.
+
+    Raises:
+        UnknownEvent: a type that the guide does not list.
+        InvalidEvent: a known type whose fields are not what the guide says.
+    """
+    if type_ not in _SERVER_FIELDS:
+        raise UnknownEvent(type_)
+    try:
+        event: ServerEvent = msgspec.convert({**body, "type": type_}, ServerEvent)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidEvent(type_, str(error)) from None
+    return event
 
 
 def decode_client_event(data: Payload | str) -> ClientEvent:
@@ -242,7 +272,8 @@ def unknown_fields(data: Payload | str, event: ServerEvent) -> list[str]:
         data: the frame that `decode_server_event` made `event` from.
     """
     known = _SERVER_FIELDS[type(event).__struct_config__.tag]  # type: ignore[index]
-    return [name for name in _fields.decode(data) if name not in known]
+    names = _fields.decode(data).keys()
+    return [] if names <= known else [name for name in names if name not in known]
 
 
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*)*")
@@ -273,11 +304,30 @@ def _date_and_time(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+_HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+"""The escape of half a surrogate pair, as JavaScript writes it for a text that was cut inside a character."""
+
+
+def _bytes(data: Payload | str) -> bytes:
+    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
+
+
+def _with_half_pairs(data: Payload | str) -> ServerEvent:
+    """Decode a frame that the strict decoder does not take, since one of its texts ends in half a character."""
+    try:
+        frame = json.loads(_bytes(data))
+    except (ValueError, RecursionError):
+        frame = None
+    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
+        raise MalformedFrame(NO_EVENT)
+    return server_event(frame["type"], frame)
+
+
 def _reason(
     data: Payload | str, known: dict[str, frozenset[str]], error: Exception
 ) -> MalformedFrame | UnknownEvent | InvalidEvent:
     try:
         type_ = _envelope.decode(data).type
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return MalformedFrame("not a JSON object with a string `type`")
+        return MalformedFrame(NO_EVENT)
     return InvalidEvent(type_, str(error)) if type_ in known else UnknownEvent(type_)

@@ -62,7 +62,13 @@ def test_the_base_knows_nothing_above_it(module):
         assert parts[0] != "loadtest" or parts[1] in OWN_BASE
 
 
-@pytest.mark.parametrize("module", ["session", "reconnect", "outage"])
+CORE = (
+    "session", "dialect", "ledger", "message", "correlation", "stream", "followed", "recent", "stamps", "expectation",
+    "tally", "reconnect", "outage",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("module", CORE)
 def test_the_client_core_knows_no_socket_clock_or_event_loop(module):
     names = {name.split(".")[0] for name in imported(PACKAGE / "client" / f"{module}.py")}
     assert names.isdisjoint({"gevent", "socket", "time", "ssl", "random", "websockets"})

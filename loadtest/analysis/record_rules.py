@@ -76,6 +76,17 @@ def hook_errors(evidence: Evidence) -> Finding | None:
     )
 
 
+def dialect_errors(evidence: Evidence) -> Finding | None:
+    errors = evidence.records.count("dialect_error")
+    if not errors:
+        return None
+    return Finding(
+        Status.SUSPECT,
+        f"{errors:,} frames that the locustfile's dialect failed at",
+        "mend its decode: it may raise MalformedFrame, UnknownEvent and InvalidEvent",
+    )
+
+
 RECORD_RULES: Final[tuple[Rule, ...]] = (
     nothing_measured,
     cut_off,
@@ -85,4 +96,5 @@ RECORD_RULES: Final[tuple[Rule, ...]] = (
     empty_window,
     listener_errors,
     hook_errors,
+    dialect_errors,
 )

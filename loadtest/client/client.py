@@ -17,10 +17,14 @@ import gevent.event
 from msgspec import Struct
 
 from loadtest.client.dial import DialError
+from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint, credentials
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
-from loadtest.client.session import Expectation, Identity, Session, Tally
+from loadtest.client.session import Session
+from loadtest.client.tally import Tally
 from loadtest.client.tokens import Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
 from loadtest.model import Connect, Disconnect, Message, Outage
@@ -34,7 +38,6 @@ from loadtest.protocol import (
     ServerEvent,
     TypingStart,
     TypingStop,
-    encode,
     excerpt,
     timestamp,
 )
@@ -92,11 +95,13 @@ class ChatClient:
         expectation: shared by the clients of a process.
         rng: draws message ids and jitter.
         on_event: told of each decoded event, after it is accounted for.
+        dialect: how the server words the guide's events.
     """
 
     __slots__ = (
         "_admission",
         "_config",
+        "_dialect",
         "_gone",
         "_leaving",
         "_number",
@@ -123,6 +128,7 @@ class ChatClient:
         observer: Observer,
         rng: random.Random,
         on_event: Callable[[ServerEvent], None] | None = None,
+        dialect: Dialect = GUIDE,
     ) -> None:
         self.identity = identity
         self.state = State.DISCONNECTED
@@ -132,6 +138,7 @@ class ChatClient:
         self._observer = observer
         self._rng = rng
         self._on_event = on_event
+        self._dialect = dialect
         self._session = Session(
             identity,
             expectation,
@@ -139,6 +146,7 @@ class ChatClient:
             observer.gaps,
             observer.gap_bounds,
             round(config.reply_timeout_s * 1e9),
+            dialect,
         )
         self._transport: Transport | None = None
         self._admission: gevent.event.AsyncResult | None = None
@@ -271,6 +279,8 @@ class ChatClient:
         detail: str | None = None
         try:
             dialled = self._dial()
+            if not self._dialect.greets:
+                self._on_connection_event(ConnectionAuthenticated(), time.monotonic_ns())
             outcome, authenticated, detail = self._await_admission(began)
         except DialError as error:
             outcome, detail = _REFUSALS.get(error.kind, error.kind), error.detail
@@ -429,7 +439,7 @@ class ChatClient:
     def _send_typing(self, event: TypingStart | TypingStop, key: str) -> None:
         if self.state is State.AUTHENTICATED and self._transport is not None:
             self._observer.tally.add("typing_sent", key)
-            frame = encode(event)
+            frame = self._dialect.encode(event)
             self.on_leaving(f"typing:{key}", frame, None, time.monotonic_ns())
             self._transport.send(frame)
 

@@ -1,24 +1,29 @@
-"""One user's view of the conversation, without I/O: events and instants in, frames to send and finished records out.
+"""One user's view of the conversation, without I/O: frames and instants in, frames to send and finished records out.
 
 Time is an argument everywhere (monotonic ns); nothing here reads a clock, a socket or a random source. A session keeps
 an open entry for each message until its outcome and the fate of its answer are both known, then appends the finished
-record to `ended`, which the caller empties.
+record to `ended`, which the caller empties. The `dialect` reads and writes frames; the `ledger` holds the messages;
+`correlation` finds the message of a stream; a `stream` knows what it may bring next; those of others are `followed`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import MutableSequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
-from msgspec import Struct
-
-from loadtest.client.reconnect import OfflineQueue
+from loadtest.client.correlation import Correlation, Matched
+from loadtest.client.dialect import GUIDE, Dialect, quickest
+from loadtest.client.expectation import Expectation
+from loadtest.client.followed import FOREIGN, UNMATCHED, Followed
+from loadtest.client.ledger import Ledger
+from loadtest.client.message import Identity, OpenMessage
+from loadtest.client.recent import Recent
+from loadtest.client.stamps import fault
+from loadtest.client.stream import Gaps, Stream, new_stream
+from loadtest.client.tally import Tally
 from loadtest.errors import InvalidEvent, MalformedFrame, UnknownEvent
-from loadtest.model import Message, Outcome, Population, StreamState
+from loadtest.model import Message, Outcome, StreamState, Violation
 from loadtest.protocol import (
-    STREAM_ID_PREFIX,
     ConnectionError_,
     MessageAck,
     MessageError,
@@ -29,14 +34,8 @@ from loadtest.protocol import (
     ServerEvent,
     TypingStart,
     TypingStop,
-    decode_server_event,
-    encode,
     excerpt,
-    unknown_fields,
 )
-
-RECENT: Final = 64
-"""Closed messages that a session remembers, to give what arrives late for them its right name."""
 
 FIRST_STREAM_GRACE_NS: Final = 5_000_000_000
 """How long the end of a run waits for an answer where no answer has been seen at all."""
@@ -44,25 +43,10 @@ FIRST_STREAM_GRACE_NS: Final = 5_000_000_000
 NO_ACK: Final = "no ack"
 NEVER_DELIVERED: Final = "received, never delivered"
 
-_RETRY_AFTER = re.compile(r"(?<!\d)(\d{1,9})\s*second")  # not what a column of 64 bits could not hold
-_RATE_LIMITED = re.compile(r"rate.?limit", re.IGNORECASE)
-
-
-class Tally(Protocol):
-    """Counts by name and key; what is counted for every frame has a plain attribute, at a sixth of the price."""
-
-    frames_received: int
-    bytes_received: int
-
-    def add(self, name: str, key: str = "", value: int = 1) -> None: ...
-
-
-class Identity(Struct, frozen=True):
-    """Who the messages of a session belong to."""
-
-    user: str
-    user_class: str
-    population: Population
+_DELIVERED: Final = Outcome.DELIVERED  # to find a member in its enum takes as long as all else that a line does
+_NAMED: Final = Matched.NAMED
+_GOES_ON: Final = frozenset({StreamState.INTERRUPTED, StreamState.NOT_EXPECTED, Outcome.LOST})
+"""Ends of a message that are not the server's: it may well go on with the answer, and breaks no rule by it."""
 
 
 class Answer(NamedTuple):
@@ -73,74 +57,8 @@ class Answer(NamedTuple):
     delivered: bool
 
 
-class Expectation:
-    """Whether answers are to be expected; shared by all sessions of a process, since one stream teaches all.
-
-    Args:
-        certain: True or False where the person said so; None to learn from the first stream seen.
-    """
-
-    __slots__ = ("_certain", "_seen")
-
-    def __init__(self, certain: bool | None) -> None:
-        self._certain = certain
-        self._seen = False
-
-    @property
-    def stream(self) -> bool:
-        """Whether a delivered message without an answer is missing one."""
-        return self._seen if self._certain is None else self._certain
-
-    @property
-    def worth_waiting(self) -> bool:
-        """Whether an answer may still come to a delivered message."""
-        return self._certain is not False
-
-    def saw_stream(self) -> None:
-        self._seen = True
-
-
-@dataclass(slots=True, eq=False)
-class _Open:
-    """A message whose end is not known yet; instants in ns. See `model.Message` for what becomes its record."""
-
-    message_id: str
-    conversation: str
-    content: str
-    intended_ns: int
-    sent_ns: int | None = None
-    handover_ns: int | None = None
-    progress_ns: int = 0
-    """When it was last heard of; the reply timeout counts from here."""
-    queued: bool = False
-    outcome: Outcome | None = None
-    reason: str | None = None
-    received_ns: int | None = None
-    delivered_ns: int | None = None
-    refused_ns: int | None = None
-    retry_after_s: int | None = None
-    duplicate_acks: int = 0
-    stream_id: str | None = None
-    stream_state: StreamState | None = None
-    answer: str = ""
-    """The cumulative content of its stream so far."""
-    first_content_ns: int | None = None
-    last_content_ns: int | None = None
-    last_content_bound_ns: int = 0
-    completed_ns: int | None = None
-    longest_stall_ns: int | None = None
-    chunks: int = 0
-    stream_bytes: int = 0
-    violations: int = 0
-    received_bound_ns: int | None = None
-    delivered_bound_ns: int | None = None
-    first_content_bound_ns: int | None = None
-    completed_bound_ns: int | None = None
-    receive_lag_ns: int | None = None
-
-
 class Session:
-    """The ledger of one virtual user.
+    """The conversation of one virtual user.
 
     Args:
         identity: put into every record.
@@ -149,6 +67,7 @@ class Session:
         gaps: gaps between progress chunks (ns) are appended here.
         gap_bounds: how far each of them may be off either way (ns), in the same order.
         reply_timeout_ns: longest silence before a message or stream is given up.
+        dialect: how the server words the guide's events.
 
     Attributes:
         ended: finished records, for the caller to take and clear.
@@ -156,17 +75,18 @@ class Session:
     """
 
     __slots__ = (
-        "_by_order",
+        "_answers",
+        "_correlation",
+        "_decode",
+        "_dialect",
         "_expectation",
-        "_foreign",
-        "_gap_bounds",
+        "_followed",
         "_gaps",
-        "_open",
-        "_queue",
-        "_recent",
-        "_streams",
+        "_guessed",
+        "_ledger",
         "_tally",
         "_timeout_ns",
+        "_unknown_fields",
         "answered",
         "ended",
         "identity",
@@ -180,102 +100,116 @@ class Session:
         gaps: MutableSequence[int],
         gap_bounds: MutableSequence[int],
         reply_timeout_ns: int,
+        dialect: Dialect = GUIDE,
     ) -> None:
         self.identity = identity
-        self.ended: list[Message] = []
         self.answered: list[Answer] = []
+        self._dialect = dialect
+        self._decode, self._unknown_fields = quickest(dialect)
         self._expectation = expectation
         self._tally = tally
-        self._gaps = gaps
-        self._gap_bounds = gap_bounds
+        self._gaps = Gaps(gaps, gap_bounds)
         self._timeout_ns = reply_timeout_ns
-        self._open: dict[str, _Open] = {}
-        self._streams: dict[str, _Open] = {}
-        self._recent: dict[str, str] = {}
-        self._queue: OfflineQueue[_Open] = OfflineQueue()
-        self._foreign: dict[str, None] = {}
-        self._by_order = True
+        self._ledger = Ledger(identity)
+        self.ended: list[Message] = self._ledger.ended
+        self._correlation = Correlation(self._ledger, dialect)
+        self._answers: dict[str, tuple[OpenMessage, Stream]] = {}
+        self._guessed: Recent[str] = Recent()  # how streams ended whose ids name no message
+        self._followed = Followed(dialect.content, tally)
 
     # --- sending ------------------------------------------------------------------------------------------------------
     @property
     def open(self) -> int:
         """Messages whose end is not known yet, queued ones included."""
-        return len(self._open)
+        return len(self._ledger)
 
     @property
     def queued(self) -> int:
         """Messages that wait for a connection."""
-        return len(self._queue)
+        return self._ledger.queued
 
     def awaiting(self, now_ns: int) -> bool:
         """Whether anything sent may still be answered; messages that wait in the queue are not."""
-        return any(entry.sent_ns is not None and not self._quiet(entry, now_ns) for entry in self._open.values())
+        return any(not self._quiet(entry, now_ns) for entry in self._ledger)
 
     def send(
         self, message_id: str, conversation: str, content: str, intended_ns: int, now_ns: int, stamp: str
     ) -> bytes:
         """A message leaves now: the frame to hand to the transport."""
+        entry = OpenMessage(message_id, conversation, content, intended_ns)
+        frame = self._leave(entry, now_ns, stamp)  # first: what a dialect cannot say was never offered
         self._tally.add("messages_offered")
-        entry = _Open(message_id, conversation, content, intended_ns)
-        return self._leave(entry, now_ns, stamp)
+        return frame
 
     def handed_over(self, message_id: str, after_ns: int) -> None:
         """The socket has taken all of a message's frame, `after_ns` after its `sent_ns`."""
-        entry = self._open.get(message_id)
+        entry = self._ledger.get(message_id)
         if entry is not None:
             entry.handover_ns = after_ns
 
     def enqueue(self, message_id: str, conversation: str, content: str, intended_ns: int) -> bool:
         """A message waits for a connection; returns whether the oldest was dropped for it."""
         self._tally.add("messages_offered")
-        entry = _Open(message_id, conversation, content, intended_ns)
-        entry.queued = True
-        self._open[message_id] = entry
-        dropped = self._queue.push(entry)
-        if dropped is not None:
-            self._close(dropped, Outcome.DROPPED, "offline queue full")
-        return dropped is not None
+        return self._ledger.wait(OpenMessage(message_id, conversation, content, intended_ns))
 
     def flush(self, now_ns: int, stamp: str) -> list[tuple[str, bytes]]:
         """Authenticated: ids and frames of all queued messages, oldest first."""
-        return [(entry.message_id, self._leave(entry, now_ns, stamp)) for entry in self._queue.take_all()]
+        return [(entry.message_id, self._leave(entry, now_ns, stamp)) for entry in self._ledger.take_queue()]
 
-    def _leave(self, entry: _Open, now_ns: int, stamp: str) -> bytes:
-        entry.sent_ns = entry.progress_ns = now_ns
-        self._open[entry.message_id] = entry
-        frame = encode(MessageSend(entry.message_id, entry.conversation, entry.content, stamp))
-        entry.content = ""
+    def _leave(self, entry: OpenMessage, now_ns: int, stamp: str) -> bytes:
+        frame = self._dialect.encode(MessageSend(entry.message_id, entry.conversation, entry.content, stamp))
+        self._ledger.sent(entry, now_ns, stamp)
         return frame
-
-    def _on_wire(self, message_id: str) -> _Open | None:
-        """The open message of this id, unless it still waits for a connection and cannot have been answered."""
-        entry = self._open.get(message_id)
-        return entry if entry is not None and entry.sent_ns is not None else None
 
     # --- receiving ----------------------------------------------------------------------------------------------------
     def receive(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> ServerEvent | None:
         """Take one frame in; returns its event, or None where it was none (which is counted)."""
-        self._tally.frames_received += 1
-        self._tally.bytes_received += len(data)
+        tally = self._tally
+        tally.frames_received += 1
+        tally.bytes_received += len(data)
         if not text:
             self._tally.add("binary_frame")
             return None
         try:
-            event = decode_server_event(data)
-        except MalformedFrame as error:
-            self._tally.add("malformed_frame", str(error))
-        except UnknownEvent as error:
-            self._tally.add("unknown_event", excerpt(error.type))
-        except InvalidEvent as error:
-            self._tally.add("invalid_event", error.type)
+            event = self._decode(data)
+        except Exception as error:  # noqa: BLE001 - a mistake in a locustfile's dialect must not deafen the connection
+            self._name_failure(error)
+            return None
+        if type(event) is MessageStream:  # nine frames of ten: no call more than it takes, and isinstance is slower
+            answer = self._answers.get(event.message_id) or self._begin_stream(event, data, at_ns, bound_ns)
+            if answer is None:
+                return event
+            entry, stream = answer
+            if at_ns - entry.progress_ns > self._timeout_ns:
+                self._give_up(entry)
+                tally.add("stream_violation", Violation.AFTER_TIMEOUT)
+                return event
+            if entry.receive_lag_ns is None or lag_ns > entry.receive_lag_ns:
+                entry.receive_lag_ns = lag_ns
+            entry.progress_ns = at_ns
+            violation = stream.take(event, len(data), at_ns, bound_ns)
+            if violation is not None:
+                tally.add("stream_violation", self._kind(violation, stream, event.content))
+            if stream.over is not None:
+                self._end_stream(entry, stream.over, None)
+        elif event is None:
+            tally.add("ignored_frame")
         else:
-            if isinstance(event, MessageStream):
-                self._on_stream(event, data, at_ns, bound_ns, lag_ns)
-            else:
-                self._name_unknown_fields(data, event)
-                self._on_event(event, at_ns, bound_ns, lag_ns)
-            return event
-        return None
+            self._name_unknown_fields(data, event)
+            self._on_event(event, at_ns, bound_ns, lag_ns)
+        return event
+
+    def _name_failure(self, error: Exception) -> None:
+        """Count a frame that could not be decoded, under what is wrong with it."""
+        match error:
+            case MalformedFrame():
+                self._tally.add("malformed_frame", str(error))
+            case UnknownEvent():
+                self._tally.add("unknown_event", excerpt(error.type))
+            case InvalidEvent():
+                self._tally.add("invalid_event", excerpt(error.type))
+            case _:
+                self._tally.add("dialect_error", type(error).__name__)
 
     def _on_event(self, event: ServerEvent, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         match event:
@@ -293,13 +227,13 @@ class Session:
                 pass  # the connection's own events are the client's business
 
     def _name_unknown_fields(self, data: Payload, event: ServerEvent) -> None:
-        for name in unknown_fields(data, event):
+        for name in self._unknown_fields(data, event):
             self._tally.add("unknown_field", f"{type(event).__struct_config__.tag}.{excerpt(name, 64)}")
 
     def _on_ack(self, ack: MessageAck, at_ns: int, bound_ns: int, lag_ns: int) -> None:
-        entry = self._on_wire(ack.message_id)
+        entry = self._ledger.on_wire(ack.message_id)
         if entry is None or entry.sent_ns is None:
-            self._tally.add(self._stray_ack(ack.message_id), ack.status)
+            self._tally.add(self._stray_ack(ack), ack.status)
             return
         if self._overdue(entry, at_ns):
             self._give_up(entry)
@@ -310,9 +244,13 @@ class Session:
         bound_ns = min(bound_ns, at_ns - entry.sent_ns)  # an answer cannot have come before its question left
         if ack.status == "received" and entry.received_ns is None:
             entry.received_ns, entry.received_bound_ns = at_ns, bound_ns
+            if entry.outcome is not None:
+                self._tally.add("reordered_ack", ack.status)
         elif ack.status == "delivered" and entry.outcome is None:
             entry.delivered_ns, entry.delivered_bound_ns = at_ns, bound_ns
-            entry.outcome = Outcome.DELIVERED
+            entry.outcome = _DELIVERED
+            if (wrong := fault(ack.timestamp, entry.stamp)) is not None:
+                self._tally.add("server_timestamp", wrong)
             self.answered.append(Answer(entry.message_id, at_ns, True))
             self._finish_if_done(entry)
         elif ack.status == "error" and entry.outcome is None:
@@ -321,142 +259,117 @@ class Session:
             entry.duplicate_acks += 1
             self._tally.add("duplicate_ack", ack.status)
 
-    def _stray_ack(self, message_id: str) -> str:
-        closed_as = self._recent.get(message_id)
-        if closed_as is None:
+    def _stray_ack(self, ack: MessageAck) -> str:
+        """What an ack is called that no open message waits for."""
+        end = self._ledger.end_of(ack.message_id)
+        if end is None:
             return "unmatched_ack"
-        return "late_ack" if closed_as == Outcome.TIMEOUT else "duplicate_ack"
+        return "late_ack" if end in (Outcome.TIMEOUT, Outcome.LOST) else "duplicate_ack"
 
-    def _refuse(self, entry: _Open, text: str, at_ns: int) -> None:
+    def _refuse(self, entry: OpenMessage, text: str, at_ns: int) -> None:
         entry.refused_ns = at_ns
-        limited = _RATE_LIMITED.search(text) is not None
-        promised = _RETRY_AFTER.search(text)
-        if limited and promised is not None:
-            entry.retry_after_s = int(promised[1])
+        limited, entry.retry_after_s = self._dialect.refusal(text)
         self.answered.append(Answer(entry.message_id, at_ns, False))
         reason = "rate limit" if limited else excerpt(text)
         self._close(entry, Outcome.REJECTED if limited else Outcome.ERROR, reason)
 
     def _on_broadcast(self, event: MessageReceive) -> None:
-        own = event.message_id in self._open or event.message_id in self._recent
+        own = self._ledger.owns(event.message_id)
         self._tally.add("broadcast", "own" if own else "other")
         if not own:
-            self._foreign[event.message_id] = None
-            if len(self._foreign) > RECENT:
-                self._foreign.pop(next(iter(self._foreign)))
+            self._correlation.saw_foreign(event.message_id)
 
     def _on_error(self, event: MessageError, at_ns: int) -> None:
-        if event.message_id is None:
-            unanswered = [entry for entry in self._open.values() if entry.sent_ns is not None and entry.outcome is None]
-            if len(unanswered) == 1:
-                self._refuse(unanswered[0], event.text, at_ns)
-            else:
-                self._tally.add("error_unattributed", excerpt(event.text))
+        id_ = event.message_id
+        if id_ is None:
+            self._on_nameless_error(event, at_ns)
             return
-        entry = self._streams.get(event.message_id) or self._on_wire(event.message_id.removeprefix(STREAM_ID_PREFIX))
+        answer = self._answers.get(id_)
+        entry = answer[0] if answer is not None else self._ledger.on_wire(self._correlation.own(id_))
         if entry is None:
-            self._tally.add("error_unattributed", excerpt(event.text))
-        elif entry.outcome is None and event.message_id == entry.message_id:
+            self._on_stray_error(event, id_)
+        elif entry.outcome is None and id_ == entry.message_id:
             self._refuse(entry, event.text, at_ns)
         else:
             self._end_stream(entry, StreamState.ERRORED, excerpt(event.text))
 
+    def _on_nameless_error(self, event: MessageError, at_ns: int) -> None:
+        """An error that names no message is about the only open one, if there is only one."""
+        unanswered = [entry for entry in self._ledger if entry.outcome is None]
+        if len(unanswered) == 1:
+            self._refuse(unanswered[0], event.text, at_ns)
+        else:
+            self._tally.add("error_unattributed", excerpt(event.text))
+
+    def _on_stray_error(self, event: MessageError, id_: str) -> None:
+        end = self._ledger.end_of(self._correlation.own(id_))
+        if end is not None:
+            self._tally.add("late_error", end)
+        elif not self._followed.fail(id_):
+            if self._correlation.is_foreign(id_):
+                self._tally.add("foreign_stream", StreamState.ERRORED)
+            else:
+                self._tally.add("error_unattributed", excerpt(event.text))
+
     # --- streams ------------------------------------------------------------------------------------------------------
-    def _on_stream(self, event: MessageStream, data: Payload, at_ns: int, bound_ns: int, lag_ns: int) -> None:
-        entry = self._streams.get(event.message_id)
-        if entry is None:
-            self._expectation.saw_stream()
-            entry = self._correlate(event)
-            if entry is None:
-                self._name_stray(event)
-                return
-            self._name_unknown_fields(data, event)
-        if at_ns - entry.progress_ns > self._timeout_ns:
-            self._give_up(entry)
-            self._tally.add("stream_violation", "after the timeout")
-            return
-        entry.chunks += 1
-        entry.stream_bytes += len(data)
-        if entry.receive_lag_ns is None or lag_ns > entry.receive_lag_ns:
-            entry.receive_lag_ns = lag_ns
-        entry.progress_ns = at_ns
-        self._progress(entry, event, at_ns, bound_ns)
-        if event.is_complete:
-            if entry.stream_state is not None:
-                self._violate(entry, "second completion")
-                return
-            entry.completed_ns = at_ns
-            entry.completed_bound_ns = bound_ns
-            self._end_stream(entry, StreamState.COMPLETED, None)
-
-    def _progress(self, entry: _Open, event: MessageStream, at_ns: int, bound_ns: int) -> None:
-        before, content = entry.answer, event.content
-        if entry.stream_state is not None:
-            if not event.is_complete:
-                self._violate(entry, "after completion")
-            return
-        if content == before:
-            if not event.is_complete and entry.chunks > 1:
-                self._violate(entry, "repeated")
-            return
-        if not content.startswith(before):
-            self._violate(entry, "shrunk" if before.startswith(content) else "rewritten")
-        if entry.last_content_ns is None:
-            entry.first_content_ns = at_ns
-            entry.first_content_bound_ns = bound_ns if entry.sent_ns is None else min(bound_ns, at_ns - entry.sent_ns)
-        else:
-            gap = at_ns - entry.last_content_ns
-            self._gaps.append(gap)
-            self._gap_bounds.append(bound_ns + entry.last_content_bound_ns)
-            if entry.longest_stall_ns is None or gap > entry.longest_stall_ns:
-                entry.longest_stall_ns = gap
-        entry.last_content_ns = at_ns
-        entry.last_content_bound_ns = bound_ns
-        entry.answer = content
-
-    def _correlate(self, event: MessageStream) -> _Open | None:
-        """The message that a stream of a new id answers: by `ai-` prefix, then the same id, then by order."""
-        id_ = event.message_id
-        entry = self._on_wire(id_) or self._on_wire(id_.removeprefix(STREAM_ID_PREFIX))
-        if entry is not None:
-            self._by_order = False  # the server names its streams, so guessing could only be wrong from here on
-        elif self._by_order and not self._known(id_):
-            entry = next((e for e in self._open.values() if self._awaits_stream(e, event.conversation_id)), None)
-        if entry is None or entry.stream_id is not None:
+    def _begin_stream(
+        self, event: MessageStream, data: Payload, at_ns: int, bound_ns: int
+    ) -> tuple[OpenMessage, Stream] | None:
+        """A chunk of a stream that is not known to be ours: whose answer is it? None where it is nobody's here."""
+        if self._followed.any and self._followed.take(event, len(data), at_ns, bound_ns):
             return None
-        entry.stream_id = id_
-        self._streams[id_] = entry
-        return entry
+        self._expectation.saw_stream()
+        matched = self._correlation.match(event.message_id, event.conversation_id)
+        if matched is None:
+            self._on_stray_stream(event, len(data), at_ns, bound_ns)
+            return None
+        entry, how = matched
+        if event.conversation_id not in ("", entry.conversation):
+            self._tally.add("stream_oddity", "in another conversation than its question")
+        if not event.content:
+            self._tally.add("stream_oddity", "empty answer" if event.is_complete else "empty first chunk")
+        if (wrong := fault(event.timestamp, entry.stamp)) is not None:
+            self._tally.add("server_timestamp", wrong)
+        self._name_unknown_fields(data, event)
+        stream = new_stream(self._dialect.content, event.message_id, event.conversation_id, self._gaps)
+        if how is not _NAMED:
+            self._tally.add("stream_by_order", how)
+            stream.guessed = True
+        entry.stream = stream
+        self._answers[event.message_id] = answer = (entry, stream)
+        return answer
 
-    def _known(self, id_: str) -> bool:
-        return id_ in self._recent or id_.removeprefix(STREAM_ID_PREFIX) in self._foreign or id_ in self._foreign
-
-    def _awaits_stream(self, entry: _Open, conversation: str) -> bool:
-        return (
-            entry.outcome is Outcome.DELIVERED
-            and entry.stream_id is None
-            and conversation in ("", entry.conversation)
-            and not self._foreign
-        )
-
-    def _name_stray(self, event: MessageStream) -> None:
-        state = self._recent.get(event.message_id) or self._recent.get(event.message_id.removeprefix(STREAM_ID_PREFIX))
-        if state == StreamState.COMPLETED:
-            self._tally.add("stream_violation", "second completion" if event.is_complete else "after completion")
-        elif state is not None:
-            self._tally.add("stream_violation", f"after {state}")
-        elif self._known(event.message_id):
-            self._tally.add("foreign_stream_frame")
+    def _on_stray_stream(self, event: MessageStream, size: int, at_ns: int, bound_ns: int) -> None:
+        """A frame of a stream that answers no open message."""
+        end = self._ledger.end_of(self._correlation.own(event.message_id))
+        state = self._guessed.get(event.message_id) or end
+        if state is None:
+            counter = FOREIGN if self._correlation.is_foreign(event.message_id) else UNMATCHED
+            self._followed.follow(event, size, at_ns, bound_ns, counter)
+        elif state == StreamState.COMPLETED:
+            late = Violation.SECOND_COMPLETION if event.is_complete else Violation.AFTER_COMPLETION
+            self._tally.add("stream_violation", late)
+        elif state in _GOES_ON:
+            self._tally.add("late_stream_frame", state)
         else:
-            self._tally.add("unmatched_stream")
+            self._tally.add("stream_violation", f"after {state}")
 
-    def _violate(self, entry: _Open, kind: str) -> None:
-        entry.violations += 1
-        self._tally.add("stream_violation", kind)
+    def _kind(self, violation: Violation, stream: Stream, content: str) -> Violation:
+        """What a violation is called that one stream alone cannot tell: rewritten, or in truth another's content."""
+        if violation is not Violation.REWRITTEN or not content:
+            return violation
+        others = (other.answer for _, other in self._answers.values() if other is not stream and other.answer)
+        if any(content.startswith(text) or text.startswith(content) for text in others):
+            return Violation.FOREIGN
+        return violation
 
-    def _end_stream(self, entry: _Open, state: StreamState, reason: str | None) -> None:
+    def _end_stream(self, entry: OpenMessage, state: StreamState, reason: str | None) -> None:
         if entry.stream_state is None:
             entry.stream_state = state
+            if entry.stream is not None:
+                entry.stream.over = state
+                if entry.stream.cut_pairs:
+                    self._tally.add("stream_oddity", "surrogate pair cut by a chunk", entry.stream.cut_pairs)
             if reason is not None and entry.reason is None:
                 entry.reason = reason
         self._finish_if_done(entry)
@@ -464,104 +377,70 @@ class Session:
     # --- endings ------------------------------------------------------------------------------------------------------
     def expire(self, now_ns: int) -> None:
         """Give up what has been silent for longer than the reply timeout."""
-        for entry in [entry for entry in self._open.values() if self._overdue(entry, now_ns)]:
-            self._give_up(entry)
+        for entry in self._ledger:
+            if self._overdue(entry, now_ns):
+                self._give_up(entry)
+        self._followed.expire(now_ns - self._timeout_ns)
 
     def lost(self, code: int) -> None:
         """The connection went away: what was on it will not be answered. Queued messages stay."""
-        for entry in [entry for entry in self._open.values() if entry.sent_ns is not None]:
+        for entry in self._ledger:
             if entry.outcome is None:
                 self._close(entry, Outcome.LOST, f"closed {code}")
             else:
                 self._close_stream(entry, StreamState.INTERRUPTED)
+        self._followed.end_all(StreamState.INTERRUPTED)
 
     def abandon(self, reason: str) -> None:
         """The client gave up for good: queued messages are dropped."""
-        for entry in self._queue.take_all():
+        for entry in self._ledger.take_queue():
             self._close(entry, Outcome.DROPPED, reason)
 
     def finish(self) -> None:
         """The run is over: whatever is open is unfinished."""
-        self._queue.take_all()
-        for entry in list(self._open.values()):
+        for entry in (*self._ledger, *self._ledger.take_queue()):
             if entry.outcome is None:
                 self._close(entry, Outcome.UNFINISHED, None)
             else:
                 self._close_stream(entry, StreamState.UNFINISHED)
+        self._followed.end_all(StreamState.UNFINISHED)
 
-    def _quiet(self, entry: _Open, now_ns: int) -> bool:
+    def _quiet(self, entry: OpenMessage, now_ns: int) -> bool:
         """Delivered, and no answer is to be expected any more."""
-        if entry.outcome is None or entry.stream_id is not None or self._expectation.stream:
+        if entry.outcome is None or entry.stream is not None or self._expectation.stream:
             return False
         return now_ns - entry.progress_ns > FIRST_STREAM_GRACE_NS
 
-    def _overdue(self, entry: _Open, now_ns: int) -> bool:
+    def _overdue(self, entry: OpenMessage, now_ns: int) -> bool:
         return entry.sent_ns is not None and now_ns - entry.progress_ns > self._timeout_ns
 
-    def _give_up(self, entry: _Open) -> None:
+    def _give_up(self, entry: OpenMessage) -> None:
         if entry.outcome is None:
             reason = NO_ACK if entry.received_ns is None else NEVER_DELIVERED
             self._close(entry, Outcome.TIMEOUT, reason)
         else:
-            self._close_stream(entry, StreamState.INCOMPLETE if entry.stream_id else StreamState.MISSING)
+            self._close_stream(entry, StreamState.INCOMPLETE if entry.stream is not None else StreamState.MISSING)
 
-    def _close_stream(self, entry: _Open, state: StreamState) -> None:
-        unexpected = entry.stream_id is None and not self._expectation.stream
+    def _close_stream(self, entry: OpenMessage, state: StreamState) -> None:
+        unexpected = entry.stream is None and not self._expectation.stream
         if entry.stream_state is None:
             entry.stream_state = StreamState.NOT_EXPECTED if unexpected else state
         self._close(entry, Outcome.DELIVERED, entry.reason)
 
-    def _finish_if_done(self, entry: _Open) -> None:
-        if entry.outcome is not Outcome.DELIVERED:
+    def _finish_if_done(self, entry: OpenMessage) -> None:
+        if entry.outcome is not _DELIVERED:
             return
-        if entry.stream_state is None and not self._expectation.worth_waiting and entry.stream_id is None:
+        if entry.stream_state is None and not self._expectation.worth_waiting and entry.stream is None:
             entry.stream_state = StreamState.NOT_EXPECTED
         if entry.stream_state is not None:
-            self._close(entry, Outcome.DELIVERED, entry.reason)
+            self._close(entry, _DELIVERED, entry.reason)
 
-    def _close(self, entry: _Open, outcome: Outcome, reason: str | None) -> None:
-        entry.outcome, entry.reason = outcome, reason
-        self._open.pop(entry.message_id, None)
-        self._remember(entry.message_id, outcome)
-        if entry.stream_id is not None:
-            self._streams.pop(entry.stream_id, None)
-            self._remember(entry.stream_id, entry.stream_state or outcome)
-        self.ended.append(self._record(entry, outcome))
-
-    def _remember(self, id_: str, how: str) -> None:
-        self._recent[id_] = how
-        if len(self._recent) > RECENT:
-            self._recent.pop(next(iter(self._recent)))
-
-    def _record(self, entry: _Open, outcome: Outcome) -> Message:
-        return Message(
-            user=self.identity.user,
-            user_class=self.identity.user_class,
-            population=Population.QUEUED if entry.queued else self.identity.population,
-            conversation=entry.conversation,
-            message_id=entry.message_id,
-            intended_ns=entry.intended_ns,
-            sent_ns=entry.sent_ns,
-            outcome=outcome,
-            reason=entry.reason,
-            received_ns=entry.received_ns,
-            delivered_ns=entry.delivered_ns,
-            refused_ns=entry.refused_ns,
-            stream_state=entry.stream_state if outcome is Outcome.DELIVERED else None,
-            first_content_ns=entry.first_content_ns,
-            last_content_ns=entry.last_content_ns,
-            completed_ns=entry.completed_ns,
-            chunks=entry.chunks,
-            chars=len(entry.answer),
-            stream_bytes=entry.stream_bytes,
-            longest_stall_ns=entry.longest_stall_ns,
-            violations=entry.violations,
-            duplicate_acks=entry.duplicate_acks,
-            retry_after_s=entry.retry_after_s,
-            received_bound_ns=entry.received_bound_ns,
-            delivered_bound_ns=entry.delivered_bound_ns,
-            first_content_bound_ns=entry.first_content_bound_ns,
-            completed_bound_ns=entry.completed_bound_ns,
-            receive_lag_ns=entry.receive_lag_ns,
-            handover_ns=entry.handover_ns,
-        )
+    def _close(self, entry: OpenMessage, outcome: Outcome, reason: str | None) -> None:
+        stream = entry.stream
+        if stream is not None:
+            self._answers.pop(stream.stream_id, None)
+            if stream.guessed:
+                self._guessed.remember(stream.stream_id, entry.stream_state or outcome)
+        if outcome is _DELIVERED and entry.received_ns is None:
+            self._tally.add("missing_ack", "received")
+        self._ledger.close(entry, outcome, reason)

@@ -13,7 +13,7 @@ from loadtest.protocol import Payload, ServerEvent
 
 
 class Tally:
-    """Counts by name and key (see `client.session.Tally`), and which of them are new."""
+    """Counts by name and key (see `client.tally.Tally`), and which of them are new."""
 
     def __init__(self) -> None:
         self.frames_received = self.bytes_received = 0

@@ -22,7 +22,8 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.client.client import ClientConfig, State
-from loadtest.client.session import Expectation, Identity
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
 from loadtest.client.tokens import Tokens
 from loadtest.conformance.meanings import interval, is_good, remedy
 from loadtest.conformance.narrator import Narrator

@@ -24,6 +24,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest import __version__
 from loadtest.client.dial import KERNEL_STAMPS
+from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.tokens import Tokens
 from loadtest.errors import UsageError
@@ -139,7 +140,9 @@ class Plugin:
                 )
             if not isinstance(runner, WorkerRunner):
                 check_results(Path(self._settings.results))
-                self._preflight = preflight(read_endpoint(url, self._settings), self._settings, self._tokens)
+                self._preflight = preflight(
+                    read_endpoint(url, self._settings), self._settings, self._tokens, _dialect(environment)
+                )
 
     def _set_weights(self, environment: Any, settings: Settings) -> None:
         by_name = {cls.__name__: cls for cls in environment.user_classes}
@@ -181,7 +184,7 @@ class Plugin:
             self._start_process(environment, f"worker-{self._place[0]}", endpoint, settings, tokens, *self._place)
             return
         check_users(tokens, runner.target_user_count)
-        checked, self._preflight = self._preflight or preflight(endpoint, settings, tokens), None
+        checked, self._preflight = self._preflight or preflight(endpoint, settings, tokens, _dialect(environment)), None
         self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings))
         for remark in remarks(endpoint, settings):
             print(remark, file=sys.stderr, flush=True)
@@ -409,6 +412,12 @@ class Plugin:
 def register() -> None:
     """Listen to Locust's global events, once a process however many locustfiles ask for it."""
     Plugin().register(locust.events)
+
+
+def _dialect(environment: Any) -> Dialect:
+    """What the first of the chat users speaks: the server is asked in it before the run."""
+    spoken: list[Dialect] = [cls.dialect for cls in environment.user_classes if hasattr(cls, "dialect")]
+    return spoken[0] if spoken else GUIDE
 
 
 def _encoded(process: Process) -> list[bytes]:

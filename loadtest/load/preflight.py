@@ -6,9 +6,11 @@ import random
 from typing import Any
 
 from loadtest.client.client import ChatClient, ClientConfig
+from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
 from loadtest.client.reconnect import Backoff
-from loadtest.client.session import Expectation, Identity
 from loadtest.client.tokens import Tokens
 from loadtest.errors import UsageError
 from loadtest.load.recorder import Recorder
@@ -23,7 +25,7 @@ class _Silent:
     def fire(self, **_facts: Any) -> None: ...
 
 
-def preflight(endpoint: Endpoint, settings: Settings, tokens: Tokens) -> Batch:
+def preflight(endpoint: Endpoint, settings: Settings, tokens: Tokens, dialect: Dialect = GUIDE) -> Batch:
     """Connect once, authenticate and close with 1000.
 
     Returns:
@@ -39,7 +41,7 @@ def preflight(endpoint: Endpoint, settings: Settings, tokens: Tokens) -> Batch:
         backoff=Backoff(attempts=0),
     )
     identity = Identity(PREFLIGHT, PREFLIGHT, Population.HEADLINE)
-    client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random())
+    client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random(), dialect=dialect)
     connected = client.connect()
     client.disconnect()
     batch = recorder.take()

@@ -12,8 +12,10 @@ import gevent
 import gevent.pool
 
 from loadtest.client.client import ChatClient, ClientConfig, State
+from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
-from loadtest.client.session import Expectation, Identity
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
 from loadtest.client.tokens import Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm
@@ -98,6 +100,7 @@ class Process:
         population: Population,
         on_event: Callable[[ServerEvent], None] | None,
         debt: Debt,
+        dialect: Dialect = GUIDE,
     ) -> ChatClient:
         """A client for user `number`; the process looks after its timeouts from here on.
 
@@ -113,6 +116,7 @@ class Process:
             self.recorder,
             self._rng,
             on_event=on_event,
+            dialect=dialect,
         )
         self._clients[client] = debt
         return client

@@ -15,6 +15,7 @@ from locust import User, task
 from locust.exception import StopUser
 
 from loadtest.client.client import ChatClient, State
+from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.load import schedule
 from loadtest.load.process import Process
 from loadtest.model import Population
@@ -49,6 +50,7 @@ class ChatUser(User):
         rate: messages in a window, as in `Rate(8, 60.0)`; None takes `--message-rate`.
         participants: users that share one conversation.
         population: whose numbers its messages count among.
+        dialect: how the server words the guide's events (`client/dialect.py`); `ChatUser.dialect = ...` is for all.
 
     Override `conversation_id`, `text`, `schedule` or `actions` for what it does, and `on_event` to see what it
     receives. A message never waits for an earlier reply.
@@ -58,6 +60,7 @@ class ChatUser(User):
     rate: ClassVar[Rate | None] = None
     participants: ClassVar[int] = 1
     population: ClassVar[Population] = Population.HEADLINE
+    dialect: ClassVar[Dialect] = GUIDE
 
     client: ChatClient
     number: int
@@ -119,7 +122,12 @@ class ChatUser(User):
         self.number = process.numbers.take()
         has_hook = type(self).on_event is not ChatUser.on_event
         self.client = process.new_client(
-            self.number, type(self).__name__, self.population, self._guarded_hook if has_hook else None, self._owed
+            self.number,
+            type(self).__name__,
+            self.population,
+            self._guarded_hook if has_hook else None,
+            self._owed,
+            self.dialect,
         )
         if self.client.connect() and process.sending:
             self._began_ns = time.monotonic_ns()

@@ -41,13 +41,22 @@ _SEEN: Final = {
     "binary_frame": "binary frames",
     "connection_error": "connection errors",
     "error_unattributed": "errors that name no message",
+    "late_error": "errors for messages that had ended",
     "stream_violation": "stream violations",
-    "late_ack": "acks after the timeout",
+    "foreign_stream_violation": "violations in streams of others",
+    "stream_oddity": "odd streams",
+    "stream_by_order": "streams matched by order, for want of a name",
+    "late_stream_frame": "stream frames after the end of their message",
+    "late_ack": "acks after the timeout or the loss",
     "duplicate_ack": "duplicate acks",
+    "reordered_ack": "acks out of order",
+    "missing_ack": "acks that never came, of delivered messages",
     "unmatched_ack": "acks for no message of ours",
     "unmatched_stream": "stream frames for no message seen",
     "reads_without_stamp": "reads without a kernel stamp",
+    "server_timestamp": "timestamps of the server",
     "hook_error": "errors in hooks of the locustfile",
+    "dialect_error": "frames that the locustfile's dialect failed at",
 }
 _NO_COMPRESSION: Final = "no compression"
 _AT_MOST: Final = 5

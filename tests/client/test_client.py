@@ -12,8 +12,9 @@ from websockets.sync.server import serve
 
 from loadtest.client.client import ChatClient, ClientConfig, State
 from loadtest.client.endpoint import Endpoint
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
 from loadtest.client.reconnect import Backoff
-from loadtest.client.session import Expectation, Identity
 from loadtest.client.tokens import MintedTokens
 from loadtest.load.recorder import Recorder
 from loadtest.model import Outcome, Population

@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.client.session import NEVER_DELIVERED, NO_ACK, RECENT, Expectation, Identity, Session
+from loadtest.client.dialect import GUIDE
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
+from loadtest.client.recent import RECENT
+from loadtest.client.session import NEVER_DELIVERED, NO_ACK, Session
 from loadtest.model import Message, Outcome, Population, StreamState
 
 MS = 1_000_000
@@ -28,10 +32,13 @@ class Counts:
 class Chat:
     """A session with a shorthand for the server's frames; time is in ms."""
 
-    def __init__(self, expects=None, population=Population.HEADLINE):
+    def __init__(self, expects=None, population=Population.HEADLINE, dialect=GUIDE):
         self.counts, self.gaps, self.gap_bounds = Counts(), array("q"), array("q")
         identity = Identity("load-0", "WithinLimitUser", population)
-        self.session = Session(identity, Expectation(expects), self.counts, self.gaps, self.gap_bounds, TIMEOUT)
+        self.session = Session(
+            identity, Expectation(expects), self.counts, self.gaps, self.gap_bounds, TIMEOUT, dialect
+        )
+        self.frames = []
 
     def send(self, id_="m1", at=0, intended=None):
         intended = at if intended is None else intended
@@ -41,6 +48,7 @@ class Chat:
         self.hear_raw(json.dumps(event).encode(), at, bound, lag)
 
     def hear_raw(self, data, at, bound=0, lag=0, text=True):
+        self.frames.append(data)
         return self.session.receive(data, text, at * MS, bound * MS, lag * MS)
 
     def ack(self, status, at, id_="m1", **more):

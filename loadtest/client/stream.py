@@ -1,0 +1,211 @@
+"""One streamed answer: its progress, and what its chunks do that the guide does not allow. Pure.
+
+`take` runs for nearly every frame that a load test receives, so it does little where all is well and asks no questions
+that only what is wrong needs answered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import MutableSequence
+from typing import Final, NamedTuple
+
+from loadtest.client.dialect import Content
+from loadtest.model import StreamState, Violation
+from loadtest.protocol import MessageStream
+
+_COMPLETED: Final = StreamState.COMPLETED
+_NO_PROGRESS: Final = (Violation.REORDERED, Violation.TRUNCATED, Violation.FOREIGN)
+"""Chunks that show a part of what was there already, or what is none of it."""
+
+
+class Gaps(NamedTuple):
+    """Where gaps between progress chunks go.
+
+    Attributes:
+        values: the gaps, ns.
+        bounds: how far each may be off either way, ns, in the same order.
+    """
+
+    values: MutableSequence[int]
+    bounds: MutableSequence[int]
+
+
+NOWHERE: Final = Gaps(deque(maxlen=0), deque(maxlen=0))
+"""For gaps that are in nobody's numbers."""
+
+
+class Stream:
+    """An answer while it streams, of cumulative chunks; instants in ns.
+
+    Args:
+        stream_id: its id on the wire.
+        conversation: the one that its first chunk names; "" for none.
+        gaps: where its gaps go.
+
+    Attributes:
+        answer: the text so far; what the server showed last.
+        over: how it ended; None while it goes on.
+        chunks: its frames, the completion included.
+        bytes: payload bytes of all its frames.
+        guessed: whether its message was found by order, for want of a name.
+        cut_pairs: characters that a chunk ended in the middle of.
+    """
+
+    __slots__ = (
+        "_before",
+        "_conversation",
+        "_earlier",
+        "_gap_bounds",
+        "_gaps",
+        "_last_content_bound_ns",
+        "answer",
+        "bytes",
+        "chunks",
+        "completed_bound_ns",
+        "completed_ns",
+        "cut_pairs",
+        "first_content_bound_ns",
+        "first_content_ns",
+        "guessed",
+        "last_content_ns",
+        "longest_stall_ns",
+        "over",
+        "stream_id",
+        "violations",
+    )
+
+    def __init__(self, stream_id: str, conversation: str, gaps: Gaps) -> None:
+        self.stream_id = stream_id
+        self._conversation = conversation
+        self._gaps, self._gap_bounds = gaps
+        self.answer = ""
+        self._before = ""  # the text before the last one
+        self._earlier = ""  # the text that a rewritten chunk took the place of: a server that goes back to it errs once
+        self.guessed = False
+        self.over: StreamState | None = None
+        self.chunks = self.bytes = self.violations = self.cut_pairs = 0
+        self.first_content_ns: int | None = None
+        self.first_content_bound_ns: int | None = None
+        self.last_content_ns: int | None = None
+        self._last_content_bound_ns = 0
+        self.completed_ns: int | None = None
+        self.completed_bound_ns: int | None = None
+        self.longest_stall_ns: int | None = None
+
+    def take(self, chunk: MessageStream, size: int, at_ns: int, bound_ns: int) -> Violation | None:
+        """Take one of its chunks in.
+
+        Args:
+            size: payload bytes.
+            at_ns: when it arrived.
+            bound_ns: how much earlier it may have arrived.
+
+        Returns:
+            What is wrong with it.
+        """
+        self.chunks += 1
+        self.bytes += size
+        if self.over is not None:
+            return self._violated(Violation.SECOND_COMPLETION if chunk.is_complete else Violation.AFTER_COMPLETION)
+        violation, content, before = None, chunk.content, self.answer
+        if content == before:
+            if not chunk.is_complete and self.chunks > 1:
+                violation = self._unchanged()
+        elif content.startswith(before) or (violation := self._breach(before, chunk)) not in _NO_PROGRESS:
+            last = self.last_content_ns
+            if last is None:
+                self.first_content_ns, self.first_content_bound_ns = at_ns, bound_ns
+            else:
+                gap = at_ns - last
+                self._gaps.append(gap)
+                self._gap_bounds.append(bound_ns + self._last_content_bound_ns)
+                if self.longest_stall_ns is None or gap > self.longest_stall_ns:
+                    self.longest_stall_ns = gap
+            self.last_content_ns = at_ns
+            self._last_content_bound_ns = bound_ns
+            self._before = before
+            self.answer = content
+        if chunk.is_complete and violation is not Violation.FOREIGN:
+            self.over = _COMPLETED
+            self.completed_ns, self.completed_bound_ns = at_ns, bound_ns
+        return violation
+
+    def _unchanged(self) -> Violation | None:
+        """A chunk that adds nothing and does not complete."""
+        return self._violated(Violation.REPEATED)
+
+    def _breach(self, before: str, chunk: MessageStream) -> Violation | None:
+        """What it is that a chunk does not go on from the text before.
+
+        A shorter text is `reordered` where it is longer than the one before the last: then it fills a step that the
+        last one skipped. A server that takes back less than its last step is called so too: the texts are the same.
+        """
+        content = chunk.content
+        if self._conversation and chunk.conversation_id not in ("", self._conversation):
+            return self._violated(Violation.FOREIGN)
+        if _is_high(before[-1]) and content.startswith(before[:-1]):
+            self.cut_pairs += 1  # the character is whole now
+            return None
+        if before.startswith(content):
+            if chunk.is_complete:
+                return self._violated(Violation.TRUNCATED)
+            return self._violated(Violation.REORDERED if 0 < len(self._before) < len(content) else Violation.SHRUNK)
+        if self._earlier and content.startswith(self._earlier):
+            self._earlier = ""
+            return None
+        self._earlier = before
+        return self._violated(Violation.REWRITTEN)
+
+    def _violated(self, kind: Violation) -> Violation:
+        self.violations += 1
+        return kind
+
+
+class DeltaStream(Stream):
+    """An answer whose chunks hold what is new.
+
+    Args:
+        all_at_end: whether the completion holds all of it.
+    """
+
+    __slots__ = ("_all_at_end",)
+
+    def __init__(self, stream_id: str, conversation: str, gaps: Gaps, *, all_at_end: bool) -> None:
+        super().__init__(stream_id, conversation, gaps)
+        self._all_at_end = all_at_end
+
+    def take(self, chunk: MessageStream, size: int, at_ns: int, bound_ns: int) -> Violation | None:
+        if self._conversation and chunk.conversation_id not in ("", self._conversation):
+            self.chunks, self.bytes = self.chunks + 1, self.bytes + size
+            return self._violated(Violation.FOREIGN)
+        if not (chunk.is_complete and self._all_at_end):
+            content = self._joined(self.answer, chunk.content)
+            chunk = MessageStream(chunk.message_id, content, chunk.is_complete, chunk.conversation_id)
+        return super().take(chunk, size, at_ns, bound_ns)
+
+    def _unchanged(self) -> Violation | None:
+        return None  # a delta of nothing repeats nothing
+
+    def _joined(self, before: str, delta: str) -> str:
+        """Both, with a character whole again that they hold a half each of."""
+        if before and delta and _is_high(before[-1]):
+            pair = (before[-1] + delta[0]).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+            return before[:-1] + pair + delta[1:]
+        return before + delta
+
+
+def new_stream(content: Content, stream_id: str, conversation: str, gaps: Gaps) -> Stream:
+    """A stream whose chunks hold that. See `Stream` for the rest."""
+    if content is Content.CUMULATIVE:
+        return Stream(stream_id, conversation, gaps)
+    return DeltaStream(stream_id, conversation, gaps, all_at_end=content is Content.DELTAS_THEN_ALL)
+
+
+def _is_high(character: str) -> bool:
+    """Whether it is the first half of a surrogate pair."""
+    return "\ud800" <= character <= "\udbff"
+
+
+NO_STREAM: Final = Stream("", "", NOWHERE)
+"""What is known of the answer to a message that has none."""
