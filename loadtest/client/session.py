@@ -46,6 +46,8 @@ NEVER_DELIVERED: Final = "received, never delivered"
 
 _RETRY_AFTER = re.compile(r"(?<!\d)(\d{1,9})\s*second")  # not what a column of 64 bits could not hold
 _RATE_LIMITED = re.compile(r"rate.?limit", re.IGNORECASE)
+_NAMES_A_MESSAGE = re.compile(rf"{STREAM_ID_PREFIX}msg-\d+-[0-9a-z]{{9}}")
+"""A stream that is named after a message, which a client of the guide made: ours, or else certainly somebody else's."""
 
 
 class Tally(Protocol):
@@ -429,7 +431,10 @@ class Session:
         return entry
 
     def _known(self, id_: str) -> bool:
-        return id_ in self._recent or id_.removeprefix(STREAM_ID_PREFIX) in self._foreign or id_ in self._foreign
+        if id_ in self._recent or id_.removeprefix(STREAM_ID_PREFIX) in self._foreign or id_ in self._foreign:
+            return True
+        # Somebody asked before we were in the conversation: no broadcast told us whose message that was.
+        return _NAMES_A_MESSAGE.fullmatch(id_) is not None
 
     def _awaits_stream(self, entry: _Open, conversation: str) -> bool:
         return (

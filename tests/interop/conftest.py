@@ -54,7 +54,7 @@ http {{
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker takes all tests of this folder: the packages are installed once, and runs do not disturb each other."""
+    """One worker takes all tests of this folder: packages are installed once, and runs do not disturb each other."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("interop"))
@@ -193,7 +193,7 @@ def start_proxy(authority: Authority, tmp_path: Path) -> Iterator[Any]:
                 env=os.environ | {"NGINX": f"{listener.fileno()};"},
                 pass_fds=[listener.fileno()],
                 stdin=subprocess.DEVNULL,
-                stderr=(tmp_path / "nginx.log").open("w"),
+                stderr=stack.enter_context((tmp_path / "nginx.log").open("w")),
                 start_new_session=True,
             )
             stack.callback(process.wait, STOP_TIMEOUT_S)

@@ -2,17 +2,14 @@
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
-from test_ws import LIMIT, LOAD, assert_both_saw_the_same
-
-CHAT = str(Path(__file__).parents[2] / "locustfiles" / "chat.py")
+from both_sides import LIMIT, LOAD, assert_both_saw_the_same, assert_ended_as_its_verdict_says
 
 
 def test_pings_of_the_backend_keep_connections_open(start_backend, start_proxy, run_against, authority):
     backend = start_backend(*LIMIT, "--heartbeat-ms", "300")
     url = start_proxy(backend.port, idle_timeout="1s")
-    run = run_against(url, *LOAD, "--ca-file", str(authority.file))
+    run = run_against(url, *LOAD, **authority.trust)
     seen = backend.stop()
     assert_both_saw_the_same(run, seen)
     assert seen["terminated"] == 0
@@ -21,10 +18,9 @@ def test_pings_of_the_backend_keep_connections_open(start_backend, start_proxy, 
 def test_idle_connections_are_cut_off_and_come_back(start_backend, start_proxy, run_against, authority):
     backend = start_backend()
     url = start_proxy(backend.port, idle_timeout="1s")
-    run = run_against(
-        url, "-u", "20", "-r", "20", "-t", "4s", "--warmup", "0", "--ca-file", str(authority.file), "ListeningUser"
-    )
-    assert run.code == 3  # it sent no message, so it measured nothing
+    idle = ("-u", "20", "-r", "20", "-t", "3s", "--warmup", "0", "ListeningUser")
+    run = run_against(url, *idle, **authority.trust)
+    assert_ended_as_its_verdict_says(run)
     counts = run.counts
     assert counts["outages"] >= 20
     assert counts["reconnects"] >= 15  # after 1 to 1.2 s, and some were pinged
@@ -38,7 +34,7 @@ def test_nobody_behind_it_is_one_line(start_backend, start_proxy, run_against, a
     backend = start_backend()
     url = start_proxy(backend.port, idle_timeout="1s")
     backend.stop()
-    run = run_against(url, *LOAD, "--ca-file", str(authority.file))
-    assert run.code == 2
+    run = run_against(url, *LOAD, **authority.trust)
+    assert run.code == 2, run.output
     assert len(run.output.splitlines()) == 1
     assert "HTTP 502" in run.output
