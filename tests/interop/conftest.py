@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 import trustme
 
+pytest.register_assert_rewrite("both_sides")
+
 BACKEND = Path(__file__).with_name("backend")
 SECRET = "a secret of the tests, long enough for HS256"
 STOP_TIMEOUT_S = 10.0
