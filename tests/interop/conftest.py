@@ -148,15 +148,15 @@ class Authority:
     Attributes:
         file: its certificate.
         certificate: certificate for `localhost`, with its key, in one file.
-        trust: what makes a run trust it.
+        trust: the option that makes a run trust it.
     """
 
     file: Path
     certificate: Path
 
     @property
-    def trust(self) -> Mapping[str, str]:
-        return {"SSL_CERT_FILE": str(self.file)}
+    def trust(self) -> tuple[str, str]:
+        return ("--ca-file", str(self.file))
 
 
 @pytest.fixture(scope="session")
