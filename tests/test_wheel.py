@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
@@ -96,7 +97,8 @@ def imports(path):
 
 def declared():
     """Names of the distributions that an installation of ours brings."""
-    found, left = set(), ["chat-loadtest"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found, left = set(), [normal(Requirement(text).name) for text in project["dependencies"]]
     while left:
         name = left.pop()
         if name in found:
