@@ -325,6 +325,17 @@ def test_the_stream_of_somebody_elses_message_is_foreign():
 
 
 # --- frames that are no good
+def test_an_answer_that_somebody_got_before_we_joined_is_not_taken_for_ours():
+    chat = Chat()
+    delivered(chat, "msg-1763950000000-k3f9x2a1b")
+    chat.chunk("To ", 6, id_="ai-msg-1763949999000-zz81m4c7d")
+    chat.chunk("For ", 25, id_="ai-msg-1763950000000-k3f9x2a1b")
+    chat.chunk("To somebody else", 26, id_="ai-msg-1763949999000-zz81m4c7d", done=True)
+    chat.chunk("For us", 30, id_="ai-msg-1763950000000-k3f9x2a1b", done=True)
+    assert (chat.only.first_content_ns, chat.only.chars) == (25 * MS, len("For us"))
+    assert (chat.count("unmatched_stream"), chat.only.violations) == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("data", "name", "key"),
     [
