@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from loadtest.model import Connect, Counts, Disconnect, Health, Outage, RunInfo, StreamState
+from loadtest.model import Connect, Counts, Disconnect, Health, Login, Outage, RunInfo, StreamState
 from loadtest.runs.columns import MISSING, Messages, Text
 from loadtest.runs.reader import RunReader
 from loadtest.settings import ExpectStream
@@ -35,6 +35,7 @@ class Records:
     lost_batches: dict[str, int]
     longest_silences: dict[str, int]
     streams_expected: bool
+    logins: tuple[Login, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -87,6 +88,7 @@ def load(run: RunReader) -> Records:
         lost_batches=run.lost_batches(),
         longest_silences=run.longest_silences(),
         streams_expected=expected,
+        logins=tuple(run.logins()),
     )
 
 

@@ -60,6 +60,7 @@ def summarize(measured: Measured) -> Summary:
         shortest=shortest,
         generator=own,
         drift=trend,
+        login_failures=ledger.login_failures(records),
     )
 
 
