@@ -10,11 +10,11 @@ from loadtest.client.endpoint import Endpoint
 from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Expectation, Identity
 from loadtest.errors import UsageError
+from loadtest.load.login_refusal import explained_login
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
 from loadtest.load.refusal import explained
-from loadtest.load.login_refusal import explained_login
 from loadtest.model import PREFLIGHT, Batch, Population
 from loadtest.settings import Settings
 
@@ -25,9 +25,7 @@ class _Silent:
     def fire(self, **_facts: Any) -> None: ...
 
 
-def preflight(
-    endpoint: Endpoint, settings: Settings, people: People, log_in: LogIn | None = None
-) -> Batch:
+def preflight(endpoint: Endpoint, settings: Settings, people: People, log_in: LogIn | None = None) -> Batch:
     """Connect once, authenticate and close with 1000.
 
     Args:
