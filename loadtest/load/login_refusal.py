@@ -13,6 +13,8 @@ def explained_login(option: str, settings: Settings, outcome: str) -> str:
     where = redacted(settings.login_url or "")
     if outcome.startswith("http "):
         return _of_status(outcome.removeprefix("http "), where, settings)
+    if outcome.startswith("tls: "):
+        return f"--login-url: TLS with {where} failed ({outcome[5:]}); name its authority by --ca-file FILE"
     token, life = settings.login_token_path, settings.login_life_path
     remedies = {
         "refused": f"--login-url: nobody listens at {where}; start it, or correct the address",
