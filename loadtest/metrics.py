@@ -42,6 +42,7 @@ def _ms(key: str, label: str, definition: str, *, ranks_unanswered: bool = False
 
 
 METRICS: Final = (
+    _ms("login", "login", "dial of the login endpoint to its answer with a token"),
     _ms("connect", "connect", "dial to connection:authenticated"),
     _ms("ack_received", "ack received", "sent to message:ack received", ranks_unanswered=True),
     _ms("ack_delivered", "ack delivered", "sent to message:ack delivered", ranks_unanswered=True),

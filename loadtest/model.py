@@ -157,6 +157,21 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     """Duration of a proxy's CONNECT, between TCP and TLS; None without one."""
 
 
+class Login(Struct, frozen=True, array_like=True, gc=False):
+    """One exchange with a login endpoint."""
+
+    user: str
+    began_ns: int
+    """When it had its turn (`--login-rate`)."""
+    ended_ns: int
+    outcome: str
+    """`ok`, or what was wrong: `http 500`, `timeout`, `refused`, `html, not json`, `no token at data.token` ..."""
+    refresh: bool = False
+    """Whether it renewed a token by a refresh token."""
+    waited_ns: int = 0
+    """How long it waited for its turn: in no latency."""
+
+
 class Disconnect(Struct, frozen=True, array_like=True, gc=False):
     """The end of one connection that had been authenticated."""
 
@@ -254,6 +269,7 @@ class Batch(Struct, frozen=True, array_like=True):
     histograms: list[Counts] = []
     health: list[Health] = []
     counters: list[Count] = []
+    logins: list[Login] = []
 
 
 class RunInfo(Struct, frozen=True, omit_defaults=False):

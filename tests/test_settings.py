@@ -157,3 +157,40 @@ def test_every_option_has_its_environment_variable():
         "LOADTEST_REPLY_TIMEOUT",
         "LOADTEST_SEED",
     }
+
+
+USERS = {"users_file": "u.csv", "login_url": "https://x/login"}
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"users_file": "u.csv"}, "--users-file: is of no use without --login-url; give the address"),
+        ({"login_url": "https://x/login"}, "--login-url: is of no use without --users-file"),
+        (USERS | {"refresh_url": "https://x/r"}, "--refresh-url: is of no use without --login-refresh-path"),
+        (USERS | {"login_refresh_path": "r"}, "--login-refresh-path: is of no use without --refresh-url"),
+        (USERS | {"jwt_key": "k.pem"}, "--users-file: cannot be combined with --jwt-key"),
+        (USERS | {"login_url": "ftp://x/login"}, "--login-url: 'ftp://x/login' is no HTTP address"),
+        (USERS | {"login_url": "https://me:TOP@x/login?k=TOP"}, "--login-url: 'https://x/login': leave out user"),
+        (USERS | {"login_body": '{"password": TOP}'}, "--login-body: is not JSON .Expecting value at character 14.;"),
+        (USERS | {"login_body": '["TOP"]'}, "--login-body: is JSON, but no object; give an object"),
+        (USERS | {"login_token_path": "a..b"}, "--login-token-path: 'a..b' is no path"),
+        ({"jwt_claims": '{"sub": "{n}"}'}, "--jwt-claims: are of tokens that are minted; give --jwt-secret"),
+        ({"jwt_secret": "TOP", "jwt_claims": "sub={n}"}, "--jwt-claims: is not JSON"),
+        ({"jwt_secret": "TOP", "jwt_claims": '{"sub": "{user}"}'}, "--jwt-claims: {user} stands for nothing there"),
+        ({"jwt_secret": "TOP", "jwt_key_id": "k"}, "--jwt-key-id: is of no use without --jwt-key"),
+        ({"conversation": "c", "conversations_file": "f"}, "--conversations-file: cannot be combined"),
+    ],
+)
+def test_who_the_users_are_is_said_once_and_whole(values, complaint):
+    with pytest.raises(ValueError, match=complaint) as caught:
+        settings(values)
+    assert "TOP" not in str(caught.value)
+
+
+def test_what_users_log_in_with_is_not_public():
+    hidden = {"login_body": '{"password": "TOP"}', "refresh_body": '{"client_secret": "TOP"}'}
+    public = settings(USERS | hidden | {"login_url": "https://x/login?key=TOP"}).public()
+    assert "TOP" not in repr(public)
+    assert (public["login_rate"], public["token_in"]) == ("20/1s", "query:token")
+    assert public["login_url"] == "https://x/login"

@@ -60,6 +60,8 @@ def count(records: Records) -> Counts:
         "connects": sum(connect.authenticated_ns is not None for connect in records.connects),
         "connect_failures": sum(connect.authenticated_ns is None for connect in records.connects),
         "auth_failures": sum(connect.outcome in REFUSALS for connect in records.connects),
+        "logins": sum(login.outcome == "ok" for login in records.logins),
+        "login_failures": sum(login.outcome != "ok" for login in records.logins),
         "disconnects": len(records.disconnects),
         "reconnects": sum(connect.reconnect and connect.authenticated_ns is not None for connect in records.connects),
         "outages": len(outages),
@@ -81,6 +83,15 @@ def connect_failures(records: Records) -> dict[str, int]:
     for connect in records.connects:
         if connect.authenticated_ns is None:
             found[connect.outcome] = found.get(connect.outcome, 0) + 1
+    return _by_frequency(found)
+
+
+def login_failures(records: Records) -> dict[str, int]:
+    """Failed logins by outcome, most frequent first."""
+    found: dict[str, int] = {}
+    for login in records.logins:
+        if login.outcome != "ok":
+            found[login.outcome] = found.get(login.outcome, 0) + 1
     return _by_frequency(found)
 
 

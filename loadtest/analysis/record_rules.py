@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from loadtest.analysis.finding import Evidence, Finding, Rule, Status
+from loadtest.analysis.ledger import login_failures
 from loadtest.analysis.values import has_samples
 
 _REPORT: Final = "this is a fault of the tool: please report it"
@@ -17,6 +18,9 @@ def nothing_measured(evidence: Evidence) -> Finding | None:
     if failures:
         reason = f"nothing was measured: no user got a connection ({failures})"
         return Finding(Status.INVALID, reason, "check --host and the tokens")
+    logins = ", ".join(f"{number:,} x {outcome}" for outcome, number in login_failures(evidence.records).items())
+    if logins:
+        return Finding(Status.INVALID, f"nothing was measured: no user could log in ({logins})", "look at the login")
     return Finding(Status.INVALID, "nothing was measured", "let it run for longer")
 
 

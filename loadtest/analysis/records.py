@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from loadtest.model import Connect, Counts, Disconnect, Health, Outage, RunInfo, StreamState
+from loadtest.model import Connect, Counts, Disconnect, Health, Login, Outage, RunInfo, StreamState
 from loadtest.runs.columns import MISSING, Messages, Text
 from loadtest.runs.reader import RunReader
 from loadtest.settings import ExpectStream
@@ -37,6 +37,7 @@ class Records:
     longest_silences: dict[str, int]
     streams_expected: bool
     notices: tuple[str, ...] = ()
+    logins: tuple[Login, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -90,6 +91,7 @@ def load(run: RunReader) -> Records:
         longest_silences=run.longest_silences(),
         streams_expected=expected,
         notices=tuple(run.notices()),
+        logins=tuple(run.logins()),
     )
 
 

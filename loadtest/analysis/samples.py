@@ -164,8 +164,9 @@ OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
 """Metrics with their own two ends."""
 
 
-EVENTS: Final = ("connect", "close", "outage", "recovery", "queue_flush")
-"""Metrics of connections. They are over the whole run: most connections are made before the steady window begins."""
+EVENTS: Final = ("login", "connect", "close", "outage", "recovery", "queue_flush")
+"""Metrics of connections and of the logins before them. They are over the whole run: most are made before the steady
+window begins."""
 
 
 def message_values(messages: Messages, key: str, *, streams_expected: bool, basis: Basis = Basis.SENT) -> Floats:
@@ -192,6 +193,9 @@ def event_samples(records: Records, key: str, user_class: str | None = None) -> 
     """
     connects = _of_class(records.connects, user_class)
     outages = _of_class(records.outages, user_class)
+    if key == "login":
+        logins = records.logins if user_class is None else ()  # a login is of a user, whatever its class
+        return _spans((login.user, login.began_ns, login.ended_ns) for login in logins if login.outcome == "ok")
     if key == "connect":
         return _spans((c.user, c.began_ns, c.authenticated_ns) for c in connects)
     if key == "close":

@@ -61,6 +61,7 @@ def summarize(measured: Measured) -> Summary:
         generator=own,
         drift=trend,
         notices=list(records.notices),
+        login_failures=ledger.login_failures(records),
     )
 
 

@@ -123,6 +123,7 @@ class Summary(Struct, frozen=True):
             where the window is shorter than a limiter window.
         timeouts, errors, losses: messages by reason.
         connect_failures: failed attempts to connect by outcome.
+        login_failures: failed logins by outcome.
         disconnects: ends of authenticated connections, most frequent first.
         seen: what is worth a look among the protocol's counters, by name and key.
         shortest: replies of headline messages, as short as they can have been given what is known of their receive
@@ -154,6 +155,7 @@ class Summary(Struct, frozen=True):
     generator: Generator
     drift: Drift
     notices: list[str] = field(default_factory=list)
+    login_failures: dict[str, int] = {}
 
     @property
     def empty(self) -> bool:

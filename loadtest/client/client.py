@@ -25,7 +25,7 @@ from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Session
 from loadtest.client.tally import Tally
-from loadtest.client.tokens import Tokens
+from loadtest.client.tokens import NoToken, Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
 from loadtest.model import Connect, Disconnect, Message, Outage
 from loadtest.protocol import (
@@ -41,8 +41,11 @@ from loadtest.protocol import (
     excerpt,
     timestamp,
 )
+from loadtest.settings import TokenPlace
 
 BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_NO_TOKEN: Final = "no token"
+_NO_TOKEN_FOR_GOOD: Final = "no token, for good"
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
 
 
@@ -84,6 +87,7 @@ class ClientConfig(Struct, frozen=True):
     endpoint: Endpoint
     reply_timeout_s: float
     backoff: Backoff = Backoff()
+    token_in: TokenPlace = TokenPlace()
 
 
 class ChatClient:
@@ -104,7 +108,6 @@ class ChatClient:
         "_dialect",
         "_gone",
         "_leaving",
-        "_number",
         "_observer",
         "_on_event",
         "_outage",
@@ -112,10 +115,11 @@ class ChatClient:
         "_rng",
         "_sending",
         "_session",
-        "_tokens",
         "_transport",
         "identity",
+        "number",
         "state",
+        "tokens",
     )
 
     def __init__(
@@ -132,9 +136,9 @@ class ChatClient:
     ) -> None:
         self.identity = identity
         self.state = State.DISCONNECTED
-        self._number = number
+        self.number = number
         self._config = config
-        self._tokens = tokens
+        self.tokens = tokens
         self._observer = observer
         self._rng = rng
         self._on_event = on_event
@@ -181,6 +185,10 @@ class ChatClient:
         self._observer.on_sent(now - intended)
         self._hand_over()
         return message_id
+
+    def token(self) -> str:
+        """The token that it connects with; blocks where that takes a login. Raises NoToken."""
+        return self.tokens.token(self.number)
 
     def typing_start(self, conversation: str) -> None:
         """Say that the user types; not sent while not authenticated."""
@@ -254,7 +262,9 @@ class ChatClient:
             if outcome == "ok":
                 return True
             # AUTH_REQUIRED: log in again. AUTH_FAILED: once more with a fresh token, and no more if that fails too.
-            if outcome == AUTH_REQUIRED or (outcome == AUTH_FAILED and (refused_before or not self._tokens.renewable)):
+            if outcome in (AUTH_REQUIRED, _NO_TOKEN_FOR_GOOD):
+                break
+            if outcome == AUTH_FAILED and (not self.tokens.refused(self.number) or refused_before):
                 break
             if self._leaving:
                 return False
@@ -269,7 +279,16 @@ class ChatClient:
         self._end_outage("gave up")
 
     def _attempt(self, reconnect: bool) -> str:
-        """One dial and login; returns `ok` or what stopped it."""
+        """One dial and login; returns `ok` or what stopped it.
+
+        What it takes to get a token is no part of connecting, and is recorded by whoever gets it.
+        """
+        try:
+            token = self.token()
+        except NoToken as error:
+            return _NO_TOKEN_FOR_GOOD if error.for_good else _NO_TOKEN
+        if self._leaving:
+            return "left"
         self.state = State.CONNECTING
         if self._outage is not None:
             self._outage.attempt()
@@ -278,7 +297,7 @@ class ChatClient:
         authenticated: int | None = None
         detail: str | None = None
         try:
-            dialled = self._dial()
+            dialled = self._dial(token)
             if not self._dialect.greets:
                 self._on_connection_event(ConnectionAuthenticated(), time.monotonic_ns())
             outcome, authenticated, detail = self._await_admission(began)
@@ -303,10 +322,10 @@ class ChatClient:
         )
         return outcome
 
-    def _dial(self) -> Dialled:
+    def _dial(self, token: str) -> Dialled:
         self._gone = gevent.event.Event()
         self._admission = gevent.event.AsyncResult()
-        shown = credentials(self._tokens.token(self._number))
+        shown = credentials(token, self._config.token_in)
         self._transport = Transport(self._config.endpoint, shown, self, self._observer.tally)
         return self._transport.dial(self._config.endpoint.connect_timeout_s)
 

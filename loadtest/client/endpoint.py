@@ -19,8 +19,9 @@ from websockets.uri import parse_uri
 from loadtest import __version__
 from loadtest.client.deflate import OfferDeflate, Tally
 from loadtest.client.proxy import Proxy
-from loadtest.settings import Address, Header
+from loadtest.settings import Address, Carrier, Header, TokenPlace
 
+GUIDE_PLACE: Final = TokenPlace()
 USER_AGENT: Final = f"chat-loadtest/{__version__}"
 
 _SILENT: Final = logging.Logger("loadtest.websocket", logging.CRITICAL + 1)
@@ -84,9 +85,18 @@ class Credentials(Struct, frozen=True):
     subprotocols: tuple[str, ...] = ()
 
 
-def credentials(token: str) -> Credentials:
-    """A token as the guide wants it: in the query, as `token`."""
-    return Credentials(query=f"token={quote(token, safe='')}")
+def credentials(token: str, place: TokenPlace = GUIDE_PLACE) -> Credentials:
+    """A token where the backend looks for it; the guide's place is the query, as `token`."""
+    value = place.written(token)
+    match place.carrier:
+        case Carrier.QUERY:
+            return Credentials(query=f"{quote(place.name, safe='')}={quote(value, safe='')}")
+        case Carrier.HEADER:
+            return Credentials(headers=(Header(place.name, value),))
+        case Carrier.COOKIE:
+            return Credentials(headers=(Header("Cookie", f"{place.name}={value}"),))
+        case Carrier.SUBPROTOCOL:
+            return Credentials(subprotocols=(place.name, value))
 
 
 def address_of(url: str) -> Address:

@@ -20,7 +20,7 @@ from loadtest.settings import OPTIONS
 
 _OPTION_BY_NAME: Final = {option.name: option for option in OPTIONS}
 _NO_KEYS: Final = frozenset({"config", "print-config", "help"})
-TOKEN_SOURCES: Final = ("jwt_secret", "tokens_file")
+TOKEN_SOURCES: Final = ("jwt_secret", "jwt_key", "tokens_file", "users_file")
 """Options of which one is enough: one from elsewhere makes those of the file void."""
 
 

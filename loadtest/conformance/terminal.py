@@ -24,16 +24,18 @@ from msgspec import Struct
 from loadtest.client.client import ClientConfig, State
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
-from loadtest.client.tokens import Tokens
+from loadtest.client.tokens import NoToken, Tokens
 from loadtest.conformance.meanings import interval, is_good, remedy
 from loadtest.conformance.narrator import Narrator
 from loadtest.conformance.onlooker import Onlooker, WatchedClient
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.load.options import check_host, read_tokens
+from loadtest.load.identity import read_tokens
+from loadtest.load.login_refusal import explained_login
+from loadtest.load.options import check_host
 from loadtest.load.process import EXPECTED
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.refusal import explained
-from loadtest.model import Connect, Message, Outcome, Population
+from loadtest.model import Connect, Login, Message, Outcome, Population
 from loadtest.protocol import AUTH_FAILED
 from loadtest.settings import OPTIONS, Settings, settings
 
@@ -77,6 +79,7 @@ class Terminal:
         self._chosen = chosen
         self._endpoint = read_endpoint(chat.host, chosen)
         self._tokens = tokens
+        self._logins: list[Login] = []
         self._expected = EXPECTED[chosen.expect_stream]
         self._interactive = sys.stdin is not None and sys.stdin.isatty()
         self._first: gevent.event.AsyncResult = gevent.event.AsyncResult()
@@ -95,6 +98,7 @@ class Terminal:
             config=ClientConfig(
                 endpoint=self._endpoint,
                 reply_timeout_s=chosen.reply_timeout,
+                token_in=chosen.token_in,
             ),
             tokens=tokens,
             expectation=Expectation(self._expected),
@@ -126,15 +130,19 @@ class Terminal:
     def _connect(self) -> None:
         dialling = gevent.spawn(self._client.connect)
         leaving = gevent.spawn(self._leave.wait)
-        gevent.wait([self._first, leaving], count=1)
+        self._tokens.begin(self._logins.append)
+        gevent.wait([self._first, leaving, dialling], count=1)
+        left = leaving.ready()
         leaving.kill()
+        if not self._first.ready() and not left and self._logins:
+            raise UsageError(explained_login(self._tokens.option, self._chosen, self._logins[-1].outcome))
         if not self._first.ready():
             dialling.kill()
             sys.exit(_BROKEN_OFF)
         first: Connect = self._first.get()
         if first.authenticated_ns is None:
             dialling.kill()
-            told = explained(self._endpoint, self._chosen, first.outcome, first.detail or "")
+            told = explained(self._endpoint, self._chosen, self._tokens.option, first.outcome, first.detail or "")
             raise UsageError(f"{told}{self._claims() if first.outcome == AUTH_FAILED else ''}")
 
     def _on_connect(self, connect: Connect) -> None:
@@ -150,7 +158,7 @@ class Terminal:
             token = self._tokens.token(self._chat.user)
             claims = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
             algorithm = jwt.get_unverified_header(token).get("alg")
-        except (jwt.InvalidTokenError, LoadtestError):
+        except (jwt.InvalidTokenError, NoToken):
             return ""
         return f"; it is signed with {algorithm} and claims {', '.join(claims)}: does the server expect others?"
 

@@ -22,7 +22,7 @@ from loadtest.errors import NothingMeasured, RunFolderError
 from loadtest.model import Batch, RunInfo
 from loadtest.runs.folder import create
 from loadtest.runs.writer import RunWriter
-from loadtest.settings import OPTIONS
+from loadtest.settings import OPTIONS, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def public_command(argv: list[str]) -> list[str]:
         elif _is_secret(name) and equals:
             public.append(f"{name}=***")
         else:
-            public.append(word)
+            public.append(redacted(word) if "://" in word else word)
         hide = not hide and _is_secret(word)
     return public
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loadtest.client.tokens import FileTokens, MintedTokens, Tokens
 from loadtest.errors import UsageError
 from loadtest.settings import OPTIONS, Option, Settings, settings, ws_url
 
@@ -63,34 +62,6 @@ def read_settings(parsed_options: Any) -> Settings:
         return settings(values)
     except ValueError as error:
         raise UsageError(str(error)) from None
-
-
-def read_tokens(chosen: Settings) -> Tokens:
-    """The source of tokens that the options name.
-
-    Raises:
-        UsageError: none is named, or the file is no good.
-    """
-    if chosen.jwt_secret:
-        return MintedTokens(chosen.jwt_secret)
-    if chosen.tokens_file:
-        try:
-            return FileTokens(Path(chosen.tokens_file))
-        except ValueError as error:
-            raise UsageError(f"--tokens-file: {error}") from None
-    raise UsageError("--jwt-secret: users need tokens; set LOADTEST_JWT_SECRET, or give --tokens-file FILE")
-
-
-def check_users(tokens: Tokens, users: int | None) -> None:
-    """Refuse fewer tokens than users.
-
-    Raises:
-        UsageError: the file holds too few.
-    """
-    if isinstance(tokens, FileTokens) and users is not None and len(tokens) < users:
-        raise UsageError(
-            f"--tokens-file: holds {len(tokens)} tokens for {users} users; add tokens or lower --users to {len(tokens)}"
-        )
 
 
 def check_results(results: Path) -> None:

@@ -26,18 +26,20 @@ from loadtest import __version__
 from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
-from loadtest.client.tokens import Tokens
 from loadtest.errors import UsageError
 from loadtest.load.console import Progress
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
 from loadtest.load.notices import Facts, Notices
-from loadtest.load.options import add_options, check_host, check_results, check_users, read_settings, read_tokens
+from loadtest.load.options import add_options, check_host, check_results, read_settings
+from loadtest.load.own_login import LogIn
+from loadtest.load.people import People
 from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
 from loadtest.load.process import Numbers, Process
 from loadtest.load.prometheus import Exporter
 from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
 from loadtest.load.reach import read_endpoint, remarks
+from loadtest.load.users import ChatUser, chat_classes, logs_in
 from loadtest.model import Batch, RunInfo
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
@@ -60,7 +62,7 @@ class Plugin:
 
     def __init__(self) -> None:
         self._settings: Settings | None = None
-        self._tokens: Tokens | None = None
+        self._people: People | None = None
         self._preflight: Batch | None = None
         self._process: Process | None = None
         self._keeper: Keeper | None = None
@@ -123,8 +125,8 @@ class Plugin:
     def _check(self, environment: Any, starts_now: bool, runner: Any) -> None:
         options = environment.parsed_options
         self._settings = read_settings(options)
-        self._tokens = read_tokens(self._settings)
         self._set_weights(environment, self._settings)
+        self._people = _people(environment, self._settings)
         if self._settings.prometheus_port is not None and not isinstance(runner, WorkerRunner):
             self._exporter = Exporter(self._settings.prometheus_port)
             print(f"numbers for Prometheus: {self._exporter.url}", file=sys.stderr, flush=True)
@@ -132,7 +134,7 @@ class Plugin:
             url = check_host(environment.host)
             if options.num_users is not None and options.num_users < 1:
                 raise UsageError(f"--users: {options.num_users} is no number of users; give 1 or more")
-            check_users(self._tokens, options.num_users or 1)
+            self._people.check_users(options.num_users or 1)
             if options.run_time and self._settings.warmup and self._settings.warmup >= options.run_time:
                 raise UsageError(
                     f"--warmup: {self._settings.warmup:g} s leaves nothing of --run-time {options.run_time:g} s; "
@@ -140,8 +142,13 @@ class Plugin:
                 )
             if not isinstance(runner, WorkerRunner):
                 check_results(Path(self._settings.results))
+                endpoint = read_endpoint(url, self._settings)
                 self._preflight = preflight(
-                    read_endpoint(url, self._settings), self._settings, self._tokens, _dialect(environment)
+                    endpoint,
+                    self._settings,
+                    self._people,
+                    _a_log_in(environment, self._settings),
+                    _dialect(environment),
                 )
 
     def _set_weights(self, environment: Any, settings: Settings) -> None:
@@ -177,14 +184,18 @@ class Plugin:
         runner = environment.runner
         url = check_host(environment.host)
         settings = self._settings = read_settings(environment.parsed_options)
-        tokens = self._tokens = read_tokens(settings)
+        people = self._people = _people(environment, settings, self._place[1])
         endpoint = read_endpoint(url, settings)
         if isinstance(runner, WorkerRunner):
             ignore_signals()
-            self._start_process(environment, f"worker-{self._place[0]}", endpoint, settings, tokens, *self._place)
+            self._start_process(environment, f"worker-{self._place[0]}", endpoint, settings, people, *self._place)
             return
-        check_users(tokens, runner.target_user_count)
-        checked, self._preflight = self._preflight or preflight(endpoint, settings, tokens, _dialect(environment)), None
+        people.check_users(runner.target_user_count)
+        log_in = _a_log_in(environment, settings)
+        checked, self._preflight = (
+            self._preflight or preflight(endpoint, settings, people, log_in, _dialect(environment)),
+            None,
+        )
         self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings))
         for remark in remarks(endpoint, settings):
             print(remark, file=sys.stderr, flush=True)
@@ -199,13 +210,13 @@ class Plugin:
             for place, client_id in enumerate(order):
                 runner.send_message(BEGIN, {"place": place, "of": len(order)}, client_id)
         else:
-            self._start_process(environment, "local", endpoint, settings, tokens, 0, 1)
+            self._start_process(environment, "local", endpoint, settings, people, 0, 1)
             self._pump = gevent.spawn(self._pump_on)
 
     def _start_process(
-        self, environment: Any, name: str, endpoint: Endpoint, settings: Settings, tokens: Tokens, place: int, of: int
+        self, environment: Any, name: str, endpoint: Endpoint, settings: Settings, people: People, place: int, of: int
     ) -> None:
-        self._process = Process(name, endpoint, settings, tokens, Numbers(place, of), environment.events.request)
+        self._process = Process(name, endpoint, settings, people, Numbers(place, of), environment.events.request)
         self._process.start()
         environment.loadtest_process = self._process
 
@@ -251,6 +262,18 @@ class Plugin:
             )
         else:
             line = f"plan: users as the shape {type(environment.shape_class).__name__} decides"
+        assert self._people is not None
+        line = "\n".join(
+            [
+                line,
+                *self._people.notes(
+                    self._keeper.info.users,
+                    float(options.spawn_rate or 1),
+                    run_time,
+                    [cls.participants for cls in chat_classes(environment.user_classes)],
+                ),
+            ]
+        )
         self._keeper.update(plan=line)
         print(line, file=sys.stderr, flush=True)
         if os.environ.get(CONSOLE_ENV):
@@ -406,6 +429,21 @@ class Plugin:
         if options.run_time and elapsed >= float(options.run_time) - 0.5:
             return "time"
         return "shape" if environment.shape_class else "stop button"
+
+
+def _people(environment: Any, settings: Settings, processes: int = 1) -> People:
+    classes = [cls for cls in chat_classes(environment.user_classes) if cls.weight > 0 or cls.fixed_count > 0]
+    return People(settings, processes, bool(classes) and all(logs_in(cls) for cls in classes))
+
+
+def _a_log_in(environment: Any, settings: Settings) -> LogIn | None:
+    """How the preflight logs in: as the first user of a class that brings a `log_in`, where there is one."""
+    for cls in chat_classes(environment.user_classes):
+        if logs_in(cls):
+            user: ChatUser = cls(environment)
+            user.number, user.settings = 0, settings
+            return user.log_in
+    return None
 
 
 @functools.cache

@@ -11,8 +11,10 @@ from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
 from loadtest.client.reconnect import Backoff
-from loadtest.client.tokens import Tokens
 from loadtest.errors import UsageError
+from loadtest.load.login_refusal import explained_login
+from loadtest.load.own_login import LogIn
+from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
 from loadtest.load.refusal import explained
 from loadtest.model import PREFLIGHT, Batch, Population
@@ -25,8 +27,13 @@ class _Silent:
     def fire(self, **_facts: Any) -> None: ...
 
 
-def preflight(endpoint: Endpoint, settings: Settings, tokens: Tokens, dialect: Dialect = GUIDE) -> Batch:
+def preflight(
+    endpoint: Endpoint, settings: Settings, people: People, log_in: LogIn | None = None, dialect: Dialect = GUIDE
+) -> Batch:
     """Connect once, authenticate and close with 1000.
+
+    Args:
+        log_in: of a user class that logs in by itself; None takes the token from the options.
 
     Returns:
         What was recorded of it.
@@ -35,17 +42,23 @@ def preflight(endpoint: Endpoint, settings: Settings, tokens: Tokens, dialect: D
         UsageError: no authenticated connection; says what was seen and what to do.
     """
     recorder = Recorder(PREFLIGHT, _Silent())
+    tokens = people.tokens(0, log_in)
+    people.begin(recorder.on_login)
     config = ClientConfig(
         endpoint=endpoint,
         reply_timeout_s=settings.reply_timeout,
+        token_in=settings.token_in,
         backoff=Backoff(attempts=0),
     )
     identity = Identity(PREFLIGHT, PREFLIGHT, Population.HEADLINE)
     client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random(), dialect=dialect)
     connected = client.connect()
     client.disconnect()
+    people.end()
     batch = recorder.take()
     if not connected:
+        if not batch.connects:
+            raise UsageError(explained_login(tokens.option, settings, batch.logins[-1].outcome))
         connect = batch.connects[-1]
-        raise UsageError(explained(endpoint, settings, connect.outcome, connect.detail or ""))
+        raise UsageError(explained(endpoint, settings, tokens.option, connect.outcome, connect.detail or ""))
     return batch

@@ -16,10 +16,11 @@ from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
-from loadtest.client.tokens import Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm
 from loadtest.load.health import HealthWatch
+from loadtest.load.own_login import LogIn
+from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
 from loadtest.model import Population
 from loadtest.protocol import ServerEvent
@@ -73,15 +74,15 @@ class Process:
     """
 
     def __init__(
-        self, name: str, endpoint: Endpoint, settings: Settings, tokens: Tokens, numbers: Numbers, request: Any
+        self, name: str, endpoint: Endpoint, settings: Settings, people: People, numbers: Numbers, request: Any
     ) -> None:
         self.settings = settings
         self.numbers = numbers
         self.recorder = Recorder(name, request)
         self.alarm = Alarm()
         self.sending = True
-        self._tokens = tokens
-        self._config = ClientConfig(endpoint=endpoint, reply_timeout_s=settings.reply_timeout)
+        self.people = people
+        self._config = ClientConfig(endpoint, settings.reply_timeout, token_in=settings.token_in)
         self._expectation = Expectation(EXPECTED[settings.expect_stream])
         self._clients: dict[ChatClient, Debt] = {}
         self._rng = random.Random(f"{settings.seed}/{name}")  # one for all: each would take 2.5 KB
@@ -91,6 +92,7 @@ class Process:
     def start(self) -> None:
         """Begin to watch timeouts and health."""
         self._health.start()
+        self.people.begin(self.recorder.on_login)
         self._sweeper = gevent.spawn(self._sweep)
 
     def new_client(
@@ -101,17 +103,20 @@ class Process:
         on_event: Callable[[ServerEvent], None] | None,
         debt: Debt,
         dialect: Dialect = GUIDE,
+        log_in: LogIn | None = None,
     ) -> ChatClient:
         """A client for user `number`; the process looks after its timeouts from here on.
 
         Args:
             debt: asked when sending stops: what the user's schedule has wanted by then and not got.
+            log_in: the user's own way to a token; None takes it from the options.
         """
+        tokens = self.people.tokens(number, log_in)
         client = ChatClient(
-            Identity(self._tokens.user_id(number), user_class, population),
+            Identity(tokens.user_id(number), user_class, population),
             number,
             self._config,
-            self._tokens,
+            tokens,
             self._expectation,
             self.recorder,
             self._rng,
@@ -121,9 +126,14 @@ class Process:
         self._clients[client] = debt
         return client
 
+    def conversation(self, client: ChatClient, participants: int) -> str:
+        """The id that the options give the conversation of a client, which so many users share."""
+        return self.people.conversation(client.number, participants, client.tokens)
+
     def forget(self, client: ChatClient) -> None:
         """The client's user has stopped; what it still has open is unfinished."""
         client.finish()
+        client.tokens.release(client.number)
         self._clients.pop(client, None)
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -150,6 +160,7 @@ class Process:
         farewells.join(timeout=CLOSE_TIMEOUT_S + 2.0)
         if self._sweeper is not None:
             self._sweeper.kill()
+        self.people.end()
         self._health.stop()
 
     def _own_up(self) -> None:

@@ -17,6 +17,7 @@ from loadtest.model import (
     Counts,
     Disconnect,
     Health,
+    Login,
     Message,
     Outage,
     Outcome,
@@ -84,6 +85,7 @@ class Recorder:
         self._connects: list[Connect] = []
         self._disconnects: list[Disconnect] = []
         self._outages: list[Outage] = []
+        self._logins: list[Login] = []
         self._health: list[Health] = []
         self._histograms: list[Counts] = []
 
@@ -98,6 +100,12 @@ class Recorder:
             self._fire("connect", connect.authenticated_ns - connect.began_ns)
         else:
             self._fire("connect", 0, ChatFailure(f"{connect.outcome}: {connect.detail or 'no detail'}"))
+
+    def on_login(self, login: Login) -> None:
+        """Told by the source of tokens (`client.tokens`)."""
+        self._logins.append(login)
+        error = None if login.outcome == "ok" else ChatFailure(login.outcome)
+        self._fire("login", login.ended_ns - login.began_ns, error)
 
     def on_disconnect(self, disconnect: Disconnect) -> None:
         self._disconnects.append(disconnect)
@@ -148,9 +156,10 @@ class Recorder:
             self._histograms,
             self._health,
             self.tally.take(),
+            self._logins,
         )
         self._sequence += 1
-        self._connects, self._disconnects, self._outages = [], [], []
+        self._connects, self._disconnects, self._outages, self._logins = [], [], [], []
         self._histograms, self._health = [], []
         return batch
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.tls import TlsFault
+from loadtest.load.own_login import OPTION
 from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
 from loadtest.settings import Settings
 
@@ -54,14 +55,18 @@ _OF_THE_UPGRADE: Final[Mapping[str, str]] = {
     "not offered": (
         "--subprotocol / --no-compression: {url}: {detail}, which a browser would refuse, too; offer what it speaks"
     ),
-    AUTH_FAILED: (
-        "--jwt-secret / --tokens-file: {url} refused the token with AUTH_FAILED ({detail}); give the server's own "
-        "secret, or fresh tokens"
-    ),
+    AUTH_FAILED: "{source}: {url} refused the token with AUTH_FAILED ({detail}); {better_token}",
     AUTH_REQUIRED: (
-        "--jwt-secret / --tokens-file: {url} saw no token (AUTH_REQUIRED: {detail}); it may expect it elsewhere than "
-        "in the query"
+        "--token-in: {url} saw no token (AUTH_REQUIRED: {detail}) in {token_in}; say where it looks for it, as in "
+        "header:Authorization or cookie:NAME"
     ),
+}
+_BETTER_TOKEN: Final[Mapping[str, str]] = {
+    "--jwt-secret": "give the server's own secret, and the claims that it wants by --jwt-claims",
+    "--jwt-key": "give the key that it has the public half of, and the claims that it wants by --jwt-claims",
+    "--tokens-file": "give fresh tokens of this server",
+    "--login-url": "the login is another server's, or --login-token-path names another token",
+    OPTION: "return the token that this server takes",
 }
 _TEXTS: Final = {**_ON_ITS_WAY, **_OF_TLS, **_OF_THE_UPGRADE}
 _ANY_HTTP: Final = "--host: {url} answered {detail}; correct the path (often /ws) or the port{or_tls}"
@@ -80,8 +85,12 @@ _NOT_IN_CA_FILE: Final = (
 )
 
 
-def explained(endpoint: Endpoint, chosen: Settings, outcome: str, detail: str) -> str:
-    """The line for one outcome of a connect (`model.Connect`) and its detail."""
+def explained(endpoint: Endpoint, chosen: Settings, source: str, outcome: str, detail: str) -> str:
+    """The line for one outcome of a connect (`model.Connect`) and its detail.
+
+    Args:
+        source: the option that the token came from.
+    """
     proxy, target = endpoint.proxy, endpoint.target
     return _text(chosen, outcome).format(
         outcome=outcome,
@@ -97,6 +106,9 @@ def explained(endpoint: Endpoint, chosen: Settings, outcome: str, detail: str) -
         proxy=proxy,
         variable=None if proxy is None else proxy.variable,
         aim=target.host,
+        source=source,
+        better_token=_BETTER_TOKEN.get(source, ""),
+        token_in=chosen.token_in,
     )
 
 

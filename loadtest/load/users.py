@@ -7,7 +7,7 @@ import itertools
 import random
 import string
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -52,8 +52,9 @@ class ChatUser(User):
         population: whose numbers its messages count among.
         dialect: how the server words the guide's events (`client/dialect.py`); `ChatUser.dialect = ...` is for all.
 
-    Override `conversation_id`, `text`, `schedule` or `actions` for what it does, and `on_event` to see what it
-    receives. A message never waits for an earlier reply.
+    Override `conversation_id`, `text`, `schedule` or `actions` for what it does, `on_event` to see what it receives,
+    `log_in` for a login of its own, and `create_conversation` where conversations have to be created. A message never
+    waits for an earlier reply.
     """
 
     abstract = True
@@ -69,8 +70,27 @@ class ChatUser(User):
 
     # --- what scenarios override --------------------------------------------------------------------------------------
     def conversation_id(self) -> str:
-        """The conversation that this user writes to."""
-        return f"conv-{self.number // self.participants}"
+        """The conversation that this user writes to: what `create_conversation` gave, or else the options."""
+        return self._conversation
+
+    def log_in(self) -> str:
+        """A token for this user, by HTTP or however the backend gives it; may block. Without it, the options decide.
+
+        It needs nothing but `number` and `settings`. Its calls are paced (`--login-rate`), measured (`login`) and
+        bounded (`--login-timeout`); the token is kept, and a new one asked for before it expires or once it is refused.
+        """
+        raise NotImplementedError
+
+    def create_conversation(self) -> str | None:
+        """Creates the user's conversation, by HTTP or however the backend wants it; may block. By default none is.
+
+        Called once the user is connected. Users who share a conversation are those of the same
+        `number // participants`, and are each asked.
+
+        Returns:
+            Its id; None takes it from the options.
+        """
+        return None
 
     def text(self) -> str:
         """The content of the next message."""
@@ -100,6 +120,10 @@ class ChatUser(User):
         return random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}")
 
     # --- what scenarios call ------------------------------------------------------------------------------------------
+    def token(self) -> str:
+        """The user's token, as for an Authorization header; may block. Not to be logged."""
+        return self.client.token()
+
     def say(self, intended_ns: int) -> None:
         """Send a message to the user's conversation."""
         self.client.send(self.conversation_id(), self.text(), intended_ns)
@@ -111,6 +135,7 @@ class ChatUser(User):
         self._actions: Iterator[Action] = iter(())
         self._next: Action | None = None
         self._began_ns = 0
+        self._conversation = ""
 
     def on_start(self) -> None:
         """Connect, and begin the schedule once authenticated."""
@@ -128,8 +153,9 @@ class ChatUser(User):
             self._guarded_hook if has_hook else None,
             self._owed,
             self.dialect,
+            self.log_in if logs_in(type(self)) else None,
         )
-        if self.client.connect() and process.sending:
+        if self.client.connect() and self._find_conversation(process) and process.sending:
             self._began_ns = time.monotonic_ns()
             self._actions = iter(self.actions())
             self._next = next(self._actions, None)
@@ -178,13 +204,37 @@ class ChatUser(User):
     def _sending(self) -> bool:
         return self._process is not None and self._process.sending
 
+    def _find_conversation(self, process: Process) -> bool:
+        """Whether the user has one; without it, it stays connected and sends nothing."""
+        try:
+            created = self.create_conversation()
+        except Exception as error:  # noqa: BLE001 - whatever a scenario raises, this user alone goes without
+            self._own_up(error)
+            return False
+        self._conversation = created or process.conversation(self.client, self.participants)
+        return True
+
     def _guarded_hook(self, event: ServerEvent) -> None:
         try:
             self.on_event(event)
         except Exception as error:  # noqa: BLE001 - a scenario's mistake must not deafen the connection; Locust shows it
-            if self._process is not None:
-                self._process.recorder.tally.add("hook_error", type(error).__name__)
-            self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
+            self._own_up(error)
+
+    def _own_up(self, error: Exception) -> None:
+        """A hook of the locustfile has failed: count it, and have Locust show it."""
+        if self._process is not None:
+            self._process.recorder.tally.add("hook_error", type(error).__name__)
+        self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
+
+
+def chat_classes(classes: Iterable[type[User]]) -> list[type[ChatUser]]:
+    """Those of Locust's user classes that are ours."""
+    return [cls for cls in classes if issubclass(cls, ChatUser)]
+
+
+def logs_in(cls: type[ChatUser]) -> bool:
+    """Whether a user class brings a login of its own."""
+    return cls.log_in is not ChatUser.log_in
 
 
 class AtLimit(ChatUser):

@@ -280,6 +280,8 @@ def _stream_notes(summary: Summary) -> Iterable[str]:
 
 def _connection_notes(summary: Summary) -> Iterable[str]:
     counts = summary.counts
+    if counts["login_failures"]:
+        yield f"failed logins: {_listed(summary.login_failures)}"
     if counts["connect_failures"]:
         yield f"failed connects: {_listed(summary.connect_failures)}"
     if counts["outages"]:

@@ -248,7 +248,7 @@ def _groups(summary: Summary) -> Iterable[tuple[str, Table]]:
     yield "Rate limit: rejected share in whole windows", Table(("class", "rejected"), rejected)
     yield "Recovery", Table(("", ""), _recovery(summary))
     kinds = (("timeout", summary.timeouts), ("error", summary.errors), ("lost", summary.losses),
-             ("failed connect", summary.connect_failures))  # fmt: skip
+             ("failed login", summary.login_failures), ("failed connect", summary.connect_failures))  # fmt: skip
     errors = [(kind, reason, number(count)) for kind, found in kinds for reason, count in found.items()]
     yield "Errors by kind", Table(("kind", "reason", "count"), errors)
     classes = [

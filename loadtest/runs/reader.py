@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.errors import RunFolderError
-from loadtest.model import Connect, Count, Counts, Disconnect, Health, Outage, RunInfo
+from loadtest.model import Connect, Count, Counts, Disconnect, Health, Login, Outage, RunInfo
 from loadtest.runs import schema
 from loadtest.runs.columns import Messages
 from loadtest.runs.fetch import fetch_messages
@@ -91,6 +91,10 @@ class RunReader:
         """Attempts to connect, in the order of writing."""
         return self._records("connects", Connect)
 
+    def logins(self) -> list[Login]:
+        """Exchanges with a login endpoint, in the order of writing."""
+        return self._records("logins", Login)
+
     def disconnects(self) -> list[Disconnect]:
         """Ends of authenticated connections, in the order of writing."""
         return self._records("disconnects", Disconnect)
@@ -135,6 +139,8 @@ class RunReader:
     def _records(self, table: str, record: type[Record]) -> list[Record]:
         with self._explained():
             there = schema.stored_columns(self._db, table)
+            if not there:
+                return []  # a table that the file's version did not have
             # fields are added at the end, so what an older file lacks is what takes its default
             names = ", ".join(f'"{name}"' for name in schema.columns(record) if name in there)
             rows = self._db.execute(f"SELECT {names} FROM {table} ORDER BY rowid").fetchall()

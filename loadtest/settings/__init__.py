@@ -14,6 +14,8 @@ from loadtest.settings.parsers import (
     flag,
     header,
     host_port,
+    http_url,
+    json_path,
     label,
     listening,
     one_of,
@@ -29,6 +31,8 @@ from loadtest.settings.parsers import (
     whole,
     ws_url,
 )
+from loadtest.settings.template import Template, json_template, text_template
+from loadtest.settings.token_place import Carrier, TokenPlace, token_place
 from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
 
 CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
@@ -41,15 +45,21 @@ __all__ = [
     "OPTIONS",
     "Address",
     "Arrivals",
+    "Carrier",
     "ExpectStream",
     "Header",
     "Option",
     "Rate",
     "Settings",
+    "Template",
+    "TokenPlace",
     "duration",
     "flag",
     "header",
     "host_port",
+    "http_url",
+    "json_path",
+    "json_template",
     "label",
     "listening",
     "one_of",
@@ -62,6 +72,8 @@ __all__ = [
     "redacted",
     "settings",
     "subprotocol",
+    "text_template",
+    "token_place",
     "weights",
     "whole",
     "ws_url",

@@ -7,8 +7,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from loadtest.settings.identity import check_identity
 from loadtest.settings.option import Option
 from loadtest.settings.options import OPTIONS
+from loadtest.settings.parsers import redacted
+from loadtest.settings.template import Template
+from loadtest.settings.token_place import TokenPlace
 from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
 
 
@@ -16,7 +20,25 @@ class Settings(Struct, frozen=True):
     """Parsed options; the fields are those of `OPTIONS`."""
 
     jwt_secret: str | None
+    jwt_key: str | None
+    jwt_key_id: str | None
+    jwt_claims: Template | None
+    jwt_ttl: float
     tokens_file: str | None
+    users_file: str | None
+    login_url: str | None
+    login_body: Template
+    login_token_path: str
+    login_life_path: str | None
+    login_refresh_path: str | None
+    refresh_url: str | None
+    refresh_body: Template
+    login_rate: Rate
+    login_concurrency: int
+    login_timeout: float
+    token_in: TokenPlace
+    conversation: Template | None
+    conversations_file: str | None
     results: str
     warmup: float | None
     label: dict[str, str]
@@ -59,7 +81,8 @@ def _text(value: object) -> str:
         return ",".join(f"{key}={part:g}" for key, part in value.items())
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return str(value)
+    # the query of a login's address may hold a key
+    return redacted(value) if isinstance(value, str) and "://" in value else str(value)
 
 
 def settings(values: Mapping[str, Any]) -> Settings:
@@ -105,5 +128,4 @@ def _check_together(parsed: dict[str, Any]) -> None:
             f"--message-rate: {pace} is above --rate-limit {limit}, so no user would be within it; lower the one or "
             "raise the other"
         )
-    if parsed["jwt_secret"] and parsed["tokens_file"]:
-        raise ValueError("--tokens-file: cannot be combined with --jwt-secret; give one of the two")
+    check_identity(parsed)

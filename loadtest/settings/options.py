@@ -10,6 +10,8 @@ from loadtest.settings.parsers import (
     flag,
     header,
     host_port,
+    http_url,
+    json_path,
     label,
     listening,
     one_of,
@@ -23,11 +25,57 @@ from loadtest.settings.parsers import (
     weights,
     whole,
 )
+from loadtest.settings.template import json_template, text_template
+from loadtest.settings.token_place import token_place
 from loadtest.settings.values import Arrivals, ExpectStream
 
 IDENTITY_OPTIONS: Final = (
     Option("jwt-secret", str, None, "HS256 secret to mint a token for each user with", "SECRET", secret=True),
+    Option("jwt-key", str, None, "PEM file with a private key to mint with: RSA for RS256, EC for ES256", "FILE"),
+    Option("jwt-key-id", str, None, "kid in the header of tokens minted with --jwt-key", "ID"),
+    Option(
+        "jwt-claims",
+        json_template,
+        None,
+        "claims of minted tokens, a JSON object; {n} in its texts is the number of the user, from 0 "
+        "(default: userId and email)",
+        "JSON",
+    ),
+    Option("jwt-ttl", positive_duration, "15m", "life of a minted token", "TIME"),
     Option("tokens-file", str, None, "file with one token a line, one for each user", "FILE"),
+    Option("users-file", str, None, "CSV file of accounts, one for each user, under a row of column names", "FILE"),
+    Option("login-url", http_url, None, "where the users of --users-file log in, by POST", "URL"),
+    Option(
+        "login-body",
+        json_template,
+        '{"email": "{email}", "password": "{password}"}',
+        "JSON object to log in with; {column} in its texts is that column of --users-file",
+        "JSON",
+        secret=True,
+    ),
+    Option("login-token-path", json_path, "token", "where in the answer the token is, as in data.accessToken", "PATH"),
+    Option("login-life-path", json_path, None, "where its life in seconds is (default: the token's own exp)", "PATH"),
+    Option("login-refresh-path", json_path, None, "where the refresh token is, if --refresh-url takes one", "PATH"),
+    Option("refresh-url", http_url, None, "where a token is renewed, by POST, before it expires", "URL"),
+    Option(
+        "refresh-body",
+        json_template,
+        '{"refreshToken": "{refreshToken}"}',
+        "JSON object to renew with",
+        "JSON",
+        secret=True,
+    ),
+    Option("login-rate", rate, "20/1s", "logins and renewals of all users together", "RATE"),
+    Option("login-concurrency", positive_int, "10", "logins at the same time", "NUMBER"),
+    Option("login-timeout", positive_duration, "10s", "longest time for a login", "TIME"),
+    Option(
+        "token-in",
+        token_place,
+        "query:token",
+        "where the backend looks for the token: query:NAME, header:NAME, cookie:NAME, subprotocol:NAME; "
+        "'header:NAME=Token {token}' says how it is written there",
+        "PLACE",
+    ),
 )
 """Who the users are."""
 
@@ -81,6 +129,15 @@ LOAD_OPTIONS: Final = (
         "spacing of messages without a rate limit: poisson, constant, burst",
         "KIND",
     ),
+    Option(
+        "conversation",
+        text_template,
+        None,
+        "id of a conversation; {n} is its number, from 0, {userId} and columns of --users-file are the user's "
+        "(default: conv-{n})",
+        "TEMPLATE",
+    ),
+    Option("conversations-file", str, None, "file with one conversation id a line; users share where too few", "FILE"),
     Option("message-length", positive_int, "40", "characters in a message", "CHARS"),
     Option("outage-every", positive_duration, "20s", "mean time between the outages of a RoamingUser", "TIME"),
     Option("weights", weights, None, "user classes by weight, as in WithinLimitUser=8,AboveLimitUser=0", "WEIGHTS"),

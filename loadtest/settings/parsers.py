@@ -191,6 +191,27 @@ def host_port(text: str) -> Address:
     return Address(host, port)
 
 
+def http_url(text: str) -> str:
+    """The address of an HTTP endpoint: http:// or https://, and a host. A complaint shows neither user nor query."""
+    url = urlsplit(text.strip())
+    try:
+        fits = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not text.strip().isprintable() or " " in text.strip():
+        raise ValueError(f"{redacted(text)!r} is no HTTP address: give https://HOST/PATH")
+    if url.username is not None or url.fragment:
+        raise ValueError(f"{redacted(text)!r}: leave out user and fragment; what to log in with goes into --login-body")
+    return text.strip()
+
+
+def json_path(text: str) -> str:
+    """`data.accessToken`: names of a JSON value with dots between them."""
+    if not all(step.strip() for step in text.split(".")) or not text.isprintable():
+        raise ValueError(f"{text!r} is no path: give names with dots between them, as in data.accessToken")
+    return text.strip()
+
+
 def redacted(url: str) -> str:
     """An address without what may be secret: its query, fragment and user part."""
     return re.sub(r"(?<=://)[^/@]*@", "", re.split(r"[?#]", url, maxsplit=1)[0])

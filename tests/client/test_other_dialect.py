@@ -20,7 +20,7 @@ from loadtest.client.dialect import Content, Renamed
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
-from loadtest.client.tokens import MintedTokens
+from loadtest.client.tokens import MintedTokens, SigningKey
 from loadtest.load.recorder import Recorder
 from loadtest.model import Outcome, Population, StreamState
 from loadtest.protocol import MessageStream, ServerEvent
@@ -113,7 +113,7 @@ def talk():
             Identity("ann", "A", Population.HEADLINE),
             0,
             ClientConfig(Endpoint(url=url, connect_timeout_s=5.0, max_frame_size=2**20), 5.0),
-            MintedTokens("a secret of the tests, long enough for HS256"),
+            MintedTokens(SigningKey("a secret of the tests, long enough for HS256")),
             Expectation(True),
             recorder,
             random.Random(1),

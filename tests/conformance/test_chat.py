@@ -123,7 +123,7 @@ def test_a_refused_token_is_one_line_that_says_what_the_token_claims(reference_s
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "refused the token with AUTH_FAILED" in line
-    assert "signed with HS256 and claims userId, email, iat, exp" in line
+    assert "signed with HS256 and claims iat, exp, userId, email" in line
     assert wrong not in done.stdout + done.stderr
 
 

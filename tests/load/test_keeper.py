@@ -12,6 +12,8 @@ from loadtest.load.keeper import public_command
         (["--jwt-secret=S3CRET"], ["--jwt-secret=***"]),
         (["--jwt-s", "S3CRET"], ["--jwt-s", "***"]),
         (["--jwt=S3CRET"], ["--jwt=***"]),
+        (["--login-url", "https://x/login?key=S3CRET"], ["--login-url", "https://x/login"]),
+        (["--login-body={S3CRET}"], ["--login-body=***"]),
         (["--label", "build=a b"], ["--label", "build=a b"]),
     ],
 )

@@ -9,8 +9,8 @@ import pytest
 import trustme
 from real_servers import behaving, raw, server_context, unused_port
 
-from loadtest.client.tokens import MintedTokens
 from loadtest.errors import UsageError
+from loadtest.load.people import People
 from loadtest.load.preflight import preflight
 from loadtest.load.reach import read_endpoint
 from loadtest.settings import settings
@@ -33,9 +33,9 @@ def ca_file(tmp_path):
 
 def line(url, **values):
     """What is said of a preflight that fails."""
-    chosen = settings({"connect_timeout": "2s"} | values)
+    chosen = settings({"connect_timeout": "2s", "jwt_secret": "a secret of the tests, long enough for HS256"} | values)
     with pytest.raises(UsageError) as caught:
-        preflight(read_endpoint(url, chosen), chosen, MintedTokens("a secret of the tests, long enough for HS256"))
+        preflight(read_endpoint(url, chosen), chosen, People(chosen))
     said = str(caught.value)
     assert "eyJ" not in said
     assert "\n" not in said

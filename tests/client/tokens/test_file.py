@@ -1,23 +1,17 @@
-"""Where tokens come from, and what is said when they cannot."""
+"""Tokens from a file, and what is said when they cannot come from it."""
 
 import time
 
 import jwt
 import pytest
 
-from loadtest.client.tokens import FileTokens, MintedTokens
+from loadtest.client.tokens import FileTokens
 
 SECRET = "a secret of at least thirty-two bytes"
 
 
 def token(user="ann", life=900):
     return jwt.encode({"userId": user, "exp": int(time.time()) + life}, SECRET, algorithm="HS256")
-
-
-def test_a_minted_token_names_its_user_and_lives_a_quarter_of_an_hour():
-    claims = jwt.decode(MintedTokens(SECRET).token(7), SECRET, algorithms=["HS256"])
-    assert (claims["userId"], claims["email"]) == ("load-7", "load-7@example.com")
-    assert claims["exp"] - claims["iat"] == 900
 
 
 def test_tokens_are_read_a_line_each_and_name_their_users(tmp_path):
@@ -55,3 +49,38 @@ def test_users_that_would_share_a_token_are_refused(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match="absent' cannot be read"):
         FileTokens(tmp_path / "absent")
+
+
+# --- a file that is rewritten while the run goes on
+def test_fresh_tokens_are_read_once_the_old_ones_are_refused(tmp_path):
+    path = tmp_path / "tokens"
+    first, second = token("ann", 900), token("ann", 901)
+    path.write_text(first)
+    tokens = FileTokens(path)
+    assert not tokens.refused(0), "the file is as it was: asking again is of no use"
+    path.write_text(second)
+    assert tokens.token(0) == first, "a token that is still good is kept"
+    assert tokens.refused(0)
+    assert tokens.token(0) == second
+
+
+def test_fresh_tokens_are_read_once_the_old_ones_expire(tmp_path):
+    path = tmp_path / "tokens"
+    about_to_expire, fresh = token("ann", 2), token("ann", 900)
+    path.write_text(about_to_expire)
+    tokens = FileTokens(path)
+    assert 0 < tokens.shortest_life_s <= 2
+    assert tokens.token(0) == about_to_expire
+    path.write_text(fresh)
+    assert tokens.token(0) == fresh
+
+
+@pytest.mark.parametrize("content", ["", "no JWT\n", None], ids=["empty", "no token", "gone"])
+def test_a_file_that_is_no_good_any_more_changes_nothing(tmp_path, content):
+    path = tmp_path / "tokens"
+    path.write_text(token("ann"))
+    tokens = FileTokens(path)
+    before = tokens.token(0)
+    path.unlink() if content is None else path.write_text(content)
+    assert not tokens.refused(0)
+    assert tokens.token(0) == before

@@ -1,0 +1,32 @@
+"""Where a virtual user's token comes from: minted, read from a file, or fetched by a login.
+
+Tokens, secrets, passwords and answers to logins never appear in an error message.
+"""
+
+from loadtest.client.tokens.file import FileTokens
+from loadtest.client.tokens.http_login import AnswerPaths, HttpLogin, LoginEndpoint
+from loadtest.client.tokens.login import Exchange, Grant, LoginFailed, LoginTokens
+from loadtest.client.tokens.minted import MintedTokens, SigningKey, read_key
+from loadtest.client.tokens.pace import Pace
+from loadtest.client.tokens.source import TOKEN_LIFE_S, NoToken, OnLogin, Tokens
+from loadtest.client.tokens.users_file import UsersFile
+
+__all__ = [
+    "TOKEN_LIFE_S",
+    "AnswerPaths",
+    "Exchange",
+    "FileTokens",
+    "Grant",
+    "HttpLogin",
+    "LoginEndpoint",
+    "LoginFailed",
+    "LoginTokens",
+    "MintedTokens",
+    "NoToken",
+    "OnLogin",
+    "Pace",
+    "SigningKey",
+    "Tokens",
+    "UsersFile",
+    "read_key",
+]
