@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from loadtest.analysis.drift import Drift
 from loadtest.analysis.generator import Generator
+from loadtest.analysis.slo.values import Objectives
 from loadtest.analysis.window import Window
 from loadtest.model import RunInfo
 
@@ -129,6 +130,7 @@ class Summary(Struct, frozen=True):
             times; the headline itself is as long as they can have been.
         generator: how the load generator did, by process.
         drift: whether the run was stationary.
+        objectives: what the run says to what was asked of it; null where nothing was.
     """
 
     schema: int
@@ -152,6 +154,7 @@ class Summary(Struct, frozen=True):
     shortest: Metrics
     generator: Generator
     drift: Drift
+    objectives: Objectives | None = None
 
     @property
     def empty(self) -> bool:

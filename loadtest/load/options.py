@@ -10,6 +10,7 @@ from typing import Any
 
 from loadtest.client.tokens import FileTokens, MintedTokens, Tokens
 from loadtest.errors import UsageError
+from loadtest.objectives import Demands, demanded
 from loadtest.settings import OPTIONS, Option, Settings, settings, ws_url
 
 
@@ -60,6 +61,18 @@ def read_settings(parsed_options: Any) -> Settings:
         return settings(values)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def read_objectives(chosen: Settings) -> Demands:
+    """What is asked of the run; reads the files that `--slo` names.
+
+    Raises:
+        UsageError: a file is no good.
+    """
+    try:
+        return demanded(chosen.slo, chosen.abort_on)
+    except ValueError as error:
+        raise UsageError(f"--slo: {error}") from None
 
 
 def read_tokens(chosen: Settings) -> Tokens:
