@@ -27,3 +27,15 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Words(click.types.StringParamType):
+    """The type of an option that may be given several times: in the environment, commas lie between its values."""
+
+    envvar_list_splitter = ","
+
+
+class ParsedWords(Parsed):
+    """Both: parsed, and separated by commas in the environment."""
+
+    envvar_list_splitter = ","

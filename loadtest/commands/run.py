@@ -11,9 +11,10 @@ import click
 
 from loadtest.experiment.run import Load, run
 from loadtest.experiment.server import RunningServer, reference_server
+from loadtest.objectives import demanded
 from loadtest.settings import OPTIONS, Option, positive_duration, positive_int, settings, whole, ws_url
 
-from .options import Parsed
+from .options import Parsed, Words
 
 SPAWN_S = 5.0
 """Without --spawn-rate, all users are there after this many seconds."""
@@ -29,6 +30,7 @@ def _run_option(option: Option) -> Callable[..., Any]:
     return click.option(
         f"--{option.name}",
         option.attribute,
+        type=Words() if option.multiple else None,
         envvar=option.env,
         metavar=option.metavar,
         multiple=option.multiple,
@@ -91,6 +93,10 @@ def _check(given: dict[str, Any], run_time: float) -> None:
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    try:
+        demanded(chosen.slo, chosen.abort_on)
+    except ValueError as error:
+        raise click.UsageError(f"--slo: {error}") from None
     if chosen.warmup is not None and chosen.warmup >= run_time:
         raise click.UsageError(
             f"--warmup: {chosen.warmup:g} s leaves nothing of --run-time {run_time:g} s; shorten the one or lengthen "

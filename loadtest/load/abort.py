@@ -11,7 +11,7 @@ from loadtest.model import Batch, Message, Outcome, Population, StreamState
 from loadtest.objectives import Kind, Objective, quantile
 
 SETTLE_NS: Final = 10_000_000_000
-"""Percentiles and ratios are looked at from this long after the first message on: a freeze of a second is not the run."""
+"""Percentiles and ratios are looked at once they hold so long a time: a freeze of a second is not the run."""
 DOUBT: Final = 1e-6
 """Chance, by the bound of Chernoff, that so many independent messages would miss a limit that their server keeps. They
 depend on each other and are looked at each second, and to end a good run is worse than to end a lost one late."""

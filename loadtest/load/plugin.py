@@ -76,7 +76,6 @@ class Plugin:
         self._exporter: Exporter | None = None
         self._pump: gevent.Greenlet | None = None
         self._abort = AbortWatch(())
-        self._abort_check: gevent.Greenlet | None = None
         self._place = (0, 1)
         self._drained = gevent.event.Event()
         self._draining = False
@@ -276,19 +275,21 @@ class Plugin:
         if info.warmup_s is not None:
             self._abort.steady_from(info.started_ns + round(info.warmup_s * 1e9))
         if self._abort:
-            self._abort_check = gevent.spawn(self._abort_when_lost, environment)
+            gevent.spawn(self._abort_when_lost, environment)
 
     def _abort_when_lost(self, environment: Any) -> None:
-        while self._keeper is not None and not self._draining:
+        keeper, reason = self._keeper, ""
+        assert keeper is not None
+        while not reason:
             gevent.sleep(ABORT_CHECK_S)
-            reason = self._abort.tripped(time.monotonic_ns())
-            if reason and self._keeper is not None and not self._draining:
-                after_s = (time.monotonic_ns() - self._keeper.info.started_ns) / 1e9
-                self._keeper.update(aborted=f"{reason}, {after_s:.0f} s after the start")
-                clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-                print(f"{clear}aborted: {self._keeper.info.aborted}", file=sys.stderr, flush=True)
-                (environment.runner.quit if environment.parsed_options.headless else environment.runner.stop)()
+            if self._keeper is not keeper or self._draining:  # over, or another run by now
                 return
+            reason = self._abort.tripped(time.monotonic_ns())
+        after_s = (time.monotonic_ns() - keeper.info.started_ns) / 1e9
+        keeper.update(aborted=f"{reason}, {after_s:.0f} s after the start")
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+        print(f"{clear}aborted: {keeper.info.aborted}", file=sys.stderr, flush=True)
+        (environment.runner.quit if environment.parsed_options.headless else environment.runner.stop)()
 
     # --- records on their way -----------------------------------------------------------------------------------------
     def _pump_on(self) -> None:
@@ -418,7 +419,7 @@ class Plugin:
             environment.process_exit_code = self._exit_code
 
     def _ended_by(self, environment: Any) -> str:
-        options, info = environment.parsed_options, self._keeper and self._keeper.info
+        options, info = environment.parsed_options, self._keeper.info if self._keeper is not None else None
         if info is not None and info.aborted:
             return "abort"
         if self._quitting_by is not None:

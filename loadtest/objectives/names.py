@@ -32,7 +32,7 @@ PER_MESSAGE: Final = (
 LIVE: Final = (
     "ack_received", "ack_delivered", "ttft", "stream_completion", "delivered_ratio", "stream_complete_ratio",
     *(str(outcome) for outcome in Outcome if outcome is not Outcome.DELIVERED), "duplicates", "stream_violations",
-    "connect_failures", "auth_failures", "disconnects", "unknown_events",
+    "connect_failures", "disconnects", "unknown_events",
 )  # fmt: skip
 """What can be watched while a run goes on."""
 
