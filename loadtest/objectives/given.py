@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from loadtest.objectives.parse import EXAMPLE, abort_condition, near, objective
+from loadtest.metrics import BY_KEY
+from loadtest.objectives.names import COUNTS, RATIOS
+from loadtest.objectives.parse import EXAMPLE, abort_condition, objective
 from loadtest.objectives.values import Demands
 
 
@@ -23,7 +25,7 @@ def checked(text: str) -> str:
         ValueError: with what is wrong and what to write instead.
     """
     text = text.strip()
-    if not text or (is_file(text) and near(text.partition(".")[0])):
+    if not text or (is_file(text) and text.partition(".")[0] in (*BY_KEY, *RATIOS, *COUNTS)):
         raise ValueError(f"{text!r} is no objective: give metric, comparison and limit, as in {EXAMPLE}")
     return text if is_file(text) else objective(text).text
 

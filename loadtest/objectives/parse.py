@@ -76,14 +76,19 @@ def _kind(subject: str) -> Kind:
         if subject in names:
             return kind
     guess = near(subject)
-    hint = f"did you mean {guess}?" if guess else f"there are {', '.join((*BY_KEY, *RATIOS))}, and the counts of a run"
+    hint = (
+        f"did you mean {' or '.join(guess)}?"
+        if guess
+        else f"there are {', '.join((*BY_KEY, *RATIOS))}, and the counts of a run"
+    )
     raise ValueError(f"{subject!r} is no metric, ratio or count; {hint}")
 
 
-def near(subject: str) -> str:
-    """The nearest name that there is; empty for none that is near."""
+def near(subject: str) -> list[str]:
+    """The names that it may have been meant to be, at most three: those spelt alike, or else those that hold it."""
     words = subject.strip().lower().replace("-", "_").replace(" ", "_")
-    return next(iter(get_close_matches(words, (*BY_KEY, *RATIOS, *COUNTS), n=1)), "")
+    names = (*BY_KEY, *RATIOS, *COUNTS)
+    return get_close_matches(words, names, n=1, cutoff=0.7) or [name for name in names if words and words in name][:3]
 
 
 def _statistic(subject: str, text: str) -> str:

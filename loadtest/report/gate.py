@@ -34,7 +34,7 @@ def text(summary: Summary, objectives: Objectives, *, color: bool = False) -> st
         console.print(Text(f"run {content.status if content.status == 'valid' else content.status.upper()}"))
         for reason in content.reasons:
             console.print(Padding(Text(reason), (0, 0, 0, 2)))
-        for part in for_terminal(objectives):
+        for part in for_terminal(objectives, content.status):
             console.print(part)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
@@ -43,7 +43,7 @@ def markdown(summary: Summary, objectives: Objectives) -> str:
     """The verdict as GitHub Flavored Markdown."""
     content = outline(summary)
     facts = [content.ledger, f"run {content.status}", *content.reasons]
-    lines = [*markdown_lines(objectives), *(f"- {escaped(fact)}" for fact in facts)]
+    lines = [*markdown_lines(objectives, content.status), *(f"- {escaped(fact)}" for fact in facts)]
     return "\n".join(lines) + "\n"
 
 

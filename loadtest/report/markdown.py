@@ -20,7 +20,7 @@ def markdown(summary: Summary) -> str:
     if content.verdict:
         lines += [f"- {content.verdict}"]
     if summary.objectives is not None:
-        lines += ["", *markdown_lines(summary.objectives)]
+        lines += ["", *markdown_lines(summary.objectives, content.status)]
     if content.blocks:
         lines += [f"- {content.basis}", "", f"| metric | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
     for block in content.blocks:

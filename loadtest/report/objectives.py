@@ -50,30 +50,35 @@ def rows(objectives: Objectives) -> list[ObjectiveRow]:
     ]
 
 
-def conclusions(objectives: Objectives) -> list[str]:
-    """What stands beneath the rows: goodput, why the run was aborted, and the verdict on all, last."""
+def conclusions(objectives: Objectives, status: str) -> list[str]:
+    """What stands beneath the rows: goodput, why the run was aborted, and the verdict on all, last.
+
+    Args:
+        status: of the run: `valid`, `suspect` or `invalid`.
+    """
     found = objectives.goodput
     asked = found is not None and (found.limits or any(each.metric == "goodput" for each in objectives.results))
     lines = [_goodput(found)] if found is not None and asked else []
     if objectives.aborted:
         lines.append(f"aborted: {objectives.aborted}")
-    return [*lines, verdict_line(objectives)]
+    return [*lines, verdict_line(objectives, status)]
 
 
-def verdict_line(objectives: Objectives) -> str:
-    """All objectives in one line."""
+def verdict_line(objectives: Objectives, status: str) -> str:
+    """All objectives in one line; that of a run which cannot be vouched for says so."""
     found = [each.verdict for each in objectives.results]
     words = {Decision.FAIL: "missed", Decision.INCONCLUSIVE: "inconclusive", Decision.PASS: "met"}
     parts = [f"{found.count(verdict)} {word}" for verdict, word in words.items() if verdict in found]
     verdict = "FAIL" if objectives.verdict is Decision.FAIL else str(objectives.verdict)
-    return f"objectives: {verdict}: {', '.join(parts) or 'the run was aborted'}"
+    parts = [*(["the run was aborted"] if objectives.aborted else []), *parts]
+    return f"objectives: {verdict}: {', '.join(parts)}" + (" (of an invalid run)" if status == "invalid" else "")
 
 
-def for_terminal(objectives: Objectives) -> Iterable[Table | Text]:
+def for_terminal(objectives: Objectives, status: str) -> Iterable[Table | Text]:
     """Rows and conclusions for a terminal."""
     if objectives.results:
         yield _table(objectives)
-    *others, verdict = conclusions(objectives)
+    *others, verdict = conclusions(objectives, status)
     yield from map(Text, others)
     yield Text(verdict, style=STYLES[objectives.verdict])
 
@@ -90,9 +95,9 @@ def _table(objectives: Objectives) -> Table:
     return shown
 
 
-def markdown_lines(objectives: Objectives) -> Iterable[str]:
+def markdown_lines(objectives: Objectives, status: str) -> Iterable[str]:
     """The same as GitHub Flavored Markdown, verdict first."""
-    *others, verdict = conclusions(objectives)
+    *others, verdict = conclusions(objectives, status)
     yield f"**{verdict}**"
     if objectives.results:
         yield from ("", "| objective | value [95 %] | limit | verdict | |", "|---|---:|---|---|---|")

@@ -35,7 +35,7 @@ def text(summary: Summary, *, files: str = "", color: bool = False) -> str:
         for reason in content.reasons:
             console.print(Padding(Text(reason), (0, 0, 0, 2)))
         if summary.objectives is not None:
-            for part in for_terminal(summary.objectives):
+            for part in for_terminal(summary.objectives, content.status):
                 console.print(part)
         if content.blocks:
             console.print(Text(content.basis), _table(content.blocks), sep="\n")
