@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "summarize": "summarize",
     "plot": "plot",
     "report": "report",
+    "gate": "gate",
+    "export": "export",
     "selftest": "selftest",
     "finish": "finish",
 }

@@ -313,8 +313,14 @@ class RunInfo(Struct, frozen=True, omit_defaults=False):
     ended_ns: int | None = None
     """When the run was sealed; None marks a run that was cut off."""
     ended_by: str | None = None
-    """`time`, `interrupt`, `terminate`, `stop button` ..."""
+    """`time`, `interrupt`, `terminate`, `stop button`, `abort` ..."""
     missing_processes: list[str] = []
     """Workers whose last report never came."""
     proxy: str | None = None
     """HOST:PORT of the proxy on the way to the target; None without one."""
+    objectives: list[str] = []
+    """What the run is held to at its end (`--slo`), each as in `ack_delivered.p99 < 250ms`."""
+    abort_on: list[str] = []
+    """What ends the run early when it comes true (`--abort-on`)."""
+    aborted: str = ""
+    """Which of these did, and what was seen; empty where none."""

@@ -66,6 +66,11 @@ class Distribution:
             raise ValueError("no samples")
         return float(self.at(np.array([rank(q, self.count)]))[0])
 
+    def below(self, limit: float, *, inclusive: bool) -> int:
+        """How many samples are below a limit, or at it."""
+        place = int(np.searchsorted(self.values, limit, side="right" if inclusive else "left"))
+        return place if self.up_to is None or not place else int(self.up_to[place - 1])
+
     def mean(self) -> float | None:
         """Mean of the answered samples; None without any."""
         answered = self.values[: len(self.values) - self.unanswered]

@@ -29,7 +29,7 @@ from loadtest.analysis.distribution import Distribution, bucket_values
 from loadtest.analysis.percentiles import TAIL, Floats, rank, required_samples
 from loadtest.histogram import added
 from loadtest.model import Counts
-from loadtest.runs.columns import Ints
+from loadtest.runs.columns import Bools, Ints
 
 _DIVIDERS: Final = (0.05, 0.15, 0.3, 0.7, 0.8)
 """Shares that divide the samples further than the quantiles do: a dozen bins keep nearly all that ranks tell."""
@@ -135,12 +135,18 @@ def _intervals(
 ) -> list[Interval | Withheld]:
     count = distribution.count
     at = distribution.at(np.array([rank(q, count) for q in quantiles]))
-    found = inflation(by_time, by_user, np.array(quantiles), np.searchsorted(edges, at))
-    effective = count / found.factor * (_NORMAL / special.stdtrit(found.freedom, TAIL)) ** 2
+    effective = _effective(by_time, by_user, np.array(quantiles), np.searchsorted(edges, at))
     return [
         _interval(distribution, q, float(number)) if count >= required_samples(q) else Withheld(required_samples(q))
         for q, number in zip(quantiles, effective, strict=True)
     ]
+
+
+def _effective(by_time: Floats, by_user: Floats | None, quantiles: Floats, last: npt.NDArray[Any]) -> Floats:
+    """How many independent samples would say as much about the share beyond each quantile. Shape q."""
+    found = inflation(by_time, by_user, quantiles, last)
+    effective: Floats = by_time.sum() / found.factor * (_NORMAL / special.stdtrit(found.freedom, TAIL)) ** 2
+    return effective
 
 
 def _interval(distribution: Distribution, q: float, effective: float) -> Interval:
@@ -151,3 +157,26 @@ def _interval(distribution: Distribution, q: float, effective: float) -> Interva
     ranks = np.array([rank(low, count), rank(min(high + 0.5 / count, 1.0), count)])
     first, last = distribution.at(ranks)
     return Interval(float(first), float(last))
+
+
+def share_interval(hits: Bools, times_ns: Ints, users: Codes) -> Interval:
+    """The 95 % interval of the share of samples that are hits.
+
+    That of C. J. Clopper and E. S. Pearson (Biometrika 26, 1934) with the effective number of samples. Where all of
+    them or none are hits, nothing tells how far they depend on each other, and they count as independent.
+
+    Args:
+        hits: at least one sample. Shape n.
+        times_ns: the instant that each sample counts for. Shape n.
+        users: a number for the user of each. Shape n.
+    """
+    count, found = len(hits), int(hits.sum())
+    effective = float(count)
+    if 0 < found < count:
+        bins, edge = hits.astype(np.uint8), np.array([0])
+        by_time, by_user = _table(_cells(times_ns, min(CELLS, max(count // 4, 1))), bins, 2), _table(users, bins, 2)
+        effective = float(_effective(by_time, by_user, np.array([1 - found / count]), edge)[0])
+    inside, outside = found / count * effective, (1 - found / count) * effective
+    low = float(special.betaincinv(inside, outside + 1, TAIL)) if inside else 0.0
+    high = float(special.betaincinv(inside + 1, outside, 1 - TAIL)) if outside else 1.0
+    return Interval(low, high)

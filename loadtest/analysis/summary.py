@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -16,19 +16,25 @@ from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
+from loadtest.analysis.slo.evaluate import evaluate
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
 from loadtest.analysis.verdict import judge
 from loadtest.analysis.window import Window
 from loadtest.metrics import BY_KEY, METRICS
 from loadtest.model import PREFLIGHT, Outcome, Population
+from loadtest.objectives import Objective
 from loadtest.runs.columns import MISSING, Bools, Ints
 
 _THREADS: Final = 2
 CONNECT_PARTS = ("tcp", "proxy", "tls", "upgrade", "auth")
 
 
-def summarize(measured: Measured) -> Summary:
-    """Counts, metrics and verdict of one run."""
+def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary:
+    """Counts, metrics and verdict of one run.
+
+    Args:
+        demanded: what it is held to.
+    """
     records, fold = measured.records, _Fold(measured)
     messages = records.messages
     counts, steady = ledger.count(records), ledger.message_counts(messages, measured.steady)
@@ -62,6 +68,7 @@ def summarize(measured: Measured) -> Summary:
         drift=trend,
         notices=list(records.notices),
         login_failures=ledger.login_failures(records),
+        objectives=evaluate(demanded, measured, metrics, counts),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
 from loadtest.analysis.values import Summary
-from loadtest.errors import NothingMeasured
+from loadtest.errors import NothingMeasured, RunFolderError
+from loadtest.objectives import Objective, objective
 from loadtest.runs.reader import RunReader
 
 
@@ -37,12 +39,22 @@ class OpenedRun:
             raise NothingMeasured(f"{self.path}: {self.summary.verdict.reasons[0]}")
 
 
-def open_run(path: Path) -> OpenedRun:
+def open_run(path: Path, demanded: Sequence[Objective] = ()) -> OpenedRun:
     """Read a run folder.
+
+    Args:
+        demanded: what the run is held to; without any, what was asked of it when it was made.
 
     Raises:
         RunFolderError: it is none.
     """
     with RunReader(path) as run:
         measured = Measured(load(run))
-        return OpenedRun(path, run.folder, measured, summarize(measured))
+        return OpenedRun(path, run.folder, measured, summarize(measured, demanded or _kept(run)))
+
+
+def _kept(run: RunReader) -> tuple[Objective, ...]:
+    try:
+        return tuple(objective(text) for text in run.info.objectives)
+    except ValueError as error:
+        raise RunFolderError(f"{run.folder}: was asked what this loadtest does not know: {error}") from None

@@ -68,3 +68,9 @@ def _option(option: Option) -> Callable[..., Any]:
         help=option.help + ("" if option.default is None else f" [default: {option.default}]"),
         **named,
     )
+
+
+class ParsedWords(Parsed):
+    """Parsed, and separated by commas in the environment."""
+
+    envvar_list_splitter = ","

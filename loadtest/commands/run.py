@@ -10,6 +10,7 @@ import click
 
 from loadtest.experiment.run import Load, run
 from loadtest.experiment.server import RunningServer, reference_server
+from loadtest.objectives import demanded
 from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
 
 from .config import as_toml, config_option, keep_one_token_source
@@ -98,6 +99,10 @@ def _check(given: dict[str, Any], run_time: float) -> None:
         chosen = settings({option.attribute: option.joined(given[option.attribute]) for option in OPTIONS})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    try:
+        demanded(chosen.slo, chosen.abort_on)
+    except ValueError as error:
+        raise click.UsageError(f"--slo: {error}") from None
     if chosen.warmup is not None and chosen.warmup >= run_time:
         raise click.UsageError(
             f"--warmup: {chosen.warmup:g} s leaves nothing of --run-time {run_time:g} s; shorten the one or lengthen "

@@ -59,7 +59,7 @@ def run(load: Load) -> int:
     Raises:
         UsageError: there is no such locustfile.
     """
-    process = _start(load, None)
+    process = _start(load, None, os.environ)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         if process.poll() is None:
@@ -83,17 +83,21 @@ def under_way(load: Load, console: BinaryIO) -> Iterator[subprocess.Popen[bytes]
     Raises:
         UsageError: there is no such locustfile.
     """
-    process = _start(load, console)
+    process = _start(load, console, {name: value for name, value in os.environ.items() if name not in _NOT_FOR_PARTS})
     try:
         yield process
     finally:
         _end(process)
 
 
-def _start(load: Load, console: BinaryIO | None) -> subprocess.Popen[bytes]:
+_NOT_FOR_PARTS: Final = ("LOADTEST_SLO", "LOADTEST_ABORT_ON", "GITHUB_STEP_SUMMARY")
+"""Variables that are about what a person asked for, and not about each of the runs that it takes."""
+
+
+def _start(load: Load, console: BinaryIO | None, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         _command(load),
-        env=os.environ | {CONSOLE_ENV: "1"} | dict(load.secrets),
+        env={**environment, CONSOLE_ENV: "1", **load.secrets},
         stdin=subprocess.DEVNULL,
         stdout=console,
         stderr=console,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.objectives import Demands, demanded
 from loadtest.settings import OPTIONS, Option, Settings, settings, ws_url
 
 
@@ -62,6 +63,18 @@ def read_settings(parsed_options: Any) -> Settings:
         return settings(values)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def read_objectives(chosen: Settings) -> Demands:
+    """What is asked of the run; reads the files that `--slo` names.
+
+    Raises:
+        UsageError: a file is no good.
+    """
+    try:
+        return demanded(chosen.slo, chosen.abort_on)
+    except ValueError as error:
+        raise UsageError(f"--slo: {error}") from None
 
 
 def check_results(results: Path) -> None:

@@ -27,10 +27,11 @@ from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.errors import UsageError
+from loadtest.load.abort import AbortWatch
 from loadtest.load.console import Progress
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
 from loadtest.load.notices import Facts, Notices
-from loadtest.load.options import add_options, check_host, check_results, read_settings
+from loadtest.load.options import add_options, check_host, check_results, read_objectives, read_settings
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.plan import plan
@@ -41,6 +42,7 @@ from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, he
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.users import ChatUser, chat_classes, logs_in
 from loadtest.model import Batch, RunInfo
+from loadtest.objectives import Demands
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
 logger = logging.getLogger("loadtest")
@@ -53,6 +55,8 @@ FIELD: Final = "loadtest"
 FINAL_GRACE_S: Final = 15.0
 """Beyond the reply timeout, how long the master waits for the workers' last reports."""
 PUMP_S: Final = 0.25
+ABORT_CHECK_S: Final = 1.0
+"""How often `--abort-on` is looked at."""
 
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
 
@@ -70,6 +74,7 @@ class Plugin:
         self._exporter: Exporter | None = None
         self._notices: Notices | None = None
         self._pump: gevent.Greenlet | None = None
+        self._abort = AbortWatch(())
         self._place = (0, 1)
         self._drained = gevent.event.Event()
         self._draining = False
@@ -127,6 +132,8 @@ class Plugin:
         self._settings = read_settings(options)
         self._set_weights(environment, self._settings)
         self._people = _people(environment, self._settings)
+        if not isinstance(runner, WorkerRunner):
+            read_objectives(self._settings)
         if self._settings.prometheus_port is not None and not isinstance(runner, WorkerRunner):
             self._exporter = Exporter(self._settings.prometheus_port)
             print(f"numbers for Prometheus: {self._exporter.url}", file=sys.stderr, flush=True)
@@ -196,9 +203,11 @@ class Plugin:
             self._preflight or preflight(endpoint, settings, people, log_in, _dialect(environment)),
             None,
         )
-        self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings))
+        demands = read_objectives(settings)
+        self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings, demands))
         for remark in remarks(endpoint, settings):
             print(remark, file=sys.stderr, flush=True)
+        self._watch_for(environment, demands)
         if self._exporter is not None:
             self._exporter.begin(self._keeper.info)
         self._keeper.put(checked)
@@ -220,7 +229,7 @@ class Plugin:
         self._process.start()
         environment.loadtest_process = self._process
 
-    def _info(self, environment: Any, endpoint: Endpoint, settings: Settings) -> RunInfo:
+    def _info(self, environment: Any, endpoint: Endpoint, settings: Settings, demands: Demands) -> RunInfo:
         runner, options = environment.runner, environment.parsed_options
         limit = settings.rate_limit
         return RunInfo(
@@ -243,6 +252,8 @@ class Plugin:
             reply_timeout_s=settings.reply_timeout,
             warmup_s=settings.warmup,
             expect_stream=str(settings.expect_stream),
+            objectives=[each.text for each in demands.objectives],
+            abort_on=[each.text for each in demands.abort_on],
         )
 
     def _announce(self, environment: Any) -> None:
@@ -282,6 +293,31 @@ class Plugin:
     def on_spawning_complete(self, **_: Any) -> None:
         if self._keeper is not None and self._keeper.info.spawned_ns is None:
             self._keeper.update(spawned_ns=time.monotonic_ns())
+            if self._keeper.info.warmup_s is None:
+                self._abort.steady_from(time.monotonic_ns())
+
+    def _watch_for(self, environment: Any, demands: Demands) -> None:
+        assert self._keeper is not None
+        self._abort = AbortWatch(demands.abort_on)
+        info = self._keeper.info
+        if info.warmup_s is not None:
+            self._abort.steady_from(info.started_ns + round(info.warmup_s * 1e9))
+        if self._abort:
+            gevent.spawn(self._abort_when_lost, environment)
+
+    def _abort_when_lost(self, environment: Any) -> None:
+        keeper, reason = self._keeper, ""
+        assert keeper is not None
+        while not reason:
+            gevent.sleep(ABORT_CHECK_S)
+            if self._keeper is not keeper or self._draining:  # over, or another run by now
+                return
+            reason = self._abort.tripped(time.monotonic_ns())
+        after_s = (time.monotonic_ns() - keeper.info.started_ns) / 1e9
+        keeper.update(aborted=f"{reason}, {after_s:.0f} s after the start")
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+        print(f"{clear}aborted: {keeper.info.aborted}", file=sys.stderr, flush=True)
+        (environment.runner.quit if environment.parsed_options.headless else environment.runner.stop)()
 
     # --- records on their way -----------------------------------------------------------------------------------------
     def _pump_on(self) -> None:
@@ -300,7 +336,7 @@ class Plugin:
             logger.error("%d reports came after the end of their run and are in no run folder", self._dropped_reports)
             return
         self._keeper.put(batch)
-        for watcher in (self._progress, self._exporter):
+        for watcher in (self._progress, self._exporter, self._abort or None):
             if watcher is not None:
                 watcher.see(batch)
         for text in self._notices.see(batch) if self._notices is not None else ():
@@ -422,7 +458,9 @@ class Plugin:
             environment.process_exit_code = self._exit_code
 
     def _ended_by(self, environment: Any) -> str:
-        options, info = environment.parsed_options, self._keeper and self._keeper.info
+        options, info = environment.parsed_options, self._keeper.info if self._keeper is not None else None
+        if info is not None and info.aborted:
+            return "abort"
         if self._quitting_by is not None:
             return self._quitting_by
         elapsed = (time.monotonic_ns() - info.started_ns) / 1e9 if info else 0.0

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from loadtest.analysis.values import Summary
+from loadtest.report.escaping import escaped
+from loadtest.report.objectives import markdown_lines
 from loadtest.report.outline import COLUMNS, Row, outline
 from loadtest.report.units import INFINITE
 
@@ -17,6 +19,8 @@ def markdown(summary: Summary) -> str:
     lines += [f"- {escaped(reason)}" for reason in content.reasons]
     if content.verdict:
         lines += [f"- {content.verdict}"]
+    if summary.objectives is not None:
+        lines += ["", *markdown_lines(summary.objectives, content.status)]
     if content.blocks:
         lines += [f"- {content.basis}", "", f"| metric | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
     for block in content.blocks:
@@ -31,10 +35,3 @@ def _cells(row: Row) -> Iterator[str]:
     for cell, span in zip_longest(row.cells, row.spans):
         at = f"{span.at} [{span.low}, {span.high}] {span.unit}" if span else cell
         yield at if span is None or span.at != INFINITE else f"{cell} [{span.low}, {span.high}] {span.unit}"
-
-
-def escaped(line: str) -> str:
-    """Text of a server must not become markup."""
-    for character in "\\`*_<|[":
-        line = line.replace(character, f"\\{character}")
-    return line

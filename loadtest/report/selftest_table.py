@@ -16,7 +16,7 @@ from rich.text import Text
 from loadtest.analysis.accuracy import QUANTILES, MetricAccuracy, PercentileError
 from loadtest.analysis.selftest import Judgement, Level, Selftest
 from loadtest.metrics import BY_KEY
-from loadtest.report.markdown import escaped
+from loadtest.report.escaping import escaped
 from loadtest.report.units import DASH, milliseconds
 
 WIDTH: Final = 100

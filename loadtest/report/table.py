@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.analysis.values import Summary
+from loadtest.report.objectives import for_terminal
 from loadtest.report.outline import COLUMNS, Block, Outline, outline
 
 WIDTH: Final = 100
@@ -33,6 +34,9 @@ def text(summary: Summary, *, files: str = "", color: bool = False) -> str:
         console.print(_verdict(content))
         for reason in content.reasons:
             console.print(Padding(Text(reason), (0, 0, 0, 2)))
+        if summary.objectives is not None:
+            for part in for_terminal(summary.objectives, content.status):
+                console.print(part)
         if content.blocks:
             console.print(Text(content.basis), _table(content.blocks), sep="\n")
         for line in filter(None, (*content.footnotes, *content.notes, files)):

@@ -123,6 +123,19 @@ class RunReader:
             row = self._db.execute("SELECT value FROM run WHERE key = 'notices'").fetchone()
             return [] if row is None else msgspec.json.decode(row[0], type=list[str])
 
+    def rows(self, table: str) -> tuple[dict[str, str], Iterator[tuple[int | str | None, ...]]]:
+        """A table as it is stored: its columns with their SQL types, and its rows one by one.
+
+        Args:
+            table: one that the file has.
+        """
+        with self._explained():
+            return schema.stored_types(self._db, table), self._each_row(table)
+
+    def _each_row(self, table: str) -> Iterator[tuple[int | str | None, ...]]:
+        with self._explained():
+            yield from self._db.execute(f"SELECT * FROM {table} ORDER BY rowid")
+
     def lost_batches(self) -> dict[str, int]:
         """Gaps in the sequence of a process: how many of its batches never came, where any is missing."""
         with self._explained():

@@ -48,6 +48,11 @@ def stored_columns(database: sqlite3.Connection, table: str) -> frozenset[str]:
     return frozenset(name for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,)))
 
 
+def stored_types(database: sqlite3.Connection, table: str) -> dict[str, str]:
+    """The same columns in their order, each with its SQL type: `INTEGER`, `TEXT` or `BLOB`."""
+    return dict(database.execute("SELECT name, type FROM pragma_table_info(?) ORDER BY cid", (table,)))
+
+
 def create_statements() -> tuple[str, ...]:
     """The SQL that makes an empty `run.db`."""
     return (

@@ -65,11 +65,16 @@ class Settings(Struct, frozen=True):
     max_frame_size: int
     seed: int
     prometheus_port: Address | None
+    slo: list[str]
+    abort_on: list[str]
 
     def public(self) -> dict[str, str | int | float | bool | None]:
-        """What may be stored and shown: everything but secrets, as plain values."""
-        secret = {option.attribute for option in OPTIONS if option.secret}
-        plain = {name: getattr(self, name) for name in self.__struct_fields__ if name not in secret | {"label"}}
+        """What may be stored and shown: everything but secrets, as plain values.
+
+        Not what may be given several times: a run keeps that in fields of its own.
+        """
+        apart = {option.attribute for option in OPTIONS if option.secret or option.multiple}
+        plain = {name: getattr(self, name) for name in self.__struct_fields__ if name not in apart}
         return {
             name: value if value is None or isinstance(value, (bool, int, float)) else _text(value)
             for name, value in plain.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from loadtest.objectives import checked, checked_condition
 from loadtest.settings.option import Option
 from loadtest.settings.parsers import (
     duration,
@@ -169,5 +170,25 @@ RUN_OPTIONS: Final = (
 )
 """What is measured, and where it is kept."""
 
-OPTIONS: Final = (*IDENTITY_OPTIONS, *CONNECTION_OPTIONS, *LOAD_OPTIONS, *RUN_OPTIONS)
+OBJECTIVE_OPTIONS: Final = (
+    Option(
+        "slo",
+        checked,
+        None,
+        "objective, as in 'ack_delivered.p99 < 250ms', or a TOML file of them; may be repeated; a miss ends with 1",
+        "OBJECTIVE",
+        multiple=True,
+    ),
+    Option(
+        "abort-on",
+        checked_condition,
+        None,
+        "end the run early, with 1, when this comes true, as in 'delivered_ratio < 50%'; may be repeated",
+        "CONDITION",
+        multiple=True,
+    ),
+)
+"""What is asked of the run."""
+
+OPTIONS: Final = (*IDENTITY_OPTIONS, *CONNECTION_OPTIONS, *LOAD_OPTIONS, *RUN_OPTIONS, *OBJECTIVE_OPTIONS)
 """Every option of a run beside Locust's own."""

@@ -1,0 +1,1 @@
+"""A run held to its objectives."""

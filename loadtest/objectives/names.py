@@ -1,0 +1,40 @@
+"""What can be asked about, beside the metrics of `loadtest.metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from loadtest.model import Outcome, StreamState
+
+RATIOS: Final[Mapping[str, str]] = {
+    "delivered_ratio": "delivered, of headline messages intended in the steady window",
+    "stream_complete_ratio": "answers completed, of those that delivered headline messages were to get",
+    "goodput": "delivered within the limit of every per-message objective, of headline messages intended in the window",
+    "connect_ratio": "authenticated, of attempts to connect, over the whole run",
+}
+"""Ratio to its definition; more is better of each."""
+
+COUNTS: Final = (
+    "sent", "sent_on_wire", *(str(outcome) for outcome in Outcome), "offered", "unaccounted", "rejected_within_limit",
+    "leaks", "false_rejections", "duplicates", "stream_violations", "streams_started",
+    *(f"streams_{state}" for state in StreamState), "frames_received", "bytes_received", "connects",
+    "connect_failures", "auth_failures", "disconnects", "reconnects", "outages", "outages_on_purpose",
+    "outages_unrecovered", "unknown_events",
+)  # fmt: skip
+"""Names among `counts` of `summary.json`, over the whole run."""
+
+PER_MESSAGE: Final = (
+    "ack_received", "ack_delivered", "ttft", "stream_completion", "stream_rate", "longest_stall", "finish_lag",
+)  # fmt: skip
+"""Metrics that a message has one value of."""
+
+LIVE: Final = (
+    "ack_received", "ack_delivered", "ttft", "stream_completion", "delivered_ratio", "stream_complete_ratio",
+    *(str(outcome) for outcome in Outcome if outcome is not Outcome.DELIVERED), "duplicates", "stream_violations",
+    "connect_failures", "disconnects", "unknown_events",
+)  # fmt: skip
+"""What can be watched while a run goes on."""
+
+MAX: Final = "max"
+"""Beside the percentiles, the only statistic of a metric."""
