@@ -144,7 +144,7 @@ class ChatServer:
         limiter: Limiter | None = options.limiter.of(options.rate_limit) if options.rate_limit else None
         if options.faults or options.control_port is not None:
             delivery = FaultyDelivery(self._post, self.counts, self._rooms, self._script, self._truth, self._endings)
-            limiter = FaultyLimiter(limiter, self._script) if limiter else None
+            limiter = FaultyLimiter(limiter, self._script) if limiter is not None else None
         self._chat = Chat(options, self.counts, self._post, delivery, limiter, self._rooms, self._truth)
 
     async def _listen(self, host: str, port: int) -> Server:
