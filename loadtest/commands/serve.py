@@ -14,9 +14,15 @@ from typing import Any, Final
 import click
 import msgspec
 
+from loadtest.protocol import CLOSE_POLICY
 from loadtest.server import AnswerStyle, ChatServer, Distribution, ServerCounts, ServerOptions
 from loadtest.server.auth import TOKEN_LIFE_S, issue
+from loadtest.server.faults.control import ControlPortTaken
+from loadtest.server.faults.kinds import described
+from loadtest.server.faults.orders import order
+from loadtest.server.limiter import LimiterKind, LimitScope
 from loadtest.server.options import GUIDE_RATE
+from loadtest.server.streams import StreamIds
 from loadtest.settings import Rate, duration, one_of, optional_rate, positive, positive_duration, positive_int, whole
 
 from .options import Parsed
@@ -26,6 +32,22 @@ DEMO_USER: Final = "demo"
 KEEP_EVERY_S: Final = 1.0
 """The counts file and the truth file are at most this much behind."""
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_HTTP_REFUSALS: Final = (401, 403)
+_CLOSE_REFUSALS: Final = range(3000, 5000)
+
+
+def _refusal(text: str) -> int:
+    """`1008`, an HTTP status or a close code of an application's own (RFC 6455 section 7.4.2)."""
+    code = int(text) if text.isdecimal() else 0
+    if code != CLOSE_POLICY and code not in _HTTP_REFUSALS and code not in _CLOSE_REFUSALS:
+        raise ValueError(f"{text!r} is no refusal: give close code 1008 or 3000 to 4999, or HTTP status 401 or 403")
+    return code
+
+
+def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(described())
+        context.exit()
 
 
 @click.command("serve")
@@ -35,7 +57,11 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--jwt-secret", envvar=SECRET_ENV, show_envvar=True, metavar="SECRET",
               help="HS256 secret to check tokens with; without it a random one is made and printed.")  # fmt: skip
 @click.option("--rate-limit", type=Parsed(optional_rate, "RATE"), default=str(GUIDE_RATE), show_default=True,
-              help="Messages of one user in a fixed window; none for none.")  # fmt: skip
+              help="Messages of one user in a window; none for none.")  # fmt: skip
+@click.option("--limiter", type=Parsed(one_of(LimiterKind), "KIND"), default="fixed", show_default=True,
+              help="Kind of the rate limit: fixed (window), sliding (log), bucket (of tokens).")  # fmt: skip
+@click.option("--limit-scope", type=Parsed(one_of(LimitScope), "SCOPE"), default="user", show_default=True,
+              help="Who shares a limit: all connections of a user, or each connection has its own.")  # fmt: skip
 @click.option("--ttft", type=Parsed(duration, "TIME"), default="400ms", show_default=True,
               help="Mean time from the delivered ack to the first chunk of an answer.")  # fmt: skip
 @click.option("--gap", type=Parsed(duration, "TIME"), default="25ms", show_default=True,
@@ -48,12 +74,22 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
               help="Spread of the lognormal: standard deviation of the logarithm.")  # fmt: skip
 @click.option("--seed", type=Parsed(whole, "NUMBER"), default="1", show_default=True, help="Seed of the answers.")
 @click.option("--no-ai", is_flag=True, help="Deliver messages, but answer none.")
+@click.option("--stream-ids", type=Parsed(one_of(StreamIds), "KIND"), default="prefixed", show_default=True,
+              help="Id of an answer: prefixed (ai-<messageId>), same (the message's own), random.")  # fmt: skip
+@click.option("--refusal", type=Parsed(_refusal, "CODE"), default="1008", show_default=True,
+              help="Close code, or HTTP status 401 or 403, for a missing or bad token.")  # fmt: skip
 @click.option("--ping-interval", type=Parsed(positive_duration, "TIME"), default="30s", show_default=True,
               help="Time between pings; a connection that has not answered by the next is terminated.")  # fmt: skip
 @click.option("--compression", is_flag=True, help="Accept permessage-deflate.")
 @click.option("--counts-file", type=_FILE, metavar="FILE", help="Keep what the server counted here, as JSON.")
 @click.option("--truth-file", type=_FILE, metavar="FILE",
               help="Write the true moments of each message here, a JSON line each.")  # fmt: skip
+@click.option("--fault", "faults", multiple=True, type=Parsed(order, "ORDER"),
+              help="What is to go wrong, as ack-drop:every=10; repeatable.")  # fmt: skip
+@click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
+              help="Show what can be ordered with --fault, and exit.")  # fmt: skip
+@click.option("--control-port", type=click.IntRange(0, 65535), metavar="PORT",
+              help="Take orders of faults and tell counts over HTTP on 127.0.0.1; 0 for a free port.")  # fmt: skip
 def serve(counts_file: Path | None, **given: Any) -> None:
     """Serve the guide's chat backend, the reference server, until SIGINT or SIGTERM."""
     for name, path in (("--counts-file", counts_file), ("--truth-file", given["truth_file"])):
@@ -75,10 +111,16 @@ def _options(given: dict[str, Any]) -> ServerOptions:
         listen=given["listen"],
         port=given["port"],
         rate_limit=given["rate_limit"],
+        limiter=given["limiter"],
+        limit_scope=given["limit_scope"],
         answers=None if given["no_ai"] else style,
+        stream_ids=given["stream_ids"],
+        refusal=given["refusal"],
         ping_interval_s=given["ping_interval"],
         compression=given["compression"],
         truth_file=given["truth_file"],
+        faults=given["faults"],
+        control_port=given["control_port"],
     )
 
 
@@ -88,7 +130,7 @@ async def _serve(options: ServerOptions, counts_file: Path | None, show_secret: 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         server = await _listening(stack, options)
-        click.echo(_greeting(server.url, options, show_secret))
+        click.echo(_greeting(server, options, show_secret))
         while not stop.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), KEEP_EVERY_S)
@@ -105,14 +147,17 @@ async def _listening(stack: AsyncExitStack, options: ServerOptions) -> ChatServe
         raise click.UsageError(_not_listening(error, options)) from None
 
 
-def _greeting(url: str, options: ServerOptions, show_secret: bool) -> str:
+def _greeting(server: ChatServer, options: ServerOptions, show_secret: bool) -> str:
     """What to paste; the first line is for programs."""
+    url = server.url
     token = issue(DEMO_USER, options.jwt_secret)
     lines = [
         f"listening on {url}",
         *([f"export {SECRET_ENV}={options.jwt_secret}"] if show_secret else []),
         f"token of user {DEMO_USER}, good for {TOKEN_LIFE_S // 60} min: {token}",
         f"locust -f locustfiles/chat.py --host {url}{_rate_option(options.rate_limit)}",
+        *(f"fault ordered: {order.text}" for order in options.faults),
+        *([f"control: {server.control_url}"] if server.control_url else []),
     ]
     return "\n".join(lines)
 
@@ -141,6 +186,8 @@ def _check_writable(option: str, path: Path | None) -> None:
 
 def _not_listening(error: OSError, options: ServerOptions) -> str:
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    if isinstance(error, ControlPortTaken):
+        return f"--control-port: {options.control_port} cannot be listened on ({reason}); give another, or 0"
     if error.errno in (errno.EADDRINUSE, errno.EACCES):
         return f"--port: {options.port} cannot be listened on ({reason}); give another, or 0 for a free one"
     return f"--listen: {options.listen!r} cannot be listened on ({reason}); give an address of this machine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import accumulate
 from random import Random
@@ -59,6 +60,24 @@ class AnswerStyle(Struct, frozen=True):
     seed: int = 1
 
 
+class Chunk(Struct, frozen=True):
+    """One frame of an answer.
+
+    Attributes:
+        content: all of the answer so far.
+        wait_s: seconds from when the frame before it was due; None for right behind that one.
+        is_complete: whether it is the completion frame.
+        stream_id: id of another stream, if it is not to go under the answer's own.
+        error: what went wrong, for a `message:error` in place of a chunk.
+    """
+
+    content: str
+    wait_s: float | None = None
+    is_complete: bool = False
+    stream_id: str | None = None
+    error: str | None = None
+
+
 class Answer(Struct, frozen=True):
     """One answer, planned to its end.
 
@@ -71,6 +90,12 @@ class Answer(Struct, frozen=True):
     text: str
     ends: tuple[int, ...]
     waits_s: tuple[float, ...]
+
+    def frames(self) -> Iterator[Chunk]:
+        """Its chunks, cumulative, and the completion frame right behind the last. Made one by one: n hold O(n²)."""
+        for end, wait_s in zip(self.ends, self.waits_s, strict=True):
+            yield Chunk(self.text[:end], wait_s)
+        yield Chunk(self.text, is_complete=True)
 
 
 class AnswerWriter:

@@ -13,13 +13,10 @@ from loadtest.protocol import (
     CONTENT_MAX,
     CONTENT_MIN,
     MESSAGE_ERROR,
-    STREAM_ID_PREFIX,
     TYPING_AUTO_STOP_S,
     VALIDATION_ERROR,
     ConnectionError_,
-    MessageAck,
     MessageError,
-    MessageReceive,
     MessageSend,
     MessageStream,
     ServerEvent,
@@ -30,32 +27,16 @@ from loadtest.protocol import (
     utf16_length,
 )
 
-from .answers import AnswerWriter
+from .answers import AnswerWriter, Chunk
 from .counts import ServerCounts
-from .limiter import FixedWindow
+from .delivery import Delivery
+from .limiter import Limiter, LimitScope
 from .options import ServerOptions
+from .participants import Participant
 from .post import Post
 from .rooms import Rooms
-from .streams import Stream
+from .streams import Stream, StreamIds
 from .truth import MessageTruth, TruthLog
-from .typists import Typist
-
-
-class Participant:
-    """An authenticated connection.
-
-    Attributes:
-        connection: its WebSocket.
-        user: user id that its token claims; several connections may share it.
-        typist: what it is typing.
-    """
-
-    __slots__ = ("connection", "typist", "user")
-
-    def __init__(self, connection: ServerConnection, user: str) -> None:
-        self.connection = connection
-        self.user = user
-        self.typist = Typist()
 
 
 class Chat:
@@ -68,16 +49,31 @@ class Chat:
         options: the rules that can be set.
         counts: where everything is counted.
         post: how events are written.
+        delivery: how those of a message leave.
+        limiter: admits messages; None for all of them.
+        rooms: who is in which conversation.
         truth: where the moments of each message go.
     """
 
-    def __init__(self, options: ServerOptions, counts: ServerCounts, post: Post, truth: TruthLog) -> None:
+    def __init__(
+        self,
+        options: ServerOptions,
+        counts: ServerCounts,
+        post: Post,
+        delivery: Delivery,
+        limiter: Limiter | None,
+        rooms: Rooms[Participant],
+        truth: TruthLog,
+    ) -> None:
         self._counts = counts
         self._post = post
-        self._truth = truth
-        self._limiter = FixedWindow(options.rate_limit) if options.rate_limit else None
+        self._delivery = delivery
+        self._limiter = limiter
+        self._limit_scope = options.limit_scope
+        self._stream_ids = options.stream_ids
         self._writer = AnswerWriter(options.answers) if options.answers else None
-        self._rooms: Rooms[Participant] = Rooms()
+        self._rooms = rooms
+        self._truth = truth
         self._streams: set[Stream] = set()
 
     def read(self, sender: Participant, frame: bytes) -> None:
@@ -114,59 +110,56 @@ class Chat:
         """Break off the answers that are under way."""
         for stream in tuple(self._streams):
             stream.cancel()
+        self._delivery.close()
 
     # --- Messages -----------------------------------------------------------------------------------------------------
     def _message(self, sender: Participant, message: MessageSend, read_ns: int) -> None:
         self._counts.messages += 1
         if problem := _problem(message):
             self._message_error(sender, problem)
-        elif self._limiter is not None and (wait_s := self._limiter.take(sender.user, read_ns)):
-            self._reject(sender, message, wait_s, read_ns)
+            return
+        truth = MessageTruth(message.message_id, read_ns)
+        if wait_s := self._wait_s(sender, read_ns):
+            self._reject(sender, message, wait_s, truth)
+        elif self._delivery.accept(sender, message, truth):
+            self._deliver(sender, message, truth)
         else:
-            self._deliver(sender, message, read_ns)
+            self._counts.failed += 1
+            self._truth.add(truth)
 
-    def _reject(self, sender: Participant, message: MessageSend, wait_s: int, read_ns: int) -> None:
+    def _wait_s(self, sender: Participant, now_ns: int) -> int:
+        """Seconds that the rate limit tells a sender to wait; 0 to admit its message."""
+        if self._limiter is None:
+            return 0
+        scope = sender.user if self._limit_scope is LimitScope.USER else str(sender.connection.id)
+        return self._limiter.take(scope, now_ns)
+
+    def _reject(self, sender: Participant, message: MessageSend, wait_s: int, truth: MessageTruth) -> None:
         self._counts.rejected += 1
         error = f"Rate limit exceeded. Try again in {wait_s} seconds"
-        written = self._reply(sender, MessageAck(message.message_id, "error", error, timestamp=_now()))
-        self._truth.add(MessageTruth(message.message_id, read_ns, rejected_ns=self._moment(written)))
+        self._delivery.ack(sender, message, "error", truth, error)
+        self._truth.add(truth)
 
-    def _deliver(self, sender: Participant, message: MessageSend, read_ns: int) -> None:
+    def _deliver(self, sender: Participant, message: MessageSend, truth: MessageTruth) -> None:
         """In the order of the guide: ack `received`, broadcast, ack `delivered`, answer."""
-        truth = MessageTruth(message.message_id, read_ns)
-        written = self._reply(sender, MessageAck(message.message_id, "received", timestamp=_now()))
-        self._counts.received_acks += written
-        truth.received_ns = self._moment(written)
-
+        self._delivery.ack(sender, message, "received", truth)
         self._rooms.join(sender, message.conversation_id)
-        truth.broadcast_ns = self._broadcast(sender, message)
-
-        written = self._reply(sender, MessageAck(message.message_id, "delivered", timestamp=_now()))
-        self._counts.delivered_acks += written
-        truth.delivered_ns = self._moment(written)
-        self._answer(message, truth)
-
-    def _broadcast(self, sender: Participant, message: MessageSend) -> int | None:
-        """Write it to all of its conversation; when that was."""
-        event = MessageReceive(
-            message_id=message.message_id,
-            conversation_id=message.conversation_id,
-            content=message.content,
-            user_id=sender.user,
-            timestamp=_now(),
-        )
-        self._counts.broadcasts += 1
-        written = self._post.send(event, self._sockets(message.conversation_id))
-        self._counts.receive_frames += written
-        return self._moment(written)
+        self._delivery.broadcast(sender, message, truth)
+        self._delivery.ack(sender, message, "delivered", truth)
+        self._answer(sender, message, truth)
 
     # --- Answers ------------------------------------------------------------------------------------------------------
-    def _answer(self, message: MessageSend, truth: MessageTruth) -> None:
+    def _answer(self, sender: Participant, message: MessageSend, truth: MessageTruth) -> None:
         if self._writer is None:
             self._truth.add(truth)
             return
         self._counts.streams_started += 1
-        self._streams.add(Stream(self._writer.answer(), partial(self._chunk, message), truth, self._answered))
+        stream_id = self._stream_ids.of(message.message_id)
+        if self._stream_ids is not StreamIds.PREFIXED:
+            truth.stream_id = stream_id
+        frames = self._delivery.frames(sender, self._writer.answer(), truth)
+        write = partial(self._chunk, stream_id, message.conversation_id)
+        self._streams.add(Stream(frames, write, truth, self._answered))
 
     def _answered(self, stream: Stream, completed: bool) -> None:
         self._counts.streams_completed += completed
@@ -174,18 +167,22 @@ class Chat:
         self._streams.discard(stream)
         self._truth.add(stream.truth)
 
-    def _chunk(self, message: MessageSend, content: str, is_complete: bool) -> int | None:
-        """Write one chunk for whoever is in the conversation now; when that was."""
-        event = MessageStream(
-            message_id=STREAM_ID_PREFIX + message.message_id,
-            conversation_id=message.conversation_id,
-            content=content,
-            is_complete=is_complete,
-            timestamp=_now(),
-        )
-        written = self._post.send(event, self._sockets(message.conversation_id))
+    def _chunk(self, stream_id: str, conversation: str, chunk: Chunk) -> int | None:
+        """Write one frame of an answer for whoever is in the conversation now; when that was."""
+        event: MessageStream | MessageError
+        if chunk.error is not None:
+            event = MessageError(message_id=stream_id, error=chunk.error, timestamp=_now())
+        else:
+            event = MessageStream(
+                message_id=chunk.stream_id or stream_id,
+                conversation_id=conversation,
+                content=chunk.content,
+                is_complete=chunk.is_complete,
+                timestamp=_now(),
+            )
+        written = self._post.send(event, self._sockets(conversation))
         self._counts.stream_frames += written
-        return self._moment(written)
+        return self._post.wrote_ns if written else None
 
     # --- Typing -------------------------------------------------------------------------------------------------------
     def _typing_start(self, sender: Participant, conversation: str) -> None:
@@ -228,13 +225,9 @@ class Chat:
     def _error(self, sender: Participant, code: str, problem: str) -> None:
         self._reply(sender, ConnectionError_(problem, code, timestamp=_now()))
 
-    def _moment(self, written: int) -> int | None:
-        """When the latest event was written, if it was to anybody."""
-        return self._post.wrote_ns if written else None
-
     # --- Whom to write to ---------------------------------------------------------------------------------------------
-    def _reply(self, sender: Participant, event: ServerEvent) -> int:
-        return self._post.send(event, (sender.connection,))
+    def _reply(self, sender: Participant, event: ServerEvent) -> None:
+        self._post.send(event, (sender.connection,))
 
     def _to_others(self, sender: Participant, conversation: str, event: ServerEvent) -> None:
         members = self._rooms.members(conversation)

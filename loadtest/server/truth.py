@@ -8,7 +8,7 @@ of its recipients. Of other frames than those of a message (typing, pings, the c
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -23,13 +23,16 @@ class MessageTruth(Struct, omit_defaults=True):
     Attributes:
         message_id: `messageId` in the line: the client's own.
         read_ns: its frame was handed to the handler.
-        rejected_ns: ack `error` of the rate limit.
+        rejected_ns: ack `error`: of the rate limit, or of a fault.
         received_ns: ack `received`.
         broadcast_ns: `message:receive` to its conversation.
         delivered_ns: ack `delivered`.
         first_content_ns: first chunk of the answer.
-        content_ns: every chunk of the answer, the first among them.
+        content_ns: every chunk of the answer that has content, the first among them.
         completed_ns: completion frame.
+        stream_id: id of the answer's stream, where that is not `ai-<messageId>`.
+        faults: names of the faults that it was done, in order.
+        owed: writes that a fault holds back; the line is not written before them, and then this is left out.
     """
 
     message_id: str = msgspec.field(name="messageId")
@@ -41,6 +44,18 @@ class MessageTruth(Struct, omit_defaults=True):
     first_content_ns: int | None = None
     content_ns: list[int] = msgspec.field(default_factory=list)
     completed_ns: int | None = None
+    stream_id: str | None = None
+    faults: list[str] = msgspec.field(default_factory=list)
+    owed: int = 0
+
+    def acked(self, status: Literal["received", "delivered", "error"], moment_ns: int) -> None:
+        """An ack was written at this moment; of several of one status the first counts."""
+        if status == "received":
+            self.received_ns = self.received_ns or moment_ns
+        elif status == "delivered":
+            self.delivered_ns = self.delivered_ns or moment_ns
+        else:
+            self.rejected_ns = self.rejected_ns or moment_ns
 
     def wrote_content(self, moment_ns: int) -> None:
         """A chunk of the answer was written at this moment."""
@@ -65,7 +80,10 @@ class TruthLog:
         self._records: list[MessageTruth] = []
 
     def add(self, record: MessageTruth) -> None:
-        """Keep a record to which nothing more will happen."""
+        """Keep a record to which nothing more will happen; with `owed` writes, once that has been said for each."""
+        if record.owed:
+            record.owed -= 1
+            return
         if self._file is None:
             return
         self._records.append(record)

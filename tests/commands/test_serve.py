@@ -104,6 +104,22 @@ def test_the_options_reach_the_server(start_reference_server: Start, tmp_path: P
     assert [json.loads(line)["messageId"] for line in truth.read_text().splitlines()] == ["m1", "m2"]
 
 
+def test_faults_are_ordered_done_and_counted(start_reference_server: Start, tmp_path: Path) -> None:
+    server = start_reference_server("--no-ai", "--fault", "ack-drop:ack=received,to=1", "--limiter", "sliding")
+    with connect(f"{server.url}?token={_demo_token(server)}") as client:
+        _say(client, "m1")
+        _say(client, "m2")
+        statuses = [_until(client, type="message:ack")["status"] for _ in range(3)]
+    assert statuses == ["delivered", "received", "delivered"]
+    assert server.stop()["faults"] == {"ack-drop": 1}
+    assert server.farewell[-1].endswith("; faults: ack-drop 1")
+
+
+def test_the_faults_that_there_are_can_be_listed() -> None:
+    done = subprocess.run([*SERVE, "--list-faults"], capture_output=True, text=True, timeout=30, check=True)
+    assert "  stream-freeze:TIME           nothing for TIME more, in its middle" in done.stdout.splitlines()
+
+
 def test_the_counts_file_is_kept_while_it_runs(start_reference_server: Start, tmp_path: Path) -> None:
     server = start_reference_server()
     file = tmp_path / "server-0" / "counts.json"
@@ -125,6 +141,12 @@ def test_the_counts_file_is_kept_while_it_runs(start_reference_server: Start, tm
         (["--ping-interval", "0"], "--ping-interval"),
         (["--port", "70000"], "--port"),
         (["--port", "0", "--listen", "192.0.2.1"], "--listen: '192.0.2.1' cannot be listened on"),
+        (["--limiter", "leaky"], "--limiter"),
+        (["--limit-scope", "tab"], "--limit-scope"),
+        (["--stream-ids", "uuid"], "--stream-ids"),
+        (["--refusal", "500"], "--refusal': '500' is no refusal: give close code 1008 or 3000 to 4999, or HTTP"),
+        (["--fault", "ack-dorp"], "--fault': 'ack-dorp' is no fault; did you mean 'ack-drop'?"),
+        (["--control-port", "70000"], "--control-port"),
         (["--counts-file", "/nowhere/counts.json"], "--counts-file: '/nowhere/counts.json' cannot be written"),
         (["--truth-file", "/nowhere/truth.jsonl"], "--truth-file: '/nowhere/truth.jsonl' cannot be written"),
     ],

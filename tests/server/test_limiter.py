@@ -1,11 +1,12 @@
-"""The fixed window: opens at a user's first message, admits N, and promises whole seconds rounded up."""
+"""Rate limits: what they admit, and that they promise whole seconds rounded up. The guide's is the fixed window."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.server.limiter import FixedWindow
+from loadtest.server.limiter import FixedWindow, LimiterKind, SlidingLog, TokenBucket
 from loadtest.settings import Rate
 
 S = 1_000_000_000
@@ -76,3 +77,50 @@ def test_it_does_what_the_rule_says_user_by_user(limit: int, length_s: int, step
         else:
             end = opened[user] + length_s * S
             assert now + (rest_s - 1) * S < end <= now + rest_s * S
+
+
+# --- Other kinds ------------------------------------------------------------------------------------------------------
+def test_a_sliding_log_admits_as_its_oldest_message_leaves_the_window() -> None:
+    log = SlidingLog(Rate(2, 60.0))
+    assert [log.take("ann", at) for at in (0, 30 * S, 59 * S)] == [0, 0, 1]
+    assert log.take("ann", 60 * S) == 0
+    assert log.take("ann", 60 * S) == 30  # where a fixed window would be new and admit another
+    assert log.take("ben", 60 * S) == 0
+
+
+def test_a_token_bucket_admits_a_burst_and_then_one_every_window_divided_by_its_size() -> None:
+    bucket = TokenBucket(Rate(3, 60.0))
+    assert [bucket.take("ann", 0) for _ in range(4)] == [0, 0, 0, 20]
+    assert bucket.take("ann", 20 * S - 1) == 1
+    assert bucket.take("ann", 20 * S) == 0
+    assert bucket.take("ann", 20 * S) == 20
+    assert [bucket.take("ann", 200 * S) for _ in range(4)] == [0, 0, 0, 20]
+    assert bucket.take("ben", 200 * S) == 0
+
+
+@pytest.mark.parametrize("kind", LimiterKind)
+@given(
+    limit=st.integers(1, 5),
+    length_s=st.integers(1, 20),
+    steps=st.lists(st.integers(0, 3 * S), max_size=60),
+)
+def test_who_waits_as_long_as_told_is_admitted_and_a_rejection_costs_nothing(
+    kind: LimiterKind, limit: int, length_s: int, steps: list[int]
+) -> None:
+    limiter = kind.of(Rate(limit, float(length_s)))
+    now = 0
+    for step in steps:
+        now += step
+        wait_s = limiter.take("ann", now)
+        assert 0 <= wait_s <= length_s
+        if wait_s:
+            now += wait_s * S
+            assert limiter.take("ann", now) == 0
+
+
+@pytest.mark.parametrize("kind", [SlidingLog, TokenBucket])
+def test_users_who_have_been_silent_for_a_window_are_forgotten(kind: type[SlidingLog | TokenBucket]) -> None:
+    limiter = kind(Rate(1, 60.0))
+    for number in range(1000):
+        limiter.take(f"user-{number}", number * S)
+    assert len(limiter) <= 120
