@@ -54,7 +54,7 @@ def test_what_is_read(text, name, comparison, limit, unit):
         ("ack.p99 < 250ms", "did you mean ack_received or ack_delivered?"),
         ("Delivered-Ratio > 9%", "did you mean delivered_ratio?"),
         ("leak == 0", "did you mean leaks?"),
-        ("zzz < 1", "'zzz' is no metric, ratio or count; there are connect, ack_received"),
+        ("zzz < 1", "'zzz' is no metric, ratio or count; there are login, connect, ack_received"),
         ("ack_delivered < 250ms", "say which percentile of it, as in ack_delivered.p99"),
         ("ack_delivered.p98 < 1s", "no such percentile; there are p50, p90, p95, p99, p99.9, max"),
         ("ack_delivered.p99 < 250", "'250' has no unit: give 250ms or 250s"),

@@ -71,9 +71,9 @@ class Settings(Struct, frozen=True):
     def public(self) -> dict[str, str | int | float | bool | None]:
         """What may be stored and shown: everything but secrets, as plain values.
 
-        Not what may be given several times: a run keeps that in fields of its own.
+        Nor what a run keeps in fields of its own.
         """
-        apart = {option.attribute for option in OPTIONS if option.secret or option.multiple}
+        apart = {option.attribute for option in OPTIONS if option.secret} | {"label", "slo", "abort_on"}
         plain = {name: getattr(self, name) for name in self.__struct_fields__ if name not in apart}
         return {
             name: value if value is None or isinstance(value, (bool, int, float)) else _text(value)
