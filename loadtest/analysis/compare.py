@@ -118,6 +118,12 @@ class Change(Struct, frozen=True):
         """Of the change, whichever way."""
         return abs(math.log(self.ratio))
 
+    @property
+    def means(self) -> tuple[float, float]:
+        """Geometric means of base and candidate, whose ratio is `ratio`."""
+        first, second = (math.exp(sum(map(math.log, side)) / len(side)) for side in (self.base, self.candidate))
+        return first, second
+
 
 class Comparison(Struct, frozen=True):
     """Candidate against base.
