@@ -17,6 +17,9 @@ COMMANDS: Final = {
     "summarize": "summarize",
     "plot": "plot",
     "report": "report",
+    "compare": "compare",
+    "ab": "ab",
+    "trend": "trend",
     "selftest": "selftest",
     "finish": "finish",
 }

@@ -89,6 +89,7 @@ class Change(Struct, frozen=True):
         new_pairs: pairs (runs a side) of a new experiment that finds a change of `Comparison.detect` in 80 % of cases;
             null where that is not known, or would be above 1,000.
         sees: the smallest relative change that an experiment like this one finds in 80 % of cases.
+        sd: standard deviation of the log ratio of a pair, or, pooled, of the log of a run.
         silent: runs in which it lies among the unanswered, so that its value is at least that.
     """
 
@@ -111,6 +112,7 @@ class Change(Struct, frozen=True):
     p_exact: float | None
     new_pairs: int | None
     sees: float | None
+    sd: float | None
     silent: int
 
     @property
@@ -292,6 +294,7 @@ def _change(
         p_exact=effect.exact,
         new_pairs=needed,
         sees=sees,
+        sd=effect.sd,
         silent=sum(key in run.silent for run in (*matched.base, *matched.candidate)),
     )
 

@@ -19,7 +19,8 @@ SPAWN_S = 5.0
 """Without --spawn-rate, all users are there after this many seconds."""
 
 
-def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add every option of a run."""
     for option in reversed(OPTIONS):
         command = _run_option(option)(command)
     return command
@@ -52,7 +53,7 @@ def _run_option(option: Option) -> Callable[..., Any]:
               help="Worker processes; 0 for one process that does all.")  # fmt: skip
 @click.option("-f", "--locustfile", default="chat", show_default=True, help="Path, or the name of one of ours.")
 @click.argument("classes", nargs=-1, metavar="[CLASS]...")
-@_run_options
+@run_options
 def run_command(
     host: str | None,
     users: int,
@@ -69,7 +70,7 @@ def run_command(
     """
     if spawn_rate is not None and not 0 < spawn_rate < float("inf"):
         raise click.UsageError(f"--spawn-rate: {spawn_rate:g} is not above 0")
-    _check(given, run_time)
+    check_run(given, run_time)
     with nullcontext(None) if host else reference_server(_server_options(given)) as server:
         code = run(
             Load(
@@ -80,14 +81,19 @@ def run_command(
                 processes=processes,
                 locustfile=locustfile,
                 classes=classes,
-                options=_passed_on(given),
+                options=passed_on(given),
                 secrets=_secrets(given, server),
             )
         )
     sys.exit(code)
 
 
-def _check(given: dict[str, Any], run_time: float) -> None:
+def check_run(given: dict[str, Any], run_time: float) -> None:
+    """Refuse options that cannot work, or not together.
+
+    Raises:
+        click.UsageError: with the option and the remedy.
+    """
     try:
         chosen = settings({option.attribute: _joined(option, given[option.attribute]) for option in OPTIONS})
     except ValueError as error:
@@ -108,7 +114,8 @@ def _server_options(given: dict[str, Any]) -> list[str]:
     return ["--rate-limit", given["rate_limit"]] if given.get("rate_limit") else []
 
 
-def _passed_on(given: dict[str, Any]) -> list[str]:
+def passed_on(given: dict[str, Any]) -> list[str]:
+    """The words for Locust's command line, without secrets."""
     words: list[str] = []
     for option in OPTIONS:
         value = given.get(option.attribute)
