@@ -37,7 +37,7 @@ RESUMABLE: Final = frozenset(
 @click.option("--base", type=Parsed(ws_url, "URL"), help="Address of the base build.")
 @click.option("--candidate", type=Parsed(ws_url, "URL"), help="Address of the candidate.")
 @click.option("--base-command", metavar="COMMAND",
-              help="Starts the base for each of its runs, without a shell, with LOADTEST_JWT_SECRET in its environment.")  # fmt: skip
+              help="Starts the base for each of its runs, with LOADTEST_JWT_SECRET in its environment.")  # fmt: skip
 @click.option("--candidate-command", metavar="COMMAND", help="Starts the candidate for each of its runs.")
 @click.option("--host", type=Parsed(ws_url, "URL"), envvar="LOADTEST_HOST",
               help="Address at which commands listen [default: the first ws:// that they print, or "
