@@ -48,3 +48,15 @@ def pairs(factor=1.0, noise=1.0, key="ack_delivered.p95", count=8):
         value = (ack | {"delivered_ratio": 1.0, "stream_completion.p95": 1200.0})[key] * factor * wobble
         candidate.append(sample(f"candidate-{place}", quantities={key: value}))
     return Matched(base, candidate, paired=True)
+
+
+def night(place, ack_ms, **changes):
+    """The run of the n-th night, with a little noise, of a build of its own."""
+    wobble = 1 + NOISE[place % len(NOISE)]
+    return sample(
+        f"202611{place + 1:02}T020000Z-chat",
+        started_utc=f"2026-11-{place + 1:02}T02:00:00+00:00",
+        labels={"build": f"b{place:02}"},
+        quantities={"ack_delivered.p95": ack_ms * wobble},
+        **changes,
+    )

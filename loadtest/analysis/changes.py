@@ -19,6 +19,8 @@ from loadtest.runs.columns import Ints
 
 SHORTEST: Final = 3
 """Values on either side of a change: fewer are an outlier."""
+FEWEST: Final = 9
+"""Values below which no split can be one in a hundred: nine fall into four and five in 126 ways."""
 SIGNIFICANCE: Final = 0.01
 PERMUTATIONS: Final = 499
 
@@ -37,7 +39,7 @@ def change_points(series: Sequence[float]) -> list[int]:
 
 def _split(values: Floats, start: int, stop: int, rng: np.random.Generator, found: list[int]) -> None:
     count = stop - start
-    if count < 2 * SHORTEST:
+    if count < FEWEST:
         return
     distances = np.abs(values[start:stop, None] - values[None, start:stop])
     scores = _scores(distances, np.arange(count))

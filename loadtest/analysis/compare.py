@@ -329,7 +329,7 @@ def _notes(
     elif min(len(matched.base), len(matched.candidate)) < 2:
         notes.append("a side of a single run shows no spread, so there is no interval: give several runs of each")
     if differences:
-        notes.append(f"compared by force, though the runs differ in {'; '.join(differences)}")
+        notes.append(f"compared by force: {'; '.join(differences)}")
     if matched.alone:
         notes.append(f"left out for want of a partner: {', '.join(matched.alone)}")
     if not gates:

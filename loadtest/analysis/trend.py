@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
 
-from loadtest.analysis.changes import SHORTEST, change_points
+from loadtest.analysis.changes import change_points
 from loadtest.analysis.compare import RATIO_MARGIN
 from loadtest.analysis.sample import PAIR, QUANTITIES, RATIOS, Sample, unlike
 from loadtest.metrics import Better
@@ -136,7 +137,7 @@ def _shifts(key: str, rows: Sequence[Row], margin: float, label: str) -> list[Sh
     having = [place for place, row in enumerate(rows) if key in row.values]
     logs = [math.log(rows[place].values[key]) for place in having]
     bounds = [0, *change_points(logs), len(logs)]
-    levels = [sum(logs[a:b]) / (b - a) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    levels = [sum(logs[a:b]) / (b - a) for a, b in pairwise(bounds)]
     least = math.log1p(min(margin, RATIO_MARGIN) if key in RATIOS else margin)
     lower_is_better = QUANTITIES[key].better is Better.LOWER
     found = []
@@ -147,6 +148,3 @@ def _shifts(key: str, rows: Sequence[Row], margin: float, label: str) -> list[Sh
             worse = (after > before) is lower_is_better
             found.append(Shift(key, place, name, math.exp(before), math.exp(after), worse, len(rows) - place))
     return found
-
-
-__all__ = ["SHORTEST", "WATCHED", "Row", "Shift", "Trend", "trend"]

@@ -237,7 +237,7 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
 def _leave(builds: Builds, folder: Path) -> None:
     from loadtest.report.comparison_table import as_json  # noqa: PLC0415
 
-    from .pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
+    from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
 
     record, *pictures = (folder / name for name in FILES)
     try:

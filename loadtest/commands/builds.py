@@ -25,8 +25,9 @@ PANELS: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedSample:
-    """A run as a sample, with the distributions that are drawn."""
+    """A run as a sample, with the distributions that are drawn; `folder` is resolved."""
 
+    folder: Path
     sample: Sample
     verdict: Verdict
     host: str
@@ -121,7 +122,11 @@ def open_samples(folders: Iterable[Path]) -> list[OpenedSample]:
         kept = {key: run.measured.distribution(key) for key in HEADLINE}
         found.append(
             OpenedSample(
-                sample(run.summary, mean_answer(run.measured)), run.summary.verdict, run.summary.run.host, kept
+                run.folder,
+                sample(run.summary, mean_answer(run.measured)),
+                run.summary.verdict,
+                run.summary.run.host,
+                kept,
             )
         )
     return found
@@ -144,16 +149,17 @@ def compare_builds(
         NothingMeasured: a run is invalid.
         UsageError: runs are unlike, or have nothing in common.
     """
-    both = {run.sample.folder for run in base} & {run.sample.folder for run in candidate}
+    both = {run.folder for run in base} & {run.folder for run in candidate}
     if both:
-        raise UsageError(f"--against: {', '.join(sorted(both))} is on both sides; compare other runs")
+        raise UsageError(f"--against: {', '.join(sorted(map(str, both)))} is on both sides; compare other runs")
     try:
         matched = match([run.sample for run in base], [run.sample for run in candidate])
         found = _refused(matched, force=force)
         result = compare(matched, terms, found)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return Builds(result, _in_order(base, result.base), _in_order(candidate, result.candidate))
+    opened = {id(run.sample): run for run in (*base, *candidate)}
+    return Builds(result, *([opened[id(run)] for run in side] for side in (matched.base, matched.candidate)))
 
 
 def shifts(builds: Builds) -> list[Shift]:
@@ -176,7 +182,8 @@ def _refused(matched: Matched, *, force: bool) -> list[str]:
     runs = (*matched.base, *matched.candidate)
     unlike, invalid = differences(matched), unsound(runs)
     if force:
-        return [*unlike, *invalid]
+        others = f", and {len(invalid) - 1} more are" if len(invalid) > 1 else ""
+        return [*unlike, *(f"{reason}{others}" for reason in invalid[:1])]
     if invalid:
         raise NothingMeasured(f"{invalid[0]}; leave it out, or give --force to compare it all the same")
     if unlike:
@@ -185,8 +192,3 @@ def _refused(matched: Matched, *, force: bool) -> list[str]:
             "--force"
         )
     return []
-
-
-def _in_order(runs: Sequence[OpenedSample], folders: Sequence[str]) -> list[OpenedSample]:
-    by_folder = {run.sample.folder: run for run in runs}
-    return [by_folder[folder] for folder in folders]

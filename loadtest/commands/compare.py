@@ -78,7 +78,7 @@ def compare(
     terms = Terms(margin, detect, tuple(gates) or None, live, found.same)
     builds = compare_builds(first, second, terms, force=force)
     if output is not None:
-        from .pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
+        from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
 
         draw_comparison(builds, [output])
     click.echo(shown(builds.result, kind), nl=False)

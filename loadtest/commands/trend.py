@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from loadtest.analysis.trend import Trend
 
 NAME: Final = "trend"
+MARGIN: Final = 0.05
+"""Smallest relative shift to tell of, unless another is asked for."""
 
 
 @click.command("trend")
@@ -25,7 +27,7 @@ NAME: Final = "trend"
 @click.option("--metric", "keys", type=Parsed(gate, "KEY"), multiple=True,
               help="What to watch, as in ack_delivered.p99; may be repeated [default: ack_delivered.p95, ttft.p95, "
               "stream_completion.p95, fanout.p95, delivered_ratio].")  # fmt: skip
-@click.option("--margin", type=Parsed(share, "SHARE"), default="5%", show_default=True,
+@click.option("--margin", type=Parsed(share, "SHARE"), default=f"{100 * MARGIN:g}%", show_default=True,
               help="Smallest shift to tell of; of ratios, at most 0.5 %.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Take invalid runs and those of other setups in, too.")
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="File for a row a run, as CSV.")
@@ -47,8 +49,9 @@ def trend(
     They are those of the newest run's setup. In a folder of its own, trend.png, trend.svg and trend.csv are left there.
     A shift is a warning, not a verdict: it exits with 0.
     """
-    from .nights import nights, write_csv  # noqa: PLC0415  # numpy, only now
-    from .pictures import draw_trend, files_in  # noqa: PLC0415  # matplotlib
+    from .build_pictures import draw_trend  # noqa: PLC0415  # numpy and matplotlib, only now
+    from .nights import nights, write_csv  # noqa: PLC0415
+    from .pictures import files_in  # noqa: PLC0415
 
     result, notes = nights(runs, keys, margin, force=force)
     own = runs[0] if len(runs) == 1 and output is None and table is None else None

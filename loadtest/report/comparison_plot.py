@@ -33,13 +33,14 @@ def comparison_plot(result: Comparison, shifts: Sequence[Shift], subtitle: str, 
     shown = list(result.metrics.values())[: max(_ROWS, len(result.gated))]
     _pairs(mosaic["pairs"], shown, result)
     figure.suptitle(
-        literal(f"{_word(result)}: {_cut(headline(result))}"), x=0.01, ha="left", fontsize=12, fontweight="bold",
+        literal(f"{_word(result)}: {_cut(headline(result))}\n"), x=0.01, ha="left", fontsize=12, fontweight="bold",
         color=WARNING if result.verdict is Word.REGRESSED else "black",
     )  # fmt: skip
     first = panels[0] if panels else mosaic["pairs"]
-    first.annotate(
-        literal(subtitle), (0, 1), (0, 22), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=GREY
+    words = first.annotate(
+        literal(subtitle), (0, 1), (0, 20), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=GREY
     )
+    words.set_in_layout(False)  # as wide as the figure, not as its first panel
     if panels:
         first.set_ylabel("change, candidate to base")
     if any(verdict.status == "invalid" for verdict in verdicts):

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.analysis.changes import SHORTEST
+from loadtest.analysis.changes import FEWEST, SHORTEST
 from loadtest.analysis.sample import QUANTITIES
 from loadtest.analysis.trend import Row, Shift, Trend
 from loadtest.report.markdown import escaped
@@ -83,8 +83,8 @@ def headline(result: Trend) -> str:
     """How many runs, and whether anything shifted for the worse."""
     worse = [shift for shift in result.shifts if shift.worse]
     runs = f"trend, {len(result.rows)} run{'' if len(result.rows) == 1 else 's'}"
-    if len(result.rows) < 2 * SHORTEST:
-        return f"{runs}: too few to find a shift in; it takes {2 * SHORTEST}"
+    if len(result.rows) < FEWEST:
+        return f"{runs}: too few to find a shift in; it takes {FEWEST}"
     return f"{runs}: {len(worse)} shift{'' if len(worse) == 1 else 's'} for the worse"
 
 
@@ -102,8 +102,8 @@ def legend(result: Trend) -> list[str]:
         lines.append(f"the newest {SHOWN} of {len(result.rows)} runs")
     if result.shifts:
         lines.append(
-            f"! worse, * better from here on: E-divisive change point, p at most 1 %, at least {SHORTEST} runs a level, "
-            f"{100 * result.margin:g} % or more; whether it is real, `loadtest ab` can tell"
+            f"! worse, * better from here on: E-divisive change point, p at most 1 %, at least {SHORTEST} runs a "
+            f"level, {100 * result.margin:g} % or more; whether it is real, `loadtest ab` can tell"
         )
     reasons: dict[str, list[str]] = {}
     for folder, reason in result.left_out.items():
