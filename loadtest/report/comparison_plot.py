@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter
 
 from loadtest.analysis.compare import Change, Comparison, Kind, Word
@@ -26,17 +26,17 @@ _ROWS: Final = 8
 def comparison_plot(result: Comparison, shifts: Sequence[Shift], subtitle: str, verdicts: Sequence[Verdict]) -> Figure:
     """Above, the shift of each quantile of each metric with its band; below, the pairs of each quantity as dots."""
     figure = new_figure(9.6, 7.6)
-    mosaic = figure.subplot_mosaic([[one.metric for one in shifts], ["pairs"] * len(shifts)] if shifts else [["pairs"]])
-    panels = [mosaic[one.metric] for one in shifts]
+    parts: list[SubFigure] = figure.subfigures(2 if shifts else 1, 1, squeeze=False)[:, 0].tolist()
+    panels = parts[0].subplots(1, len(shifts), squeeze=False)[0].tolist() if shifts else []
     for place, (axes, one) in enumerate(zip(panels, shifts, strict=True)):
         _shift(axes, one, COLORS[place % len(COLORS)], result)
-    shown = list(result.metrics.values())[: max(_ROWS, len(result.gated))]
-    _pairs(mosaic["pairs"], shown, result)
+    lower = parts[-1].subplots()
+    _pairs(lower, list(result.metrics.values())[: max(_ROWS, len(result.gated))], result)
     figure.suptitle(
         literal(f"{_word(result)}: {_cut(headline(result))}\n"), x=0.01, ha="left", fontsize=12, fontweight="bold",
         color=WARNING if result.verdict is Word.REGRESSED else "black",
     )  # fmt: skip
-    first = panels[0] if panels else mosaic["pairs"]
+    first = panels[0] if panels else lower
     words = first.annotate(
         literal(subtitle), (0, 1), (0, 20), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=GREY
     )
@@ -44,7 +44,7 @@ def comparison_plot(result: Comparison, shifts: Sequence[Shift], subtitle: str, 
     if panels:
         first.set_ylabel("change, candidate to base")
     if any(verdict.status == "invalid" for verdict in verdicts):
-        stamp_invalid(first)
+        stamp_invalid(lower)
     return figure
 
 
@@ -81,10 +81,18 @@ def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
             color=color,
         )  # fmt: skip
         names.append(change.label if change.gated else f"{change.label} (not gated)")
+    _scale(axes, [change for change in changes if change.gated] or changes)
     axes.set_yticks([-place for place in range(len(names))], names, fontsize=9)
     axes.set_xlabel(_legend(result))
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     soften(axes)
+
+
+def _scale(axes: Axes, changes: Sequence[Change]) -> None:
+    """Room for what decides: an interval of something else may run out of the picture."""
+    ends = [end for change in changes for end in (change.ratio, *(change.ci95 or ()), *change.pair_ratios)]
+    reach = 1.15 * max(100 * (max(*ends, 1.0) - 1), 100 * (1 - min(*ends, 1.0)), 10.0)
+    axes.set_xlim(-reach, reach)
 
 
 def _legend(result: Comparison) -> str:
@@ -111,5 +119,5 @@ def _word(result: Comparison) -> str:
     return result.verdict.upper() if result.verdict is Word.REGRESSED else str(result.verdict).capitalize()
 
 
-def _cut(text: str, length: int = 85) -> str:
+def _cut(text: str, length: int = 70) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
