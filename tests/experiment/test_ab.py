@@ -76,11 +76,11 @@ def test_a_pair_that_was_broken_off_is_run_again_as_a_whole(tmp_path, pretend):
     state = State(1, plan(base_first=[True, True]))
     pretend.stop_at = 4  # the candidate of the second pair
     with pytest.raises(KeyboardInterrupt):
-        carry_on(state, tmp_path, {}, lambda told: None, force=False)
+        carry_on(state, tmp_path, {}, lambda _told: None, force=False)
     kept = restore(tmp_path)
     assert [done.pair for done in kept.done] == [1]
     pretend.stop_at = None
-    state = carry_on(kept, tmp_path, {}, lambda told: None, force=False)
+    state = carry_on(kept, tmp_path, {}, lambda _told: None, force=False)
     assert pretend.made[2:] == [(2, "base"), (2, "base"), (2, "candidate")]
     assert (tmp_path / "aside" / "base" / "run-3").is_dir()
     assert [run.name for run in runs(tmp_path, state)[Side.BASE]] == ["run-1", "run-4"]
@@ -97,7 +97,7 @@ def test_an_invalid_pair_is_run_again_once_and_then_left_out(tmp_path, pretend):
 
 def test_by_force_invalid_runs_count(tmp_path, pretend):
     pretend.invalid = (1,)
-    state = carry_on(State(1, plan(base_first=[True])), tmp_path, {}, lambda told: None, force=True)
+    state = carry_on(State(1, plan(base_first=[True])), tmp_path, {}, lambda _told: None, force=True)
     assert len(runs(tmp_path, state)[Side.BASE]) == 1
 
 
@@ -115,7 +115,7 @@ def test_a_build_is_found_where_it_says_and_ended(tmp_path):
     with started("--base-command", f'{sys.executable} -c "{script}"', None, {}, tmp_path / "log", 20.0) as url:
         assert listens(url)
         with (
-            pytest.raises(UsageError, match="something listens at .* already"),
+            pytest.raises(UsageError, match=r"something listens at .* already"),
             started("--base-command", "true", url, {}, tmp_path / "other", 1.0),
         ):
             pass
