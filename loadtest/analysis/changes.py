@@ -19,8 +19,9 @@ from loadtest.runs.columns import Ints
 
 SHORTEST: Final = 3
 """Values on either side of a change: fewer are an outlier."""
-FEWEST: Final = 9
-"""Values below which no split can be one in a hundred: nine fall into four and five in 126 ways."""
+FEWEST: Final = 10
+"""Values below which no split can be one in a hundred: ten fall into two halves in 252 ways, two of which are as far
+apart as the best."""
 SIGNIFICANCE: Final = 0.01
 PERMUTATIONS: Final = 499
 

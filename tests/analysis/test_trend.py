@@ -42,9 +42,9 @@ def test_noise_alone_is_called_a_shift_rarely():
     assert found <= 3
 
 
-def test_nine_nights_are_the_fewest_that_can_show_a_shift():
-    assert change_points([0.0] * 4 + [1.0] * 4) == []
-    assert change_points([0.0] * 4 + [1.0] * 5) == [4]
+def test_ten_nights_are_the_fewest_in_which_a_shift_is_looked_for():
+    assert change_points([0.0] * 4 + [1.0] * 5) == []
+    assert change_points([0.0] * 5 + [1.0] * 6) == [5]
 
 
 def test_a_shift_names_the_build_with_which_it_began():
