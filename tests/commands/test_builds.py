@@ -124,7 +124,7 @@ def test_a_trend_leaves_a_picture_and_a_table(tmp_path):
         night(tmp_path / "results", place, 1.0 if place < 6 else 1.4)
     code, out, err = loadtest("trend", tmp_path / "results")
     assert (code, err) == (0, "")
-    assert "warn: ack delivered p95 +4" in out
+    assert "warn: ack delivered p95 +39.9 %" in out
     assert "since build=b6 (5 runs)" in out
     assert (tmp_path / "results" / "trend.csv").read_text().count("\n") == 12
     assert (tmp_path / "results" / "trend.png").read_bytes().startswith(b"\x89PNG")
