@@ -30,6 +30,7 @@ figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/python benchmarks/analysis.py --json benchmarks/analysis.json
 	$(BIN)/python benchmarks/compression.py --json benchmarks/compression.json
 	$(BIN)/python benchmarks/verdicts.py --json benchmarks/verdicts.json
+	$(BIN)/python benchmarks/comparisons.py --json benchmarks/comparisons.json
 	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python benchmarks/accuracy --json benchmarks/accuracy.json
 	$(BIN)/python -m benchmarks.peers --json benchmarks/peers.json

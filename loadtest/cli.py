@@ -20,6 +20,9 @@ COMMANDS: Final = {
     "report": "report",
     "gate": "gate",
     "export": "export",
+    "compare": "compare",
+    "ab": "ab",
+    "trend": "trend",
     "selftest": "selftest",
     "finish": "finish",
 }

@@ -76,7 +76,7 @@ def run_command(
     given = keep_one_token_source(context, given)
     if spawn_rate is not None and not 0 < spawn_rate < float("inf"):
         raise click.UsageError(f"--spawn-rate: {spawn_rate:g} is not above 0")
-    _check(given, run_time)
+    check_run(given, run_time)
     with nullcontext(None) if host else reference_server(_server_options(given)) as server:
         code = run(
             Load(
@@ -87,14 +87,19 @@ def run_command(
                 processes=processes,
                 locustfile=locustfile,
                 classes=classes,
-                options=_passed_on(given),
+                options=passed_on(given),
                 secrets=_secrets(given, server),
             )
         )
     sys.exit(code)
 
 
-def _check(given: dict[str, Any], run_time: float) -> None:
+def check_run(given: dict[str, Any], run_time: float) -> None:
+    """Refuse options that cannot work, or not together.
+
+    Raises:
+        click.UsageError: with the option and the remedy.
+    """
     try:
         chosen = settings({option.attribute: option.joined(given[option.attribute]) for option in OPTIONS})
     except ValueError as error:
@@ -115,7 +120,8 @@ def _server_options(given: dict[str, Any]) -> list[str]:
     return ["--rate-limit", given["rate_limit"]] if given.get("rate_limit") else []
 
 
-def _passed_on(given: dict[str, Any]) -> list[str]:
+def passed_on(given: dict[str, Any]) -> list[str]:
+    """The words for Locust's command line, without secrets."""
     words: list[str] = []
     for option in OPTIONS:
         value = given.get(option.attribute)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -16,6 +12,7 @@ import click
 from loadtest.errors import NothingMeasured, RunFolderError
 from loadtest.settings import one_of, positive_duration, positive_int
 
+from .interrupt import one_interrupt
 from .options import Parsed
 from .summarize import Format
 
@@ -60,7 +57,7 @@ def selftest(level_time: float, users: tuple[int, ...] | None, results: Path, ki
     from loadtest.runs.folder import create_apart  # noqa: PLC0415
 
     folder = create_apart(results, "selftest", datetime.now(UTC))
-    with _one_interrupt():
+    with one_interrupt():
         result = experiment.selftest(
             users or experiment.USERS, level_time, folder, lambda line: click.echo(line, err=True)
         )
@@ -98,20 +95,3 @@ def _leave(result: Selftest, folder: Path) -> None:
     figure = selftest_plot(result)
     for picture in pictures:
         save(figure, picture)
-
-
-@contextmanager
-def _one_interrupt() -> Iterator[None]:
-    """SIGINT and SIGTERM end what goes on; further ones do not disturb its tidying up."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -44,10 +44,15 @@ def headings(figure: Figure, axes: Axes, title: str, subtitle: str, verdicts: Se
         color=VERDICT_COLORS[status], fontweight="normal" if status == "valid" else "bold",
     )  # fmt: skip
     if status == "invalid":
-        axes.text(
-            0.5, 0.5, "INVALID RUN", transform=axes.transAxes, ha="center", va="center", fontsize=44, fontweight="bold",
-            color=WARNING, alpha=0.14, rotation=20, zorder=0,
-        )  # fmt: skip
+        stamp_invalid(axes)
+
+
+def stamp_invalid(axes: Axes) -> None:
+    """Across a picture of numbers that nobody vouches for."""
+    axes.text(
+        0.5, 0.5, "INVALID RUN", transform=axes.transAxes, ha="center", va="center", fontsize=44, fontweight="bold",
+        color=WARNING, alpha=0.14, rotation=20, zorder=0,
+    )  # fmt: skip
 
 
 def _verdict_line(verdicts: Sequence[Verdict]) -> tuple[str, str]:

@@ -1,0 +1,101 @@
+"""`loadtest compare`: is one build slower than another, from several runs of each."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from loadtest.settings import one_of
+
+from .options import Parsed
+from .summarize import Format
+from .terms import check_terms, terms_options
+
+if TYPE_CHECKING:
+    from loadtest.analysis.compare import Comparison
+
+AGAINST: Final = "--against"
+REGRESSION: Final = 1
+
+
+class AgainstCommand(click.Command):
+    """Lets --against take several values in a row, as `BASE... --against CANDIDATE...` reads."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option before each of its values."""
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(words: list[str]) -> list[str]:
+    """`a --against b c --force` as `a --against b --against c --force`."""
+    found: list[str] = []
+    following = False
+    for word in words:
+        if word == AGAINST:
+            following = True
+            continue
+        following = following and not word.startswith("-")
+        found += [AGAINST, word] if following else [word]
+    return [*found, AGAINST] if words[-1:] == [AGAINST] else found
+
+
+@click.command("compare", cls=AgainstCommand)
+@click.argument("base", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="BASE...")
+@click.option(AGAINST, "candidate", type=click.Path(path_type=Path), multiple=True, metavar="CANDIDATE...",
+              help="Runs of the candidate: run folders, or folders of some.")  # fmt: skip
+@terms_options
+@click.option("--format", "kind", type=Parsed(one_of(Format), "FORMAT"), default="text", show_default=True,
+              help="text, json or markdown.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+              help="File for a picture: .png, .svg or .pdf.")  # fmt: skip
+def compare(
+    base: tuple[Path, ...],
+    candidate: tuple[Path, ...],
+    margin: float,
+    detect: float,
+    gates: tuple[str, ...],
+    live_provider: bool,
+    force: bool,
+    kind: Format,
+    output: Path | None,
+) -> int:
+    """Compare runs of a BASE build with runs of a candidate, metric by metric.
+
+    Runs are paired by their label `pair`. A finished or broken-off `ab` folder, alone, is concluded again. Exits with 1
+    where a gate regressed.
+    """
+    check_terms(margin, detect)
+    from loadtest.analysis.compare import Terms  # noqa: PLC0415  # numpy, only now
+
+    from .builds import compare_builds, is_live, open_samples, sides  # noqa: PLC0415
+
+    found = sides(base, candidate)
+    first, second = open_samples(found.base), open_samples(found.candidate)
+    live = live_provider or is_live((*first, *second))
+    terms = Terms(margin, detect, tuple(gates) or None, live, found.same)
+    builds = compare_builds(first, second, terms, force=force)
+    if output is not None:
+        from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
+
+        draw_comparison(builds, [output])
+    click.echo(shown(builds.result, kind), nl=False)
+    return exit_code(builds.result)
+
+
+def shown(result: Comparison, kind: Format, files: str = "") -> str:
+    """A comparison in one of its formats."""
+    from loadtest.report import comparison_table as table  # noqa: PLC0415  # rich, only now
+
+    if kind is Format.JSON:
+        return table.as_json(result) + "\n"
+    if kind is Format.MARKDOWN:
+        return table.markdown(result)
+    return table.text(result, files=files, color=sys.stdout.isatty())
+
+
+def exit_code(result: Comparison) -> int:
+    """1 for a regression; to know too little is no failure."""
+    return REGRESSION if result.verdict == "regressed" else 0

@@ -1,0 +1,69 @@
+"""The runs of a results folder, from paths to a trend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from loadtest.analysis.sample import Sample, sample
+from loadtest.analysis.trend import WATCHED, Trend, trend
+from loadtest.analysis.values import SCHEMA, Summary
+from loadtest.commands.builds import run_folders
+from loadtest.commands.opened import open_run
+from loadtest.errors import RunFolderError, UsageError
+from loadtest.report.trend_table import as_csv
+from loadtest.runs.folder import SUMMARY
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+def nights(paths: Sequence[Path], keys: Sequence[str], margin: float, *, force: bool) -> tuple[Trend, list[str]]:
+    """The trend of all runs in some folders, and what was wrong with those that cannot be read.
+
+    Raises:
+        UsageError: nothing is left.
+    """
+    samples, notes = [], []
+    for folder in run_folders(paths, "FOLDER"):
+        try:
+            found = _sample(folder)
+        except RunFolderError as error:  # one damaged night must not hide the others
+            notes.append(f"left out: {error}")
+            continue
+        if found.quantities:
+            samples.append(found)
+        else:
+            notes.append(f"left out: {folder}: holds no sample")
+    try:
+        return trend(samples, keys or WATCHED, margin, force=force), notes
+    except ValueError as error:
+        raise UsageError(f"FOLDER: {error}") from None
+
+
+def write_csv(result: Trend, path: Path) -> None:
+    """Write the rows.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        path.write_text(as_csv(result), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--csv: cannot write {path}: {error.strerror}; name a place to write to") from None
+
+
+def _sample(folder: Path) -> Sample:
+    """A run by its `summary.json`; by its records where it has none, or an older one."""
+    try:
+        content = (folder / SUMMARY).read_bytes()
+        version = msgspec.json.decode(content, type=_Head).schema
+        summary = msgspec.json.decode(content, type=Summary)
+    except (OSError, msgspec.MsgspecError):
+        return sample(open_run(folder).summary)
+    if version > SCHEMA:
+        raise RunFolderError(f"{folder}: written by a newer loadtest (schema {version}); upgrade to read it")
+    return sample(summary)

@@ -1,0 +1,123 @@
+"""A comparison in one picture: how far each quantile moved, and every pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FuncFormatter
+
+from loadtest.analysis.compare import Change, Comparison, Kind, Word
+from loadtest.analysis.shift import Shift
+from loadtest.analysis.values import Verdict
+from loadtest.metrics import BY_KEY
+from loadtest.report.comparison_table import headline
+from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, literal, new_figure, soften, stamp_invalid
+
+_BAND: Final = "#dddddd"
+_WORD_COLORS: Final = {Word.REGRESSED: WARNING, Word.IMPROVED: COLORS[2], Word.EQUIVALENT: GREY}
+_ROWS: Final = 8
+"""Quantities of which the pairs are shown: gates, and then the largest changes."""
+
+
+def comparison_plot(result: Comparison, shifts: Sequence[Shift], subtitle: str, verdicts: Sequence[Verdict]) -> Figure:
+    """Above, the shift of each quantile of each metric with its band; below, the pairs of each quantity as dots."""
+    figure = new_figure(9.6, 7.6)
+    parts: list[SubFigure] = figure.subfigures(2 if shifts else 1, 1, squeeze=False)[:, 0].tolist()
+    panels = parts[0].subplots(1, len(shifts), squeeze=False)[0].tolist() if shifts else []
+    for place, (axes, one) in enumerate(zip(panels, shifts, strict=True)):
+        _shift(axes, one, COLORS[place % len(COLORS)], result)
+    lower = parts[-1].subplots()
+    _pairs(lower, list(result.metrics.values())[: max(_ROWS, len(result.gated))], result)
+    figure.suptitle(
+        literal(f"{_word(result)}: {_cut(headline(result))}\n"), x=0.01, ha="left", fontsize=12, fontweight="bold",
+        color=WARNING if result.verdict is Word.REGRESSED else "black",
+    )  # fmt: skip
+    first = panels[0] if panels else lower
+    words = first.annotate(
+        literal(subtitle), (0, 1), (0, 20), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=GREY
+    )
+    words.set_in_layout(False)  # as wide as the figure, not as its first panel
+    if panels:
+        first.set_ylabel("change, candidate to base")
+    if any(verdict.status == "invalid" for verdict in verdicts):
+        stamp_invalid(lower)
+    return figure
+
+
+def _shift(axes: Axes, one: Shift, color: str, result: Comparison) -> None:
+    percentiles = 100 * one.quantiles
+    _margin(axes.axhspan, axes.axhline, result.margin)
+    for pair in one.each:
+        axes.plot(percentiles, _change(pair), color=GREY, linewidth=0.6, alpha=0.5)
+    if np.isfinite(one.low).any():
+        axes.fill_between(percentiles, _change(one.low), _change(one.high), color=color, alpha=0.25, linewidth=0)
+    axes.plot(percentiles, _change(one.ratio), color=color, linewidth=2.0)
+    axes.set_title(BY_KEY[one.metric].label, loc="left", fontsize=10)
+    axes.set_xlabel("percentile")
+    axes.set_xlim(0, 100)
+    axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+    soften(axes)
+
+
+def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
+    _margin(axes.axvspan, axes.axvline, result.margin)
+    names = []
+    for place, change in enumerate(changes):
+        color, row = _WORD_COLORS.get(change.verdict, "black"), -place
+        dots = _change(np.array(change.pair_ratios, np.float64))
+        spread = np.linspace(-0.22, 0.22, len(dots)) if len(dots) > 1 else np.zeros(len(dots))
+        axes.plot(dots, row + spread, linestyle="none", marker="o", markersize=4, color=GREY, alpha=0.7)
+        if change.ci95 is not None:
+            axes.plot(_change(np.array(change.ci95)), [row, row], color=color, linewidth=3.0, alpha=0.8)
+        marker = "D" if change.gated else MARKERS[0]
+        axes.plot(_change(np.array([change.ratio])), [row], marker=marker, markersize=7, color=color)
+        word = change.verdict.upper() if change.verdict is Word.REGRESSED else str(change.verdict)
+        axes.annotate(
+            word, (1.0, row), (4, -3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9,
+            color=color,
+        )  # fmt: skip
+        names.append(change.label if change.gated else f"{change.label} (not gated)")
+    _scale(axes, [change for change in changes if change.gated] or changes)
+    axes.set_yticks([-place for place in range(len(names))], names, fontsize=9)
+    axes.set_xlabel(_legend(result))
+    axes.xaxis.set_major_formatter(FuncFormatter(_percent))
+    soften(axes)
+
+
+def _scale(axes: Axes, changes: Sequence[Change]) -> None:
+    """Room for what decides: an interval of something else may run out of the picture."""
+    ends = [end for change in changes for end in (change.ratio, *(change.ci95 or ()), *change.pair_ratios)]
+    reach = 1.15 * max(100 * (max(*ends, 1.0) - 1), 100 * (1 - min(*ends, 1.0)), 10.0)
+    axes.set_xlim(-reach, reach)
+
+
+def _legend(result: Comparison) -> str:
+    dots = "grey dots: pairs; " if result.kind is Kind.PAIRED else ""
+    return (
+        f"change; {dots}bar: 95 % interval of the mean (curves: pointwise); grey band: margin {100 * result.margin:g} %"
+    )
+
+
+def _margin(span: object, line: object, margin: float) -> None:
+    span(100 * (1 / (1 + margin) - 1), 100 * margin, color=_BAND, alpha=0.6, linewidth=0)  # type: ignore[operator]
+    line(0, color="black", linewidth=0.8)  # type: ignore[operator]
+
+
+def _change(ratios: np.ndarray) -> np.ndarray:
+    return 100 * (ratios - 1)
+
+
+def _percent(value: float, _place: int | None = None) -> str:
+    return f"{value:+g} %" if value else "0"
+
+
+def _word(result: Comparison) -> str:
+    return result.verdict.upper() if result.verdict is Word.REGRESSED else str(result.verdict).capitalize()
+
+
+def _cut(text: str, length: int = 70) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,68 @@
+"""A trend in one picture: a panel for each quantity, its levels, and where they begin."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from loadtest.analysis.sample import QUANTITIES
+from loadtest.analysis.trend import Trend
+from loadtest.report.figure import COLORS, GREY, MARKERS, VERDICT_COLORS, WARNING, literal, new_figure, soften
+from loadtest.report.trend_table import headline
+from loadtest.report.units import quantity
+
+
+def trend_plot(result: Trend) -> Figure:
+    """The runs from left to right, evenly: nights without a run leave no gap."""
+    figure = new_figure(9.6, 1.2 + 2.0 * len(result.keys))
+    panels = np.atleast_1d(figure.subplots(len(result.keys), 1, sharex=True))
+    for place, (axes, key) in enumerate(zip(panels, result.keys, strict=True)):
+        _panel(axes, key, result, COLORS[place % len(COLORS)])
+    panels[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda at, _: _night(at, result)))
+    panels[-1].set_xlabel("night")
+    title = headline(result)
+    figure.suptitle(f"{title[0].upper()}{title[1:]}", x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def _panel(axes: Axes, key: str, result: Trend, color: str) -> None:
+    what = QUANTITIES[key]
+    places = [place for place, row in enumerate(result.rows) if key in row.values]
+    values = [result.rows[place].values[key] for place in places]
+    axes.plot(places, values, color=color, linewidth=0.8, alpha=0.6)
+    for status, marker in (("valid", MARKERS[0]), ("suspect", "^"), ("invalid", "x")):
+        own = [(at, value) for at, value in zip(places, values, strict=True) if result.rows[at].status == status]
+        if own:
+            edge = color if status == "valid" else VERDICT_COLORS[status]
+            axes.plot(*zip(*own, strict=True), linestyle="none", marker=marker, markersize=5, color=edge,
+                      label="" if status == "valid" else f"{status} run")  # fmt: skip
+    for shift in (shift for shift in result.shifts if shift.key == key):
+        tone = WARNING if shift.worse else GREY
+        axes.axvline(shift.place - 0.5, color=tone, linewidth=1.2, linestyle="--")
+        axes.annotate(
+            literal(f"{100 * (shift.ratio - 1):+.1f} % since {shift.label}"), (shift.place - 0.5, 1.0), (3, -10),
+            xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8, color=tone,
+            ha="left" if shift.place < 0.7 * len(result.rows) else "right",
+        )  # fmt: skip
+    axes.set_title(what.label, loc="left", fontsize=10)
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: quantity(value, what.unit) if what.unit else f"{100 * value:.2f} %")
+    )
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False, loc="lower left")
+    soften(axes)
+
+
+def _night(at: float, result: Trend) -> str:
+    place = round(at)
+    if not 0 <= place < len(result.rows) or abs(at - place) > 1e-6:
+        return ""
+    row = result.rows[place]
+    day = datetime.fromisoformat(row.started_utc).strftime("%d %b")
+    name = row.labels.get(result.label, "") if result.label else ""
+    return literal(f"{day}\n{name}" if name else day)

@@ -1,0 +1,51 @@
+"""Runs of two builds and of several nights, from literal records; the command line on them."""
+
+import os
+import subprocess
+import sys
+
+from staged_run import MS, START, answered, batch, stage
+
+
+def loadtest(*words, cwd=None):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOADTEST_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=cwd,
+        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def assert_one_line(result, code, *words):
+    assert (result[0], result[1]) == (code, "")
+    (line,) = result[2].strip().splitlines()
+    assert line.startswith("loadtest: error: ")
+    for word in words:
+        assert word in line
+
+
+def acks(factor):
+    """120 messages acked after 10 to 129 ms, times a factor."""
+    return [answered(n, 20 + n * 0.4, 1, **_delivered(n, 20 + n * 0.4, factor)) for n in range(120)]
+
+
+def _delivered(number, at_s, factor):
+    sent = START + round(at_s * 1_000) * MS + MS
+    return {"delivered_ns": sent + round((10 + number * 37 % 120) * factor * MS)}
+
+
+def side(folder, pair, factor, **facts):
+    """A run of one side of a pair."""
+    return stage(folder, [batch(acks(factor))], labels={"pair": str(pair)}, seed=pair, **facts)
+
+
+def night(folder, place, factor):
+    """The run of the n-th night."""
+    noise = 1 + (place % 3) / 200
+    started = f"2026-11-{place + 1:02}T02:00:00+00:00"
+    return stage(folder, [batch(acks(factor * noise))], labels={"build": f"b{place}"}, started_utc=started)

@@ -1,0 +1,130 @@
+"""`compare`, `trend` and their pictures on run folders; `ab` on builds that do not start."""
+
+import json
+import sys
+
+import pytest
+from commands_of_builds import assert_one_line, loadtest, night, side
+
+from loadtest.runs.folder import LATEST
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Three pairs: the candidate's acks take a fifth longer."""
+    folder = tmp_path_factory.mktemp("results")
+    for pair in (1, 2, 3):
+        side(folder / "base", pair, 1.0 + pair / 100)
+        side(folder / "candidate", pair, 1.21 + pair / 100)
+    return folder
+
+
+def test_a_regression_exits_with_1_and_json_is_alone_on_stdout(results):
+    code, out, err = loadtest("compare", results / "base", "--against", results / "candidate", "--format", "json")
+    assert (code, err) == (1, "")
+    content = json.loads(out)
+    assert (content["schema"], content["verdict"]) == (1, "regressed")
+    ack = content["metrics"]["ack_delivered.p95"]
+    assert (ack["verdict"], ack["pairs"]) == ("regressed", 3)
+    assert ack["ci95"][0] < ack["ratio"] < ack["ci95"][1]
+
+
+def test_runs_can_be_named_one_by_one_on_either_side(results):
+    base, candidate = (
+        sorted(run for run in (results / name).iterdir() if run.name != LATEST) for name in ("base", "candidate")
+    )
+    code, out, _ = loadtest("compare", *base, "--against", *candidate, "--margin", "40%", "--detect", "50%")
+    assert code == 0
+    assert out.startswith("3 pairs of runs, candidate to base; margin 40 %\nverdict equivalent")
+
+
+def test_a_build_against_itself_of_the_same_runs_is_refused(results):
+    result = loadtest("compare", results / "base", "--against", results / "base")
+    assert_one_line(result, 2, "--against", "on both sides")
+
+
+def test_the_comparison_is_drawn(results, tmp_path):
+    picture = tmp_path / "shift.svg"
+    done = loadtest("plot", "--kind", "comparison", results / "base", "--against", results / "candidate", "-o", picture)
+    assert (done[0], done[1].strip()) == (0, str(picture))
+    drawn = picture.read_text(encoding="utf-8")
+    for words in ("REGRESSED: ack delivered p95", "time to first token", "grey dots: pairs", "percentile"):
+        assert words in drawn
+
+
+def test_an_empty_baseline_folder(tmp_path, results):
+    (tmp_path / "nothing").mkdir()
+    result = loadtest("compare", tmp_path / "nothing", "--against", results / "candidate")
+    assert_one_line(result, 2, "BASE", "holds no run")
+
+
+def test_a_half_written_run(tmp_path, results):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "run.db").write_bytes(b"SQLite format 3\0 and no more")
+    assert_one_line(loadtest("compare", broken, "--against", results / "candidate"), 2, "broken", "cannot read run.db")
+
+
+def test_unlike_runs_are_refused_with_the_difference_and_compared_by_force(tmp_path, results):
+    side(tmp_path / "other", 1, 1.0, users=9)
+    words = ("compare", results / "base", "--against", tmp_path / "other")
+    assert_one_line(loadtest(*words), 2, "users 3 and 9", "--force")
+    code, out, _ = loadtest(*words, "--force", "--format", "json")
+    assert code == 0
+    assert "compared by force: users 3 and 9" in json.loads(out)["notes"][1]
+
+
+def test_an_invalid_run_is_refused_with_3(tmp_path, results):
+    side(tmp_path / "other", 1, 1.0, missing_processes=["worker-1"])
+    assert_one_line(loadtest("compare", results / "base", "--against", tmp_path / "other"), 3, "is invalid", "--force")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["compare", "a"], ["--against: missing"]),
+        (["compare", "a", "--against", "b", "--gate", "ack_deliverd.p95"], ["did you mean ack_delivered.p95?"]),
+        (["compare", "a", "--against", "b", "--margin", "five"], ["'five' is no share"]),
+        (["compare", "a", "--against", "b", "--margin", "20%"], ["--detect: 10 % is within --margin 20 %"]),
+        (["trend", "/nowhere"], ["FOLDER: /nowhere: no such run folder"]),
+        (["ab"], ["--base: missing"]),
+        (["ab", "--base", "ws://127.0.0.1:1/ws"], ["--candidate: missing"]),
+        (["ab", "--base", "ws://127.0.0.1:1/ws", "--same", "--candidate", "ws://127.0.0.1:2/ws"], ["--same"]),
+        (["ab", "--base", "ws://127.0.0.1:1/ws", "--candidate", "ws://127.0.0.1:1/ws"], ["is the base"]),
+        (["ab", "--base", "ws://127.0.0.1:1/ws", "--candidate", "ws://127.0.0.1:2/ws"], ["--jwt-secret"]),
+        (["ab", "--resume", ".", "--pairs", "3"], ["--resume", "leave out --pairs"]),
+        (["ab", "--resume", "."], ["holds no ab.json"]),
+    ],
+)
+def test_bad_input_is_one_line(words, said, tmp_path):
+    assert_one_line(loadtest(*words, cwd=tmp_path), 2, *said)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (f"{sys.executable} -c exit(7)", ["ended with 7 before it listened"]),
+        ("/nowhere/build", ["cannot be started", "No such file"]),
+        (f"{sys.executable} -c 'import time; time.sleep(60)'", ["did not listen at ws://127.0.0.1:1/ws within 1 s"]),
+    ],
+)
+def test_a_build_that_does_not_come_up_is_one_line(command, said, tmp_path):
+    words = ["ab", "--same", "--base-command", command, "--host", "ws://127.0.0.1:1/ws", "--ready-timeout", "1s"]
+    code, out, err = loadtest(*words, "-t", "2s", cwd=tmp_path)
+    assert (code, out) == (2, "")
+    plan, error = err.strip().splitlines()
+    assert plan.startswith("plan: 16 runs x 2 s, one build against itself, interleaved")
+    for part in ("loadtest: error: --base-command", *said):
+        assert part in error
+
+
+def test_a_trend_leaves_a_picture_and_a_table(tmp_path):
+    for place in range(11):
+        night(tmp_path / "results", place, 1.0 if place < 6 else 1.4)
+    code, out, err = loadtest("trend", tmp_path / "results")
+    assert (code, err) == (0, "")
+    assert "warn: ack delivered p95 +39.9 %" in out
+    assert "since build=b6 (5 runs)" in out
+    assert (tmp_path / "results" / "trend.csv").read_text().count("\n") == 12
+    assert (tmp_path / "results" / "trend.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,62 @@
+"""Runs as samples with literal quantities, for comparisons and trends."""
+
+from loadtest.analysis.pairs import Matched
+from loadtest.analysis.sample import Sample
+
+
+def sample(folder="run", *, pair=None, status="valid", reasons=(), seed=1, chars=120.0, seconds=60.0, **changes):
+    """A run of 10 ms acks; `quantities` replace those of the same key, None removes one."""
+    quantities = {
+        "ack_delivered.p50": 6.0,
+        "ack_delivered.p95": 10.0,
+        "ttft.p95": 430.0,
+        "stream_completion.p95": 1200.0,
+        "stream_rate.p50": 160.0,
+        "delivered_ratio": 1.0,
+    } | changes.pop("quantities", {})
+    labels = changes.pop("labels", {}) | ({} if pair is None else {"pair": str(pair)})
+    facts = {
+        "started_utc": "2026-11-24T02:00:00+00:00",
+        "silent": [],
+        "workload": {"scenario": "chat", "users": "50"},
+        "generator": {"tool version": "0.1.0"},
+    }
+    return Sample(
+        folder=folder,
+        status=status,
+        reasons=list(reasons),
+        labels=labels,
+        seed=seed,
+        quantities={key: value for key, value in quantities.items() if value is not None},
+        chars=chars,
+        seconds=seconds,
+        **facts | changes,
+    )
+
+
+NOISE = (0.0, 0.012, -0.009, 0.004, -0.015, 0.007, 0.011, -0.01)
+"""Log factors of eight runs of one build, which add up to nothing."""
+
+
+def pairs(factor=1.0, noise=1.0, key="ack_delivered.p95", count=8):
+    """Eight pairs, of which the candidate's `key` is `factor` times as large, give or take the noise."""
+    base, candidate = [], []
+    for place in range(count):
+        wobble = 1 + noise * NOISE[place]
+        base.append(sample(f"base-{place}", quantities={"ttft.p95": 430 * (1 + NOISE[-place - 1] / 4)}))
+        ack = {"ack_delivered.p95": 10.0, "ttft.p95": 430.0}
+        value = (ack | {"delivered_ratio": 1.0, "stream_completion.p95": 1200.0})[key] * factor * wobble
+        candidate.append(sample(f"candidate-{place}", quantities={key: value}))
+    return Matched(base, candidate, paired=True)
+
+
+def night(place, ack_ms, **changes):
+    """The run of the n-th night, with a little noise, of a build of its own."""
+    wobble = 1 + NOISE[place % len(NOISE)]
+    return sample(
+        f"202611{place + 1:02}T020000Z-chat",
+        started_utc=f"2026-11-{place + 1:02}T02:00:00+00:00",
+        labels={"build": f"b{place:02}"},
+        quantities={"ack_delivered.p95": ack_ms * wobble},
+        **changes,
+    )
