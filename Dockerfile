@@ -1,6 +1,6 @@
 # The load generator; README, Docker.
 #
-#   docker run --rm -e LOADTEST_JWT_SECRET -v "$PWD/results:/work/results" IMAGE run --host wss://...
+#   docker run --rm -e LOADTEST_JWT_SECRET -v "$PWD/results:/data/results" IMAGE run --host wss://...
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
@@ -13,9 +13,9 @@ RUN python -m venv /opt/loadtest \
 FROM python:3.12-slim
 COPY --from=build /opt/loadtest /opt/loadtest
 COPY docker-entrypoint.sh /usr/local/bin/docker-entrypoint
-# Any user may run it, known to the system or not (--user 12345): what it writes lies in /work/results and /tmp, and
+# Any user may run it, known to the system or not (--user 12345): what it writes lies in /data/results and /tmp, and
 # nothing else is written, so the root file system can be read-only with --tmpfs /tmp.
-RUN mkdir -p /work/results && chmod 1777 /work /work/results \
+RUN mkdir -p /data/results && chmod 1777 /data /data/results \
     && ln -s "$(/opt/loadtest/bin/python -c 'from loadtest.experiment.run import locustfile as f; print(f("chat").parent)')" /locustfiles
 ENV PATH=/opt/loadtest/bin:$PATH \
     HOME=/tmp \
@@ -23,7 +23,7 @@ ENV PATH=/opt/loadtest/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     LOCUST_LOCUSTFILE=/locustfiles/chat.py
-WORKDIR /work
+WORKDIR /data
 USER 10001
 EXPOSE 8089 5557
 ENTRYPOINT ["docker-entrypoint"]
