@@ -15,7 +15,6 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
-from scipy import stats
 
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.percentiles import Floats
@@ -148,6 +147,8 @@ def _ended(messages: Messages, timeout_ns: int) -> Ints:
 
 def _trend(key: str, blocks: Floats) -> Trend:
     """Through the means of blocks, at equal distances in time; the line ends at the edges of the window."""
+    from scipy import stats  # noqa: PLC0415  # a second and a half of CPU to import, which a short run does not need
+
     places = np.arange(len(blocks)) + 0.5
     tau = stats.kendalltau(places, blocks)
     slope, start = map(float, stats.theilslopes(blocks, places)[:2])
