@@ -14,6 +14,7 @@ from loadtest.errors import LoadtestError
 COMMANDS: Final = {
     "run": "run_command",
     "serve": "serve",
+    "mock-llm": "mock_llm",
     "chat": "chat",
     "summarize": "summarize",
     "plot": "plot",
@@ -26,7 +27,7 @@ COMMANDS: Final = {
     "selftest": "selftest",
     "finish": "finish",
 }
-"""Command to the name of its function in the module `loadtest.commands.<command>`, in the order of `--help`."""
+"""Command to the name of its function in its module of `loadtest.commands`, in the order of `--help`."""
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells report it."""
 
@@ -40,7 +41,7 @@ class Commands(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"loadtest.commands.{name}"), COMMANDS[name])
+        command: click.Command = getattr(import_module(f"loadtest.commands.{name.replace('-', '_')}"), COMMANDS[name])
         return command
 
 

@@ -18,13 +18,14 @@ MAY_IMPORT = {
     "client": (set(), {"locust", "sqlite3", "click", "matplotlib", "asyncio"}),
     "load": ({"client", "runs"}, {"click", "matplotlib", "scipy", "rich", "jinja2", "asyncio"}),
     "server": (set(), {"locust", "gevent", "click", "sqlite3"}),
+    "standin": ({"server"}, {"locust", "gevent", "click", "sqlite3", "websockets"}),
     "runs": (set(), {"locust", "gevent", "websockets", "click", "matplotlib", "scipy"}),
     "analysis": ({"runs"}, {"locust", "gevent", "websockets", "click", "matplotlib", "rich"}),
     "report": ({"analysis"}, {"locust", "gevent", "websockets", "click", "sqlite3", "scipy"}),
     # `load` for its options, tokens and explanations alone, which are the run's: never for Locust
     "conformance": ({"client", "load"}, {"locust", "sqlite3", "click", "matplotlib", "asyncio"}),
     "experiment": ({"runs", "analysis"}, {"locust", "gevent", "websockets", "click", "rich", "matplotlib"}),
-    "commands": ({"server", "runs", "analysis", "report", "experiment"}, {"locust", "gevent"}),
+    "commands": ({"server", "standin", "runs", "analysis", "report", "experiment"}, {"locust", "gevent"}),
 }
 
 
