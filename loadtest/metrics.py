@@ -47,6 +47,12 @@ METRICS: Final = (
     _ms("ack_received", "ack received", "sent to message:ack received", ranks_unanswered=True),
     _ms("ack_delivered", "ack delivered", "sent to message:ack delivered", ranks_unanswered=True),
     _ms("ttft", "time to first token", "sent to the first chunk with content", ranks_unanswered=True),
+    _ms(
+        "ttft_overhead",
+        "ttft overhead",
+        "time to first token less what the stand-in for the model took of it: the backend's share (--llm-log)",
+        ranks_unanswered=True,
+    ),
     _ms("stream_completion", "stream completion", "sent to the chunk with isComplete", ranks_unanswered=True),
     Metric("stream_rate", "stream rate", "chars/s", Better.HIGHER, "characters a second after the first chunk"),
     _ms("inter_chunk", "inter-chunk gap", "gaps between progress chunks, pooled over all streams"),

@@ -155,6 +155,8 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     """The instant of `connection:authenticated`; None when it never came."""
     proxy_ns: int | None = None
     """Duration of a proxy's CONNECT, between TCP and TLS; None without one."""
+    trace_id: str | None = None
+    """What its upgrade said in `traceparent`; None without `--traceparent`."""
 
 
 class Login(Struct, frozen=True, array_like=True, gc=False):

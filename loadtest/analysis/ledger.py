@@ -106,7 +106,10 @@ def endings(records: Records) -> list[Ending]:
 
 def seen(records: Records) -> dict[str, dict[str, int]]:
     """Counters of the protocol and the generator by name and key, as far as they counted anything."""
-    return {name: keys for name in SEEN if (keys := records.by_key(name))}
+    found = {name: keys for name in SEEN if (keys := records.by_key(name))}
+    if records.model is not None:
+        found |= {"first_token_of_model": records.model.matches, "model_request": records.model.requests}
+    return found
 
 
 def _by_frequency(found: dict[str, int]) -> dict[str, int]:

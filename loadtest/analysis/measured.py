@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
@@ -9,9 +11,9 @@ from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Basis, Sampl
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
 from loadtest.model import Counts, Population
-from loadtest.runs.columns import Bools, Ints
+from loadtest.runs.columns import MISSING, Bools, Ints
 
-_PER_MESSAGE = {*REPLIES, *OF_MESSAGES, "reject"}
+_PER_MESSAGE = {*REPLIES, *OF_MESSAGES, "reject", "ttft_overhead"}
 
 
 class Measured:
@@ -77,12 +79,22 @@ class Measured:
         # those from sent are kept: headline, class, population, plot and timeline ask for the same ones
         values = self._values.get(key) if basis is Basis.SENT else None
         if values is None:
-            values = message_values(
-                self.records.messages, key, streams_expected=self.records.streams_expected, basis=basis
-            )
+            values = self._overhead() if key == "ttft_overhead" else self._values_of(key, basis)
             if basis is Basis.SENT:
                 self._values[key] = values
         return values
+
+    def _values_of(self, key: str, basis: Basis) -> Floats:
+        return message_values(self.records.messages, key, streams_expected=self.records.streams_expected, basis=basis)
+
+    def _overhead(self) -> Floats:
+        """Time to first token without the model's share; what was never answered stays +infinity."""
+        model = self.records.model
+        if model is None:
+            return np.full(len(self.records.messages), np.nan)
+        ttft = self.values("ttft")
+        share = np.where(model.share_ns == MISSING, np.nan, model.share_ns)
+        return np.where(np.isinf(ttft), ttft, ttft - share)
 
     def _default(self, key: str) -> Bools:
         return self.steady if key == "reject" else self.headline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from loadtest.analysis.standin import ModelTime, model_time
 from loadtest.model import Connect, Counts, Disconnect, Health, Login, Outage, RunInfo, StreamState
 from loadtest.runs.columns import MISSING, Messages, Text
 from loadtest.runs.reader import RunReader
@@ -22,6 +23,7 @@ class Records:
         longest_silences: longest time between two reports of each process, ns.
         streams_expected: whether delivered messages were to be answered.
         notices: mistakes that were noticed while the run went on.
+        model: what the stand-in for the model took; None without its log.
     """
 
     folder: str
@@ -38,6 +40,7 @@ class Records:
     streams_expected: bool
     notices: tuple[str, ...] = ()
     logins: tuple[Login, ...] = ()
+    model: ModelTime | None = None
 
     @property
     def complete(self) -> bool:
@@ -92,7 +95,13 @@ def load(run: RunReader) -> Records:
         streams_expected=expected,
         notices=tuple(run.notices()),
         logins=tuple(run.logins()),
+        model=_model_time(run, messages),
     )
+
+
+def _model_time(run: RunReader, messages: Messages) -> ModelTime | None:
+    requests = run.model_requests()
+    return None if requests is None else model_time(run.message_ids(), messages.first_content_ns, requests)
 
 
 def _with_missing_streams(messages: Messages) -> Messages:

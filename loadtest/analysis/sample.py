@@ -21,7 +21,7 @@ OF_GENERATOR: Final = ("send_lag", "receive_lag", "loop_lag", "stamp_bound", "ga
 """Metrics of the generator, which say nothing of a build."""
 NO_WORKLOAD: Final = frozenset(
     {
-        *("results", "label", "seed", "slo", "abort_on", "prometheus_port"),
+        *("results", "label", "seed", "slo", "abort_on", "prometheus_port", "llm_log"),
         *("tokens_file", "users_file", "jwt_key", "jwt_key_id", "login_url", "refresh_url"),
         *("ca_file", "client_cert", "client_key", "insecure", "connect_to"),
     }

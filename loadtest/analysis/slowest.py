@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 from loadtest.analysis.distribution import NS_PER_MS
 from loadtest.analysis.measured import Measured
 from loadtest.metrics import HEADLINE
+from loadtest.model import Connect
 from loadtest.runs.reader import RunReader
 
 NUMBER: Final = 20
@@ -22,6 +24,7 @@ class SlowMessage(Struct, frozen=True):
     Attributes:
         sent_utc: ISO 8601 with milliseconds; the wall clock of the generator at the start of the run, carried on by its
             monotonic clock.
+        trace_id: of the connection that it went over (`--traceparent`); None where that is not known.
         times: ms by metric, of `HEADLINE`; infinite for what never came, None for what was not awaited.
     """
 
@@ -32,6 +35,7 @@ class SlowMessage(Struct, frozen=True):
     sent_utc: str
     outcome: str
     times: dict[str, float | None]
+    trace_id: str | None = None
 
 
 def slowest(measured: Measured, run: RunReader, key: str, number: int = NUMBER) -> list[SlowMessage]:
@@ -47,6 +51,7 @@ def slowest(measured: Measured, run: RunReader, key: str, number: int = NUMBER) 
     rows = np.argsort(-ranked, kind="stable")[:number].tolist()
     messages, info = measured.records.messages, measured.records.info
     began = datetime.fromisoformat(info.started_utc).astimezone(UTC)
+    traces = _Traces(measured.records.connects)
     found = []
     for row, who in zip(rows, run.identities(rows), strict=True):
         sent = began + timedelta(microseconds=(int(messages.sent_ns[row]) - info.started_ns) / 1_000)
@@ -59,9 +64,31 @@ def slowest(measured: Measured, run: RunReader, key: str, number: int = NUMBER) 
                 sent.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 str(messages.outcome.names[messages.outcome.codes[row]]),
                 {name: _ms(float(values[name][row])) for name in HEADLINE},
+                traces.of(who.user, who.user_class, int(messages.sent_ns[row])),
             )
         )
     return found
+
+
+class _Traces:
+    """Which trace a message belongs to: that of its user's latest connection before it.
+
+    Where several users share an account, it is not known which of them a connection was; then there is no trace.
+    """
+
+    def __init__(self, connects: Iterable[Connect]) -> None:
+        self._connects: dict[tuple[str, str], list[Connect]] = {}
+        for connect in connects:
+            if connect.trace_id is not None and connect.authenticated_ns is not None:
+                self._connects.setdefault((connect.user, connect.user_class), []).append(connect)
+
+    def of(self, user: str, user_class: str, sent_ns: int) -> str | None:
+        """The trace of a message; None where it is not known."""
+        own = self._connects.get((user, user_class), [])
+        if sum(not connect.reconnect for connect in own) > 1:
+            return None
+        before = [connect for connect in own if (connect.authenticated_ns or 0) <= sent_ns]
+        return max(before, key=lambda connect: connect.began_ns).trace_id if before else None
 
 
 def _ms(ns: float) -> float | None:

@@ -15,12 +15,13 @@ from typing import Final, Protocol
 import gevent
 import gevent.event
 from msgspec import Struct
+from msgspec.structs import replace
 
 from loadtest.client.dial import DialError
 from loadtest.client.dialect import GUIDE, Dialect
-from loadtest.client.endpoint import Endpoint, credentials
+from loadtest.client.endpoint import Endpoint, credentials, new_trace_id
 from loadtest.client.expectation import Expectation
-from loadtest.client.message import Identity
+from loadtest.client.message import Identity, named
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Session
@@ -82,12 +83,17 @@ class Observer(Protocol):
 
 
 class ClientConfig(Struct, frozen=True):
-    """How a client behaves; times in seconds."""
+    """How a client behaves; times in seconds.
+
+    Attributes:
+        names_messages: whether each text ends in the id of its message (`message.named`).
+    """
 
     endpoint: Endpoint
     reply_timeout_s: float
     backoff: Backoff = Backoff()
     token_in: TokenPlace = TokenPlace()
+    names_messages: bool = False
 
 
 class ChatClient:
@@ -177,6 +183,8 @@ class ChatClient:
         wall_s, now = time.time(), time.monotonic_ns()
         message_id = self._message_id(wall_s)
         intended = now if intended_ns is None else intended_ns
+        if self._config.names_messages:
+            content = named(content, message_id)
         if self.state is State.AUTHENTICATED and self._transport is not None:
             frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s))
             self._put_on_wire(self._transport, message_id, frame, now)
@@ -292,12 +300,13 @@ class ChatClient:
         self.state = State.CONNECTING
         if self._outage is not None:
             self._outage.attempt()
+        trace_id = new_trace_id() if self._config.endpoint.traced else None
         began = time.monotonic_ns()
         dialled: Dialled | None = None
         authenticated: int | None = None
         detail: str | None = None
         try:
-            dialled = self._dial(token)
+            dialled = self._dial(token, trace_id)
             if not self._dialect.greets:
                 self._on_connection_event(ConnectionAuthenticated(), time.monotonic_ns())
             outcome, authenticated, detail = self._await_admission(began)
@@ -318,14 +327,15 @@ class ChatClient:
                 upgrade_ns=dialled.upgrade_ns if dialled else None,
                 auth_ns=_auth_part(began, dialled, authenticated),
                 authenticated_ns=authenticated,
+                trace_id=trace_id,
             )
         )
         return outcome
 
-    def _dial(self, token: str) -> Dialled:
+    def _dial(self, token: str, trace_id: str | None) -> Dialled:
         self._gone = gevent.event.Event()
         self._admission = gevent.event.AsyncResult()
-        shown = credentials(token, self._config.token_in)
+        shown = replace(credentials(token, self._config.token_in), trace_id=trace_id)
         self._transport = Transport(self._config.endpoint, shown, self, self._observer.tally)
         return self._transport.dial(self._config.endpoint.connect_timeout_s)
 

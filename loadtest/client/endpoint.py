@@ -6,6 +6,7 @@ The only place that builds the address and the headers of the upgrade request.
 from __future__ import annotations
 
 import logging
+import secrets
 import ssl
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -42,6 +43,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         proxy: to tunnel through.
         tls: for wss://.
         compression: whether to offer permessage-deflate.
+        traced: whether each upgrade carries a trace id of its own (`traceparent`).
     """
 
     url: str
@@ -55,6 +57,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     proxy: Proxy | None = None
     tls: ssl.SSLContext | None = None
     compression: bool = True
+    traced: bool = False
 
     @property
     def secure(self) -> bool:
@@ -78,11 +81,18 @@ class Credentials(Struct, frozen=True):
         query: of the address, without the question mark.
         headers: beside those of the endpoint.
         subprotocols: beside those of the endpoint, behind them.
+        trace_id: of this connection; None sends no `traceparent`.
     """
 
     query: str = ""
     headers: tuple[Header, ...] = ()
     subprotocols: tuple[str, ...] = ()
+    trace_id: str | None = None
+
+
+def new_trace_id() -> str:
+    """A trace id, 32 hexadecimal digits. Random whatever the seed: the traces of two runs lie in one place."""
+    return secrets.token_hex(16)
 
 
 def credentials(token: str, place: TokenPlace = GUIDE_PLACE) -> Credentials:
@@ -130,4 +140,6 @@ def upgrade_request(protocol: ClientProtocol, endpoint: Endpoint, shown: Credent
         request.headers["User-Agent"] = USER_AGENT
     for header in headers:
         request.headers[header.name] = header.value
+    if shown.trace_id is not None:  # version, trace, parent, sampled: https://www.w3.org/TR/trace-context/
+        request.headers["traceparent"] = f"00-{shown.trace_id}-{secrets.token_hex(8)}-01"
     return request

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from loadtest.client.stream import NO_STREAM, Stream
 from loadtest.model import Message, Outcome, Population, StreamState
+from loadtest.protocol import NAMED_LENGTH
 
 
 class Identity(Struct, frozen=True):
@@ -17,6 +18,14 @@ class Identity(Struct, frozen=True):
     user: str
     user_class: str
     population: Population
+
+
+def named(content: str, message_id: str) -> str:
+    """A text that says which message it is of, to whoever gets the text alone, as the model behind a backend does.
+
+    The id takes the place of the text's end, so that it stays as long as it was. A text without room for one has none.
+    """
+    return f"{content[:-NAMED_LENGTH]} {message_id}" if len(content) >= NAMED_LENGTH else content
 
 
 _DELIVERED: Final = Outcome.DELIVERED

@@ -24,8 +24,10 @@ def finish(run: Path) -> int:
     from loadtest.runs.folder import SUMMARY  # noqa: PLC0415
 
     from .ci import add_to_job_summary, exit_code, unmeasured  # noqa: PLC0415
+    from .llm_log import take_in  # noqa: PLC0415
     from .opened import open_run  # noqa: PLC0415
 
+    take_in(run)
     opened = open_run(run)
     try:
         (opened.folder / SUMMARY).write_text(as_json(opened.summary) + "\n", encoding="utf-8")

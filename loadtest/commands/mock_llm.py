@@ -133,5 +133,12 @@ def _greeting(stand_in: StandIn, options: StandInOptions) -> str:
 def _farewell(stand_in: StandIn) -> str:
     ended = ", ".join(f"{number:,} {how}" for how, number in sorted(stand_in.ended.items()))
     late = sorted(stand_in.late_ns)
-    lateness = f"; late by at most {late[-1] / 1e6:.1f} ms, p99 {late[(99 * len(late) - 1) // 100] / 1e6:.1f}" if late else ""
-    return f"stopped: {sum(stand_in.ended.values()):,} requests{': ' if ended else ''}{ended}{lateness}"
+    parts = [
+        f"{sum(stand_in.ended.values()):,} requests" + (f": {ended}" if ended else ""),
+        *([f"tokens late by at most {_ms(late[-1])}, p99 {_ms(late[(99 * len(late) - 1) // 100])}"] if late else []),
+    ]
+    return f"stopped: {'; '.join(parts)}"
+
+
+def _ms(ns: int) -> str:
+    return f"{ns / 1e6:.1f} ms"

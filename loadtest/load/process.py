@@ -82,7 +82,12 @@ class Process:
         self.alarm = Alarm()
         self.sending = True
         self.people = people
-        self._config = ClientConfig(endpoint, settings.reply_timeout, token_in=settings.token_in)
+        self._config = ClientConfig(
+            endpoint,
+            settings.reply_timeout,
+            token_in=settings.token_in,
+            names_messages=settings.llm_log is not None,
+        )
         self._expectation = Expectation(EXPECTED[settings.expect_stream])
         self._clients: dict[ChatClient, Debt] = {}
         self._rng = random.Random(f"{settings.seed}/{name}")  # one for all: each would take 2.5 KB

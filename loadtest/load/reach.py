@@ -35,6 +35,7 @@ def read_endpoint(url: str, chosen: Settings) -> Endpoint:
         proxy=proxy,
         tls=tls_context(chosen) if secure else None,
         compression=not chosen.no_compression,
+        traced=chosen.traceparent,
     )
 
 

@@ -53,6 +53,8 @@ _SEEN: Final = {
     "missing_ack": "acks that never came, of delivered messages",
     "unmatched_ack": "acks for no message of ours",
     "unmatched_stream": "stream frames for no message seen",
+    "first_token_of_model": "first tokens and the stand-in for the model",
+    "model_request": "requests to the stand-in for the model",
     "reads_without_stamp": "reads without a kernel stamp",
     "server_timestamp": "timestamps of the server",
     "hook_error": "errors in hooks of the locustfile",

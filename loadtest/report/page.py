@@ -200,6 +200,7 @@ def _at(value: float, unit: str) -> str:
 
 # --- the tables -------------------------------------------------------------------------------------------------------
 def _slow(messages: Sequence[SlowMessage]) -> Table:
+    traced = any(message.trace_id for message in messages)
     head = (
         "message",
         "user",
@@ -208,11 +209,13 @@ def _slow(messages: Sequence[SlowMessage]) -> Table:
         "sent, UTC",
         "outcome",
         *(BY_KEY[key].label for key in HEADLINE),
+        *(["trace"] if traced else []),
     )
     rows = [
         (
             message.message_id, message.user, message.user_class, message.conversation, message.sent_utc,
             message.outcome, *(_time(message.times[key]) for key in HEADLINE),
+            *([message.trace_id or DASH] if traced else []),
         )
         for message in messages
     ]  # fmt: skip

@@ -20,6 +20,7 @@ from loadtest.runs import schema
 from loadtest.runs.columns import Messages
 from loadtest.runs.fetch import fetch_messages
 from loadtest.runs.folder import DATABASE, open_run
+from loadtest.runs.standin import ModelRequest, read_kept
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -135,6 +136,10 @@ class RunReader:
     def _each_row(self, table: str) -> Iterator[tuple[int | str | None, ...]]:
         with self._explained():
             yield from self._db.execute(f"SELECT * FROM {table} ORDER BY rowid")
+
+    def model_requests(self) -> list[ModelRequest] | None:
+        """Requests to the stand-in for the model that name messages of this run; None where none are kept."""
+        return read_kept(self.folder)
 
     def lost_batches(self) -> dict[str, int]:
         """Gaps in the sequence of a process: how many of its batches never came, where any is missing."""

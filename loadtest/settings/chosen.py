@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from loadtest.protocol import NAMED_LENGTH
 from loadtest.settings.identity import check_identity
 from loadtest.settings.option import Option
 from loadtest.settings.options import OPTIONS
@@ -56,6 +57,7 @@ class Settings(Struct, frozen=True):
     subprotocol: tuple[str, ...]
     connect_to: Address | None
     no_compression: bool
+    traceparent: bool
     connect_timeout: float
     read_timeout: float | None
     expect_stream: ExpectStream
@@ -64,6 +66,7 @@ class Settings(Struct, frozen=True):
     weights: dict[str, float]
     max_frame_size: int
     seed: int
+    llm_log: str | None
     prometheus_port: Address | None
     slo: list[str]
     abort_on: list[str]
@@ -127,6 +130,13 @@ def _check_together(parsed: dict[str, Any]) -> None:
         raise ValueError("--client-key: belongs to a certificate; give it as --client-cert, or leave the key out")
     if parsed["insecure"] and parsed["ca_file"]:
         raise ValueError("--ca-file: nothing is checked against it with --insecure; give one of the two")
+    if parsed["traceparent"] and any(header.name.lower() == "traceparent" for header in parsed["header"]):
+        raise ValueError("--traceparent: --header gives one already; leave one of the two out")
+    if parsed["llm_log"] and parsed["message_length"] < NAMED_LENGTH:
+        raise ValueError(
+            f"--message-length: {parsed['message_length']} has no room for the message's id, which --llm-log needs; "
+            f"give at least {NAMED_LENGTH}"
+        )
     limit, pace = parsed["rate_limit"], parsed["message_rate"]
     if limit is not None and pace.per_second > limit.per_second:
         raise ValueError(

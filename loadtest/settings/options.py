@@ -99,6 +99,7 @@ CONNECTION_OPTIONS: Final = (
     Option("subprotocol", subprotocol, None, "subprotocol to offer; may be repeated", "NAME", multiple=True),
     Option("connect-to", host_port, None, "connect here, and be to the backend as if it were --host", "HOST:PORT"),
     Option("no-compression", flag, "false", "do not offer permessage-deflate, which browsers do", "", flag=True),
+    Option("traceparent", flag, "false", "send a W3C traceparent with each upgrade, of a random trace", "", flag=True),
     Option("connect-timeout", positive_duration, "10s", "longest wait for an authenticated connection", "TIME"),
     Option(
         "read-timeout",
@@ -159,6 +160,13 @@ RUN_OPTIONS: Final = (
     Option("reply-timeout", positive_duration, "30s", "longest silence before a message or stream is given up", "TIME"),
     Option(
         "expect-stream", one_of(ExpectStream), "auto", "does the server answer with AI streams: auto, yes, no", "CHOICE"
+    ),
+    Option(
+        "llm-log",
+        str,
+        None,
+        "log of loadtest mock-llm behind the backend, for ttft_overhead; messages then end in their own id",
+        "FILE",
     ),
     Option(
         "prometheus-port",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-MESSAGE_ID: Final = re.compile(r"msg-\d{10,16}-[0-9a-z]{9}")
-"""The ids of the guide's browser client, and of the load generator."""
+from loadtest.protocol import MESSAGE_ID
 
 
 class Turn(Struct, frozen=True):

@@ -28,7 +28,7 @@ class OpenAi:
         return f"req_{number:032x}"
 
     def whole(self, reply: Reply) -> dict[str, object]:
-        message = {"role": "assistant", "content": reply.text, "refusal": None, "annotations": []}
+        message: dict[str, object] = {"role": "assistant", "content": reply.text, "refusal": None, "annotations": []}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(reply)}
         return _object("chat.completion", reply) | {"choices": [choice], "usage": _usage(reply)}
 

@@ -75,11 +75,10 @@ class StandIn:
         self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     async def __aenter__(self) -> StandIn:
-        self._log = RequestLog(self._options.log)
         app = web.Application(client_max_size=_LARGEST_BODY)
-        app.router.add_post("/v1/messages", lambda request: self._answer(request, _ANTHROPIC))
+        app.router.add_post("/v1/messages", self._answer_as_anthropic)
         app.router.add_post("/v1/messages/count_tokens", self._count_tokens)
-        app.router.add_post("/v1/chat/completions", lambda request: self._answer(request, _OPENAI))
+        app.router.add_post("/v1/chat/completions", self._answer_as_openai)
         app.router.add_get("/v1/models", self._list_models)
         app.router.add_get("/v1/models/{model:.+}", self._show_model)
         app.router.add_route("*", "/{path:.*}", self._not_found)
@@ -87,6 +86,7 @@ class StandIn:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._options.listen, self._options.port).start()
+            self._log = RequestLog(self._options.log)  # once it is sure that no other one writes to the file
         except BaseException:
             await self._runner.cleanup()
             raise
@@ -109,6 +109,12 @@ class StandIn:
         self._log.flush()
 
     # --- answers ------------------------------------------------------------------------------------------------------
+    async def _answer_as_anthropic(self, http: web.Request) -> web.StreamResponse:
+        return await self._answer(http, _ANTHROPIC)
+
+    async def _answer_as_openai(self, http: web.Request) -> web.StreamResponse:
+        return await self._answer(http, _OPENAI)
+
     async def _answer(self, http: web.Request, api: Api) -> web.StreamResponse:
         body = await http.read()
         truth = self._begin(api)
@@ -164,7 +170,7 @@ class StandIn:
             refusal = _ANTHROPIC.complaint(400, str(error), 0)
             return _json(refusal.body, refusal.status)
 
-    async def _list_models(self, http: web.Request) -> web.Response:
+    async def _list_models(self, _: web.Request) -> web.Response:
         models = [self._model(name) for name in self._options.models]
         first, last = self._options.models[0], self._options.models[-1]
         return _json({"object": "list", "data": models, "has_more": False, "first_id": first, "last_id": last})
@@ -267,6 +273,4 @@ def _reply(number: int, wanted: Asked, tokens: tuple[str, ...]) -> Reply:
 
 
 def _json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(body), status=status, headers=headers, content_type="application/json"
-    )
+    return web.Response(body=msgspec.json.encode(body), status=status, headers=headers, content_type="application/json")

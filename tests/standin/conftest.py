@@ -23,8 +23,6 @@ def start_model(tmp_path: Path) -> Iterator[StartModel]:
         def start(*troubles: str, answers: AnswerStyle = QUICK, **options: Any) -> Model:
             log = tmp_path / f"llm-{len(list(tmp_path.iterdir()))}.jsonl"
             shares = tuple(map(share, troubles))
-            return stack.enter_context(
-                served(StandInOptions(answers=answers, troubles=shares, log=log, **options))
-            )
+            return stack.enter_context(served(StandInOptions(answers=answers, troubles=shares, log=log, **options)))
 
         yield start

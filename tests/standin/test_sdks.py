@@ -36,9 +36,12 @@ def ask_gpt(client: openai.OpenAI, **more: Any) -> Any:
 
 def test_anthropic_streams_an_answer_token_by_token(start_model: StartModel) -> None:
     model = start_model()
-    with claude(model) as client, client.messages.stream(
-        model="claude-x", max_tokens=100, messages=[{"role": "user", "content": NAMED}]
-    ) as stream:
+    with (
+        claude(model) as client,
+        client.messages.stream(
+            model="claude-x", max_tokens=100, messages=[{"role": "user", "content": NAMED}]
+        ) as stream,
+    ):
         tokens = list(stream.text_stream)
         message = stream.get_final_message()
     assert "".join(tokens) == message.content[0].text  # type: ignore[union-attr]
@@ -71,7 +74,8 @@ def test_openai_streams_an_answer_token_by_token_and_its_usage_where_asked(start
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-1].choices == []
-    assert (chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens, chunks[-1].usage.total_tokens) == (3, 5, 8)
+    usage = chunks[-1].usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (3, 5, 8)
 
 
 def test_openai_answers_at_once_where_nothing_is_to_be_streamed(start_model: StartModel) -> None:
@@ -132,13 +136,10 @@ def test_an_sdk_tries_again_as_soon_as_a_429_allows(start_model: StartModel) -> 
 
 def test_a_cut_stream_ends_in_its_middle_and_is_an_error_to_the_sdks(start_model: StartModel) -> None:
     model = start_model("cut=100%", answers=AnswerStyle(ttft_s=0.005, gap_s=0.001, chunks=8))
-    tokens = []
-    with claude(model) as client, pytest.raises(Exception, match=r"peer closed|closed connection"):
-        for event in ask_claude(client, stream=True):
-            tokens += [event.delta.text] if event.type == "content_block_delta" else []
-    with gpt(model) as client, pytest.raises(Exception, match=r"peer closed|closed connection"):
+    with claude(model) as client, pytest.raises(Exception, match="peer closed"):
+        list(ask_claude(client, stream=True))
+    with gpt(model) as client, pytest.raises(openai.APIConnectionError):
         list(ask_gpt(client, stream=True))
-    assert len(tokens) == 4
     for request in model.requests(2):
         assert (request.ended, request.output_tokens, request.status) == ("cut", 4, 200)
 
