@@ -194,3 +194,17 @@ def test_what_users_log_in_with_is_not_public():
     assert "TOP" not in repr(public)
     assert (public["login_rate"], public["token_in"]) == ("20/1s", "query:token")
     assert public["login_url"] == "https://x/login"
+
+
+def test_a_trace_is_given_once():
+    assert settings({"traceparent": "true"}).traceparent
+    with pytest.raises(ValueError, match="--traceparent: --header gives one already; leave one of the two out"):
+        settings({"traceparent": "true", "header": "Traceparent: 00-ab-cd-01"})
+
+
+def test_a_text_needs_room_for_the_id_that_the_log_of_the_model_is_matched_by():
+    assert settings({"llm_log": "llm.jsonl", "message_length": "28"}).llm_log == "llm.jsonl"
+    with pytest.raises(
+        ValueError, match="--message-length: 27 has no room for the message's id, which --llm-log needs"
+    ):
+        settings({"llm_log": "llm.jsonl", "message_length": "27"})

@@ -1,10 +1,12 @@
 """What a connection says of itself at the upgrade."""
 
+import re
+
 import pytest
 from link_stage import Counts
 
 from loadtest import __version__
-from loadtest.client.endpoint import Credentials, Endpoint, credentials, new_protocol, upgrade_request
+from loadtest.client.endpoint import Credentials, Endpoint, credentials, new_protocol, new_trace_id, upgrade_request
 from loadtest.settings import Address, Header
 
 NOTHING = Credentials()
@@ -73,3 +75,20 @@ def test_another_way_to_connect_changes_nothing_of_what_is_said():
 def test_no_text_of_a_header_shows_its_value():
     shown = endpoint(headers=(Header("Authorization", "SECRET"),))
     assert "SECRET" not in f"{shown!r} {shown} {shown.headers}"
+
+
+def test_a_trace_goes_along_where_there_is_one_each_request_with_a_parent_of_its_own():
+    trace_id = new_trace_id()
+    parents = set()
+    for _ in range(2):
+        (sent,) = request(Credentials(trace_id=trace_id))[1]["traceparent"]
+        version, trace, parent, flags = sent.split("-")
+        assert (version, trace, flags) == ("00", trace_id, "01")
+        parents.add(parent)
+    assert all(re.fullmatch("[0-9a-f]{16}", parent) for parent in parents)
+    assert len(parents) == 2
+
+
+def test_no_two_traces_are_the_same():
+    assert re.fullmatch("[0-9a-f]{32}", new_trace_id())
+    assert new_trace_id() != new_trace_id()
