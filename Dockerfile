@@ -7,7 +7,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY loadtest loadtest
 COPY locustfiles locustfiles
 RUN python -m venv /opt/loadtest \
-    && /opt/loadtest/bin/pip install --no-cache-dir --disable-pip-version-check . \
+    && /opt/loadtest/bin/pip install --no-cache-dir --disable-pip-version-check '.[mock-llm]' \
     && /opt/loadtest/bin/python -m compileall -q /opt/loadtest/lib
 
 FROM python:3.12-slim
