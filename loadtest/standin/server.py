@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,8 @@ from loadtest.standin.trouble import Share, Trouble, Troubles, cut_after
 _LARGEST_BODY: Final = 64 * 2**20
 """A conversation with images in it."""
 _SHUTDOWN_S: Final = 0.5
+"""For open answers; then they are cut off."""
+_CLEANUP_S: Final = 3.0
 _EVENT_STREAM: Final = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
 _ANTHROPIC, _OPENAI = Anthropic(), OpenAi()
 
@@ -95,8 +98,12 @@ class StandIn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        await self._runner.cleanup()
-        self._log.close()
+        try:
+            # seen to wait for ever for a request that arrived as it began, on a machine with too much to do
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._runner.cleanup(), _CLEANUP_S)
+        finally:
+            self._log.close()
 
     @property
     def url(self) -> str:
