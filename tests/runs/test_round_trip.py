@@ -5,7 +5,7 @@ from contextlib import closing
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from staged_run import NOW, STEADY_S, answered, batch, info, message, ordinary, stage
 
@@ -71,6 +71,7 @@ def test_a_run_without_messages_has_empty_columns(tmp_path):
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1f"), min_size=1, max_size=5)
 
 
+@settings(max_examples=25)  # each writes a run folder
 @given(st.lists(st.none() | TEXTS, min_size=1, max_size=60))
 def test_reasons_come_back_in_order_however_many_and_whatever_they_hold(tmp_path_factory, reasons):
     written = [message(n, STEADY_S, Outcome.ERROR, reason=reason) for n, reason in enumerate(reasons)]
