@@ -59,6 +59,7 @@ class Live:
         latencies: by metric, class and population of the users.
         messages: by outcome, class and population.
         streams: by state and class.
+        logins: by outcome and whether a refresh token was used.
         connects: by outcome and whether it was a reconnect.
         disconnects: by close code and by whom.
         outages: by how they ended.
@@ -70,6 +71,7 @@ class Live:
         self.latencies: dict[tuple[str, str, str], Buckets] = {}
         self.messages: Counter[tuple[str, str, str]] = Counter()
         self.streams: Counter[tuple[str, str]] = Counter()
+        self.logins: Counter[tuple[str, bool]] = Counter()
         self.connects: Counter[tuple[str, bool]] = Counter()
         self.disconnects: Counter[tuple[int, str]] = Counter()
         self.outages: Counter[str] = Counter()
@@ -82,6 +84,10 @@ class Live:
         """Count a batch in."""
         for message in batch.messages:
             self._message(message)
+        for login in batch.logins:
+            self.logins[login.outcome, login.refresh] += 1
+            if login.outcome == "ok":
+                self._add("login", "", "", login.ended_ns - login.began_ns)
         for connect in batch.connects:
             if connect.user_class == PREFLIGHT:
                 continue

@@ -98,6 +98,9 @@ class Exporter(Collector):
         )
         for state, number in live.streams.items():
             streams.add_metric(state, number)
+        logins = CounterMetricFamily(f"{PREFIX}logins", "Exchanges with the login endpoint", labels=["outcome", "refresh"])
+        for (outcome, refresh), number in live.logins.items():
+            logins.add_metric([outcome, str(refresh).lower()], number)
         connects = CounterMetricFamily(f"{PREFIX}connects", "Attempts to connect", labels=["outcome", "reconnect"])
         for (outcome, reconnect), number in live.connects.items():
             connects.add_metric([outcome, str(reconnect).lower()], number)
@@ -112,7 +115,7 @@ class Exporter(Collector):
         )
         for name, number in live.counters.items():
             counters.add_metric([name], number)
-        yield from (messages, streams, connects, ends, outages, counters)
+        yield from (messages, streams, logins, connects, ends, outages, counters)
 
     def _health(self) -> Iterator[Metric]:
         gauges = {

@@ -22,6 +22,7 @@ from loadtest.model import (
     Counts,
     Disconnect,
     Health,
+    Login,
     Message,
     Outage,
     Outcome,
@@ -50,6 +51,10 @@ BATCH = Batch(
         ),
         message("m-2", Outcome.REJECTED, refused_ns=SECOND + 3 * MS),
         message("m-3", Outcome.TIMEOUT),
+    ],
+    logins=[
+        Login("load-0", 0, 20 * MS, "ok"), Login("load-1", 0, 40 * MS, "http 500"),
+        Login("load-0", SECOND, SECOND + 3 * MS, "ok", refresh=True),
     ],
     connects=[Connect("load-0", "WithinLimitUser", 0, "ok", authenticated_ns=30 * MS)],
     disconnects=[Disconnect("load-0", "WithinLimitUser", 5 * SECOND, 1000, "", "client", 2 * MS)],
@@ -111,6 +116,13 @@ def test_outcomes_connections_and_counters(scraped):
     assert value(scraped, "disconnects_total", code="1000", by="client") == 1
     assert value(scraped, "outages_total", ended="recovered") == 1
     assert value(scraped, "events_total", name="unknown_events") == 3
+
+
+def test_logins_count_by_outcome_and_take_time_where_they_succeed(scraped):
+    assert value(scraped, "logins_total", outcome="http 500", refresh="false") == 1
+    assert value(scraped, "logins_total", outcome="ok", refresh="true") == 1
+    assert value(scraped, "login_seconds_count", user_class="", population="") == 2
+    assert value(scraped, "login_seconds_sum", user_class="", population="") == pytest.approx(0.023)
 
 
 def test_the_generator_itself(scraped):
