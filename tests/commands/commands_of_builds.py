@@ -1,32 +1,6 @@
-"""Runs of two builds and of several nights, from literal records; the command line on them."""
-
-import os
-import subprocess
-import sys
+"""Runs of two builds and of several nights, from literal records."""
 
 from staged_run import MS, START, answered, batch, stage
-
-
-def loadtest(*words, cwd=None):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOADTEST_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "loadtest", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=cwd,
-        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def assert_one_line(result, code, *words):
-    assert (result[0], result[1]) == (code, "")
-    (line,) = result[2].strip().splitlines()
-    assert line.startswith("loadtest: error: ")
-    for word in words:
-        assert word in line
 
 
 def acks(factor):

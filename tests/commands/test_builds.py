@@ -4,7 +4,8 @@ import json
 import sys
 
 import pytest
-from commands_of_builds import assert_one_line, loadtest, night, side
+from commands_of_builds import night, side
+from in_process import assert_one_line, loadtest
 
 from loadtest.runs.folder import LATEST
 

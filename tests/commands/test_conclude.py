@@ -1,21 +1,13 @@
 """`summarize`, `plot` and `finish` on run folders."""
 
 import json
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import pytest
+from in_process import assert_one_line, loadtest
 from staged_run import batch, ordinary, stage
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def loadtest(*words):
-    done = subprocess.run(
-        [sys.executable, "-m", "loadtest", *map(str, words)], capture_output=True, text=True, check=False, timeout=60
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -26,14 +18,6 @@ def run(tmp_path):
 @pytest.fixture
 def empty_run(tmp_path):
     return stage(tmp_path / "results", [batch([], connects=[], outages=[], disconnects=[])])
-
-
-def assert_one_line(result, code, *words):
-    assert result[0] == code
-    (line,) = result[2].strip().splitlines()
-    assert line.startswith("loadtest: error: ")
-    for word in words:
-        assert word in line
 
 
 def test_json_is_alone_on_stdout(run):

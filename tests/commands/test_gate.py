@@ -7,8 +7,8 @@ from contextlib import closing
 from xml.etree import ElementTree
 
 import pytest
+from in_process import assert_one_line, loadtest
 from staged_run import batch, ordinary, stage
-from test_conclude import assert_one_line, loadtest
 
 MET, MISSED = "ack_delivered.p95 < 250ms", "ack_delivered.p50 < 20ms"
 

@@ -1,22 +1,17 @@
 """`loadtest report`: one page that needs nothing else, and that answers first."""
 
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import pytest
+from in_process import loadtest
 from staged_run import batch, message, ordinary, stage
 
 from loadtest.model import Outcome
 
 
 def page_of(run):
-    done = subprocess.run(
-        [sys.executable, "-m", "loadtest", "report", str(run)], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{run / 'report.html'}\n"
+    assert loadtest("report", run) == (0, f"{run / 'report.html'}\n", "")
     return (run / "report.html").read_text()
 
 
@@ -98,7 +93,7 @@ def test_text_of_a_server_is_no_markup(page):
 
 def test_a_run_is_held_against_the_one_before_it_with_as_many_users(tmp_path):
     first = stage(tmp_path, [batch(ordinary())])
-    subprocess.run([sys.executable, "-m", "loadtest", "finish", str(first)], check=True, capture_output=True)
+    assert loadtest("finish", first)[0] == 0
     other = stage(tmp_path, [batch(ordinary())], users=7)
     again = stage(tmp_path, [batch(ordinary())])
     assert (first.name, other.name, again.name) == tuple(f"20261124T020000Z-chat{end}" for end in ("", "-2", "-3"))
