@@ -38,15 +38,16 @@ NOISE = (0.0, 0.012, -0.009, 0.004, -0.015, 0.007, 0.011, -0.01)
 """Log factors of eight runs of one build, which add up to nothing."""
 
 
-def pairs(factor=1.0, noise=1.0, key="ack_delivered.p95", count=8):
+def pairs(factor=1.0, noise=1.0, key="ack_delivered.p95", count=8, missing=()):
     """Eight pairs, of which the candidate's `key` is `factor` times as large, give or take the noise."""
+    lacking = dict.fromkeys(missing)
     base, candidate = [], []
     for place in range(count):
         wobble = 1 + noise * NOISE[place]
-        base.append(sample(f"base-{place}", quantities={"ttft.p95": 430 * (1 + NOISE[-place - 1] / 4)}))
+        base.append(sample(f"base-{place}", quantities={"ttft.p95": 430 * (1 + NOISE[-place - 1] / 4)} | lacking))
         ack = {"ack_delivered.p95": 10.0, "ttft.p95": 430.0}
         value = (ack | {"delivered_ratio": 1.0, "stream_completion.p95": 1200.0})[key] * factor * wobble
-        candidate.append(sample(f"candidate-{place}", quantities={key: value}))
+        candidate.append(sample(f"candidate-{place}", quantities={key: value} | lacking))
     return Matched(base, candidate, paired=True)
 
 

@@ -138,6 +138,7 @@ class Comparison(Struct, frozen=True):
         base, candidate: folders of the runs, in the order of the values of each metric.
         left_out: quantities that could not be compared, and why.
         notes: what a reader has to know, in words.
+        unjudged: quantities that would decide, but of which the runs have too few samples.
     """
 
     schema: int
@@ -151,6 +152,7 @@ class Comparison(Struct, frozen=True):
     candidate: list[str]
     left_out: dict[str, str]
     notes: list[str]
+    unjudged: list[str] = []
 
     @property
     def gated(self) -> dict[str, Change]:
@@ -173,6 +175,7 @@ def compare(matched: Matched, terms: Terms, differences: Sequence[str] = ()) -> 
     if not keys:
         raise ValueError("the runs have no metric in common that has enough samples; make them longer")
     gates = _gates(keys, left_out, terms)
+    unjudged = [] if terms.gates is not None else _unjudged(keys, left_out, terms)
     kind = _kind(matched)
     effects = {key: _effect(key, matched, kind) for key in keys}
     families = [gates, [key for key in keys if key not in gates]]
@@ -184,7 +187,7 @@ def compare(matched: Matched, terms: Terms, differences: Sequence[str] = ()) -> 
     ranked = sorted(changes, key=lambda key: (not changes[key].gated, -changes[key].size))
     return Comparison(
         SCHEMA,
-        _together([changes[key].verdict for key in gates]),
+        _together([*(changes[key].verdict for key in gates), *(Word.INCONCLUSIVE for _ in unjudged)]),
         kind,
         {key: changes[key] for key in ranked},
         terms.margin,
@@ -194,6 +197,7 @@ def compare(matched: Matched, terms: Terms, differences: Sequence[str] = ()) -> 
         [run.folder for run in matched.candidate],
         left_out,
         _notes(matched, kind, {key: changes[key] for key in gates}, terms, differences),
+        unjudged,
     )
 
 
@@ -238,8 +242,22 @@ def _gates(keys: Sequence[str], left_out: Mapping[str, str], terms: Terms) -> li
                 raise ValueError(f"--gate {key}: {left_out.get(key, 'the runs have too few samples of it')}")
         asked: Sequence[str] = terms.gates
     else:
-        asked = [RATE if QUANTITIES[key].metric == OF_LENGTH and key in left_out else key for key in GATES]
+        asked = _asked(left_out)
     return [key for key in dict.fromkeys(asked) if key in keys and not _provider_bound(key, terms)]
+
+
+def _unjudged(keys: Sequence[str], left_out: Mapping[str, str], terms: Terms) -> list[str]:
+    """Gates whose metric was measured, but too seldom: that nothing changed in them cannot be said."""
+    measured = {QUANTITIES[key].metric for key in (*keys, *left_out)}
+    return [
+        key
+        for key in _asked(left_out)
+        if key not in keys and QUANTITIES[key].metric in measured and not _provider_bound(key, terms)
+    ]
+
+
+def _asked(left_out: Mapping[str, str]) -> list[str]:
+    return [RATE if QUANTITIES[key].metric == OF_LENGTH and key in left_out else key for key in GATES]
 
 
 def _provider_bound(key: str, terms: Terms) -> bool:

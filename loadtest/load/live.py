@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from loadtest import histogram
-from loadtest.model import PREFLIGHT, Batch, Counts, Health, Message, Outcome, StreamState
+from loadtest.model import PREFLIGHT, Batch, Counts, Health, Login, Message, Outcome, StreamState
 
 BOUNDS_S: Final = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0,
@@ -85,9 +85,7 @@ class Live:
         for message in batch.messages:
             self._message(message)
         for login in batch.logins:
-            self.logins[login.outcome, login.refresh] += 1
-            if login.outcome == "ok":
-                self._add("login", "", "", login.ended_ns - login.began_ns)
+            self._login(login)
         for connect in batch.connects:
             if connect.user_class == PREFLIGHT:
                 continue
@@ -108,6 +106,11 @@ class Live:
             self.health[sample.process] = sample
         for count in batch.counters:
             self.counters[count.name] += count.value
+
+    def _login(self, login: Login) -> None:
+        self.logins[login.outcome, login.refresh] += 1
+        if login.outcome == "ok":
+            self._add("login", "", "", login.ended_ns - login.began_ns)
 
     def _message(self, message: Message) -> None:
         who = (message.user_class, str(message.population))

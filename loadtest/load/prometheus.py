@@ -98,7 +98,9 @@ class Exporter(Collector):
         )
         for state, number in live.streams.items():
             streams.add_metric(state, number)
-        logins = CounterMetricFamily(f"{PREFIX}logins", "Exchanges with the login endpoint", labels=["outcome", "refresh"])
+        logins = CounterMetricFamily(
+            f"{PREFIX}logins", "Exchanges with the login endpoint", labels=["outcome", "refresh"]
+        )
         for (outcome, refresh), number in live.logins.items():
             logins.add_metric([outcome, str(refresh).lower()], number)
         connects = CounterMetricFamily(f"{PREFIX}connects", "Attempts to connect", labels=["outcome", "reconnect"])

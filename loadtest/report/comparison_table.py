@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.analysis.compare import Change, Comparison, Kind, Word
+from loadtest.analysis.sample import QUANTITIES
 from loadtest.report.escaping import escaped
 from loadtest.report.units import DASH, quantity
 
@@ -63,7 +64,9 @@ def as_json(result: Comparison) -> str:
 def headline(result: Comparison) -> str:
     """Why the verdict is what it is, in one line."""
     gated = result.gated.values()
-    found = [change for change in gated if change.verdict is result.verdict]
+    found = [change.label for change in gated if change.verdict is result.verdict]
+    if result.verdict is Word.INCONCLUSIVE:
+        found += [QUANTITIES[key].label for key in result.unjudged]
     if result.kind is Kind.DESCRIPTIVE:
         return "one run against one run is a description"
     if not found:
@@ -71,13 +74,17 @@ def headline(result: Comparison) -> str:
     if result.verdict is Word.EQUIVALENT:
         return f"every gate lies within its margin, {_margins(gated)}"
     if result.verdict is Word.INCONCLUSIVE:
-        return f"neither a change nor its absence is shown of {', '.join(change.label for change in found)}"
-    return ", ".join(f"{change.label} {_percent(change.ratio)} {_interval(change)}" for change in found)
+        return f"neither a change nor its absence is shown of {', '.join(found)}"
+    return ", ".join(
+        f"{change.label} {_percent(change.ratio)} {_interval(change)}"
+        for change in gated
+        if change.verdict is result.verdict
+    )
 
 
 def legend(result: Comparison) -> list[str]:
     """What one has to know to read the table, a line each."""
-    lines = [*_needed(result), *_seen(result), *result.notes]
+    lines = [*_needed(result), *_unjudged(result), *_seen(result), *result.notes]
     if result.kind is not Kind.DESCRIPTIVE:
         gates, test = len(result.gated), "sign-flip" if result.kind is Kind.PAIRED else "Mann-Whitney"
         lines.append(
@@ -149,6 +156,12 @@ def _needed(result: Comparison) -> Iterable[str]:
         if change.verdict is Word.INCONCLUSIVE and change.new_pairs is not None and not result.same:
             size = _share(result.detect if change.unit else 2 * change.margin)
             yield f"{change.label}: a new experiment of {change.new_pairs} {unit} has 80 % power to find {size}"
+
+
+def _unjudged(result: Comparison) -> Iterable[str]:
+    if result.unjudged:
+        names = ", ".join(QUANTITIES[key].label for key in result.unjudged)
+        yield f"too few samples to judge {names}: make the runs longer, or name other gates with --gate"
 
 
 def _seen(result: Comparison) -> Iterable[str]:

@@ -124,6 +124,14 @@ class TestVerdict:
         with pytest.raises(ValueError, match="no metric in common"):
             compare(Matched([sample("a")], [nothing], paired=False), Terms())
 
+    def test_a_gate_that_the_runs_are_too_short_for_is_no_proof_that_nothing_changed(self):
+        short = {ACK: None, "ttft.p95": None}  # acks have a p50 still, first tokens nothing: they were not measured
+        runs = [sample(f"{side}{n}", quantities=short) for side in "ab" for n in range(3)]
+        result = compare(Matched(runs[:3], runs[3:], paired=True), Terms())
+        assert (result.verdict, result.unjudged) == (Word.INCONCLUSIVE, [ACK])
+        declared = compare(Matched(runs[:3], runs[3:], paired=True), Terms(gates=("delivered_ratio",)))
+        assert (declared.verdict, declared.unjudged) == (Word.EQUIVALENT, [])
+
     def test_a_declared_gate_that_is_missing_is_refused(self):
         with pytest.raises(ValueError, match=r"--gate fanout\.p95: the runs have too few samples"):
             compare(pairs(), Terms(gates=("fanout.p95",)))

@@ -18,6 +18,7 @@ CASES = {
     "equivalent": (pairs(1.01), Terms()),
     "inconclusive": (pairs(1.04, noise=6), Terms()),
     "same": (pairs(1.0, noise=3), Terms(same=True)),
+    "short": (pairs(1.0, missing=("ack_delivered.p95",)), Terms()),
     "descriptive": (Matched([sample("a")], [sample("b", quantities={"ack_delivered.p95": 14})], False), Terms()),
     "provider": (pairs(1.3, key="ttft.p95"), Terms(live_provider=True)),
 }
