@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from loadtest.commands.builds import Builds
     from loadtest.experiment.ab import Build, Plan, State, Told
 
-FILES: Final = ("comparison.json", "shift.png", "shift.svg")
+FILES: Final = ("report.html", "comparison.json", "shift.png", "shift.svg")
 SECRETS: Final = {option.attribute: option for option in OPTIONS if option.secret}
 RESUMABLE: Final = frozenset(
     {"resume", "kind", "force", "margin", "detect", "gates", "live_provider", *SECRETS, "results", "tokens_file"}
@@ -81,7 +81,8 @@ def ab(
     """Run two builds in pairs, one after the other in random order, and compare them.
 
     Either side is an address, or a command that starts a build for each of its runs. Leaves results/ab-<stamp>/ with
-    all runs, comparison.json and shift.png. Ctrl-C breaks off; --resume goes on. Exits with 1 where a gate regressed.
+    all runs, report.html, comparison.json and shift.png. Ctrl-C breaks off; --resume goes on. Exits with 1 where a gate
+    regressed.
     """
     check_terms(margin, detect)
     from loadtest.analysis.compare import Terms  # noqa: PLC0415  # numpy, only now
@@ -240,10 +241,12 @@ def _leave(builds: Builds, folder: Path) -> None:
     from loadtest.report.comparison_table import as_json  # noqa: PLC0415
 
     from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
+    from .comparison_page import write_comparison_page  # noqa: PLC0415
 
-    record, *pictures = (folder / name for name in FILES)
+    page, record, *pictures = (folder / name for name in FILES)
     try:
         record.write_text(as_json(builds.result) + "\n", encoding="utf-8")
     except OSError as error:
         raise RunFolderError(f"cannot write {record}: {error.strerror}") from None
     draw_comparison(builds, pictures)
+    write_comparison_page(builds, page, "--results")

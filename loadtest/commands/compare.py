@@ -51,6 +51,8 @@ def spread(words: list[str]) -> list[str]:
               help="text, json or markdown.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
               help="File for a picture: .png, .svg or .pdf.")  # fmt: skip
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False),
+              help="File for all of it as one page.")  # fmt: skip
 def compare(
     base: tuple[Path, ...],
     candidate: tuple[Path, ...],
@@ -61,6 +63,7 @@ def compare(
     force: bool,
     kind: Format,
     output: Path | None,
+    page: Path | None,
 ) -> int:
     """Compare runs of a BASE build with runs of a candidate, metric by metric.
 
@@ -81,6 +84,10 @@ def compare(
         from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
 
         draw_comparison(builds, [output])
+    if page is not None:
+        from .comparison_page import write_comparison_page  # noqa: PLC0415
+
+        write_comparison_page(builds, page, "--html")
     click.echo(shown(builds.result, kind), nl=False)
     return exit_code(builds.result)
 

@@ -14,7 +14,8 @@ from loadtest.analysis.values import Summary
 from loadtest.commands.opened import OpenedRun
 from loadtest.errors import UsageError
 from loadtest.metrics import HEADLINE
-from loadtest.report.page import Picture, run_page, timeline_values
+from loadtest.report.html import Picture
+from loadtest.report.page import run_page, timeline_values
 from loadtest.runs.folder import SUMMARY, earlier
 from loadtest.runs.reader import RunReader
 

@@ -35,7 +35,7 @@ def text(result: Comparison, *, files: str = "", color: bool = False) -> str:
         file=StringIO(), width=WIDTH, force_terminal=color, color_system="standard" if color else None, highlight=False
     )
     with console.capture() as capture:
-        console.print(Text(_runs(result)))
+        console.print(Text(runs_line(result)))
         console.print(Text("verdict ") + _verdict(result.verdict) + Text(f": {headline(result)}"))
         console.print(_table(result))
         for line in filter(None, (*pairs(result), *legend(result), files)):
@@ -45,13 +45,13 @@ def text(result: Comparison, *, files: str = "", color: bool = False) -> str:
 
 def markdown(result: Comparison) -> str:
     """The comparison as GitHub Flavored Markdown."""
-    lines = [f"**{_shown(result.verdict)}**: {escaped(headline(result))}", "", escaped(_runs(result)), ""]
+    lines = [f"**{shown(result.verdict)}**: {escaped(headline(result))}", "", escaped(runs_line(result)), ""]
     lines += [f"| {' | '.join(COLUMNS)} | pairs, % |"]
     lines += ["|" + "".join("---|" if name in _WORDS else "---:|" for name in COLUMNS) + "---|"]
     for change in result.metrics.values():
-        cells = (*_cells(change), _shown(change.verdict))
-        label = f"**{cells[0]}**" if change.gated else cells[0]
-        lines.append(f"| {' | '.join((label, *cells[1:], _pairs(change)))} |")
+        label, *others = (*cells(change), shown(change.verdict))
+        label = f"**{label}**" if change.gated else label
+        lines.append(f"| {' | '.join((label, *others, _pairs(change)))} |")
     lines += ["", *(f"- {escaped(line)}" for line in legend(result))]
     return "\n".join(lines) + "\n"
 
@@ -76,7 +76,7 @@ def headline(result: Comparison) -> str:
     if result.verdict is Word.INCONCLUSIVE:
         return f"neither a change nor its absence is shown of {', '.join(found)}"
     return ", ".join(
-        f"{change.label} {_percent(change.ratio)} {_interval(change)}"
+        f"{change.label} {percent_change(change.ratio)} {_interval(change)}"
         for change in gated
         if change.verdict is result.verdict
     )
@@ -107,7 +107,8 @@ def pairs(result: Comparison) -> list[str]:
     return [f"pairs, %: {change.label}: {_pairs(change)}" for change in result.gated.values()]
 
 
-def _runs(result: Comparison) -> str:
+def runs_line(result: Comparison) -> str:
+    """How many runs were compared, and the margin."""
     base, candidate = len(result.base), len(result.candidate)
     if result.kind is Kind.PAIRED:
         runs = f"{base} pairs of runs"
@@ -125,27 +126,36 @@ def _table(result: Comparison) -> Table:
         if not change.gated and not rest:
             table.add_row(Text("not gated", style="italic"))
             rest = True
-        table.add_row(*_cells(change), _verdict(change.verdict))
+        table.add_row(*cells(change), _verdict(change.verdict))
     return table
 
 
-def _cells(change: Change) -> tuple[str, ...]:
-    base, candidate = (_value(value, change) for value in change.means)
+def cells(change: Change) -> tuple[str, ...]:
+    """A quantity for each of `COLUMNS` but the verdict."""
+    base, candidate = (value_of(value, change) for value in change.means)
     mark = "°" if change.provider_bound else ""
     least = "> " if change.silent else ""
-    return (f"{change.label}{mark}", base, f"{least}{candidate}", _percent(change.ratio), _interval(change), _p(change))
+    return (
+        f"{change.label}{mark}",
+        base,
+        f"{least}{candidate}",
+        percent_change(change.ratio),
+        _interval(change),
+        _p(change),
+    )
 
 
 def _pairs(change: Change) -> str:
     """Every pair: the mean may hide an outlier."""
-    return " ".join(_percent(ratio).removesuffix(" %") for ratio in change.pair_ratios)
+    return " ".join(percent_change(ratio).removesuffix(" %") for ratio in change.pair_ratios)
 
 
 def _verdict(word: Word) -> Text:
-    return Text(_shown(word), style=_STYLES.get(word, ""))
+    return Text(shown(word), style=_STYLES.get(word, ""))
 
 
-def _shown(word: Word) -> str:
+def shown(word: Word) -> str:
+    """A verdict, the bad one to be seen at a glance."""
     return word.upper() if word is Word.REGRESSED else str(word)
 
 
@@ -176,7 +186,8 @@ def _margins(gated: Iterable[Change]) -> str:
     return " or ".join(dict.fromkeys(_share(change.margin) for change in gated))
 
 
-def _value(value: float, change: Change) -> str:
+def value_of(value: float, change: Change) -> str:
+    """A value of the quantity, in its unit."""
     return quantity(value, change.unit) if change.unit else f"{100 * value:.2f} %"
 
 
@@ -188,7 +199,8 @@ def _interval(change: Change) -> str:
     return f"[{_signed(low, digits)}, {_signed(high, digits)}]"
 
 
-def _percent(ratio: float) -> str:
+def percent_change(ratio: float) -> str:
+    """A ratio as the change in per cent."""
     return f"{_signed(100 * (ratio - 1), 1)} %"
 
 

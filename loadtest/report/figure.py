@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -87,16 +88,27 @@ def save(figure: Figure, path: Path) -> None:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
         raise UsageError(f"{path}: a picture must end in {', '.join(f'.{name}' for name in FORMATS)}")
+    try:
+        _write(figure, path, kind)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; name a place to write to") from None
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an element of a page."""
+    file = StringIO()
+    _write(figure, file, "svg")
+    markup = file.getvalue()
+    return markup[markup.index("<svg") :]
+
+
+def _write(figure: Figure, target: Path | StringIO, kind: str) -> None:
     # Without a date and with fixed ids, the same run gives the same file.
-    with mpl.rc_context({"svg.hashsalt": "loadtest", "svg.fonttype": "none"}):
-        try:
-            with warnings.catch_warnings():
-                # a label may be in any script; in an SVG it stays text, in a PNG it is a box
-                warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-                figure.savefig(path, dpi=DPI, format=kind, metadata={"Date": None} if kind == "svg" else None)
-            figure.set_layout_engine("none")  # the places found for the first file serve the next one too
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror or error}; name a place to write to") from None
+    with mpl.rc_context({"svg.hashsalt": "loadtest", "svg.fonttype": "none"}), warnings.catch_warnings():
+        # a label may be in any script; in an SVG it stays text, in a PNG it is a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure.savefig(target, dpi=DPI, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    figure.set_layout_engine("none")  # the places found for the first file serve the next one too
 
 
 def _cut(text: str, length: int = 105) -> str:

@@ -77,11 +77,13 @@ class Row:
         label: its name, and the ± of its receive stamps.
         cells: for each of `COLUMNS`.
         spans: the 95 % interval for each of `COLUMNS` that has one; empty where a row tells none.
+        key: of the metric.
     """
 
     label: str
     cells: tuple[str, ...]
     spans: tuple[Span | None, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def _blocks(summary: Summary) -> Iterable[Block]:
 
 def _rows(metrics: Metrics, keys: Iterable[str], *, spans: bool = False) -> tuple[Row, ...]:
     return tuple(
-        Row(_label(metrics, key), _cells(metrics[key]), _spans(metrics[key]) if spans else ())
+        Row(_label(metrics, key), _cells(metrics[key]), _spans(metrics[key]) if spans else (), key)
         for key in keys
         if metrics[key].count
     )

@@ -3,65 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import isinf, isnan
-from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from loadtest.analysis.previous import Change, Previous
+from loadtest.analysis.slo.values import Decision, Objectives
 from loadtest.analysis.slowest import SlowMessage
 from loadtest.analysis.timeline import Timeline
 from loadtest.analysis.values import Metrics, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS
+from loadtest.objectives.names import RATIOS
+from loadtest.report.answers import BROKEN, answers
 from loadtest.report.caption import subtitle
+from loadtest.report.html import Picture, Table, rendered
+from loadtest.report.objectives import conclusions, rows
 from loadtest.report.outline import COLUMNS, outline
 from loadtest.report.units import DASH, INFINITE, duration, milliseconds, number, percent, quantity
 
-TEMPLATES: Final = Path(__file__).with_name("templates")
-_BAD: Final = ("error", "timeout", "lost", "dropped", "unfinished")
-_BROKEN: Final = ("incomplete", "interrupted", "errored", "missing")
-_UNKNOWN: Final = "not known"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows under a heading; the first cell of a row names it."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A plot.
-
-    Attributes:
-        svg: its markup, made by the tool.
-        text: what it shows, for those who cannot see it.
-        values: the numbers behind it; None where they stand in another table.
-    """
-
-    title: str
-    svg: str
-    text: str
-    values: Table | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A question that a reader comes with.
-
-    Attributes:
-        state: `good`, `warn`, `bad` or `none`.
-    """
-
-    question: str
-    answer: str
-    detail: str
-    state: str
+STATES: Final = {Decision.PASS: "good", Decision.INCONCLUSIVE: "warn", Decision.FAIL: "bad"}
+OUTCOMES: Final = (
+    ("delivered", "the message's final ack came"),
+    ("rejected", "refused by the rate limit"),
+    ("error", "refused or failed for another reason"),
+    ("timeout", "no final ack within the reply timeout"),
+    ("lost", "the connection went away before the final ack"),
+    ("dropped", "pushed out of the full offline queue, or still in it at the end"),
+    ("unfinished", "the run ended while it was waited for"),
+    ("unaccounted", "handed to a client and ended in none of these: 0, or the run is invalid"),
+)
+"""How a message ends; each has exactly one."""
 
 
 def run_page(
@@ -77,104 +47,36 @@ def run_page(
         slow: the slowest messages by metric of `HEADLINE`.
         previous: the run before it, where there is one, and `changes` from it.
     """
-    content = outline(summary)
-    return _environment().get_template("run.html").render(
+    return rendered(
+        "run.html",
+        pictures,
         title=f"{summary.run.scenario}: {subtitle(summary)}",
         summary=summary,
-        outline=content,
+        facts=subtitle(summary),
+        outline=outline(summary),
         columns=COLUMNS,
-        answers=_answers(summary, slow, previous, changes),
-        pictures=[(picture, Markup(picture.svg)) for picture in pictures],  # our own plots, escaped by matplotlib
+        answers=list(answers(summary, slow, previous, changes)),
+        objectives=_objectives(summary.objectives) if summary.objectives else None,
+        conclusions=conclusions(summary.objectives, summary.verdict.status) if summary.objectives else (),
         slow={BY_KEY[key].label: _slow(found) for key, found in slow.items() if found},
         previous=previous,
         changes=_changes(changes),
         groups=[(title, table) for title, table in _groups(summary) if table.rows],
         generator=_generator(summary),
         environment=_facts(summary),
-        definitions=[(metric.label, metric.definition, metric.unit) for metric in METRICS],
-    )  # fmt: skip
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-
-
-# --- the answers ------------------------------------------------------------------------------------------------------
-def _answers(
-    summary: Summary,
-    slow: Mapping[str, Sequence[SlowMessage]],
-    previous: Previous | None,
-    changes: Sequence[Change],
-) -> Iterable[Answer]:
-    yield _slowest(summary, slow)
-    yield _lost(summary)
-    yield _sound(summary)
-    yield _worse(previous, changes)
-
-
-def _slowest(summary: Summary, slow: Mapping[str, Sequence[SlowMessage]]) -> Answer:
-    question = "What was slowest?"
-    key = next((key for key in ("ttft", "ack_delivered") if slow.get(key)), None)
-    if key is None:
-        return Answer(question, "nothing was measured", "", "none")
-    first = slow[key][0]
-    metric = summary.metrics[key]
-    name = next((name for name in ("p99", "p95", "p90", "p50") if getattr(metric, name) is not None), None)
-    tail = f"{name} {quantity(getattr(metric, name), metric.unit)}; " if name else ""
-    worst = "never came" if first.times[key] in (None, float("inf")) else milliseconds(first.times[key])
-    return Answer(
-        question,
-        f"{BY_KEY[key].label}: {tail}slowest {worst}",
-        f"message {first.message_id} of {first.user}, sent {first.sent_utc}",
-        "none",
+        definitions=[(metric.key, metric.label, f"{metric.definition}; {metric.unit}") for metric in METRICS],
+        ratios=[(name.replace("_", " "), text) for name, text in RATIOS.items()],
+        outcomes=OUTCOMES,
     )
 
 
-def _lost(summary: Summary) -> Answer:
-    question = "Was anything lost?"
-    counts = summary.counts
-    found = [f"{number(counts[name])} {name}" for name in _BAD if counts[name]]
-    found += [f"{number(counts[f'streams_{name}'])} streams {name}" for name in _BROKEN if counts[f"streams_{name}"]]
-    if counts["stream_violations"]:
-        found.append(f"{number(counts['stream_violations'])} stream violations")
-    gap = counts["unaccounted"]
-    detail = f"{number(counts['sent'])} messages, unaccounted {_UNKNOWN if gap is None else number(gap)}"
-    if gap:
-        return Answer(question, "the ledger does not close", detail, "bad")
-    own = summary.populations.get("outage")
-    meant = "; users who make their own outages are among them" if found and own is not None else ""
-    return Answer(question, ", ".join(found) + meant or "nothing", detail, "warn" if found else "good")
-
-
-def _sound(summary: Summary) -> Answer:
-    verdict, content = summary.verdict, outline(summary)
-    words = {"valid": "yes", "suspect": "doubtful", "invalid": "no: do not use these numbers"}
-    state = {"valid": "good", "suspect": "warn"}.get(verdict.status, "bad")
-    detail = verdict.reasons[0] if verdict.reasons else content.verdict
-    return Answer("Was the generator sound?", words.get(verdict.status, verdict.status), detail, state)
-
-
-def _worse(previous: Previous | None, changes: Sequence[Change]) -> Answer:
-    question = "Is it worse than the last one?"
-    if previous is None or not changes:
-        return Answer(question, "there is no earlier run to hold it against", "", "none")
-    slower = [change for change in changes if change.apart and change.ratio > 1]
-    faster = [change for change in changes if change.apart and change.ratio < 1]
-    detail = f"against {previous.run.folder}; one run against one run only describes, `loadtest compare` decides"
-    if slower:
-        worst = max(slower, key=lambda change: change.ratio)
-        return Answer(question, f"slower in {len(slower)} of {len(changes)}, most: {_change(worst)}", detail, "warn")
-    if faster:
-        best = min(faster, key=lambda change: change.ratio)
-        return Answer(question, f"faster in {len(faster)} of {len(changes)}, most: {_change(best)}", detail, "good")
-    return Answer(question, "no difference beyond the intervals within the runs", detail, "none")
-
-
-def _change(change: Change) -> str:
-    return f"{BY_KEY[change.key].label} {change.percentile} {100 * (change.ratio - 1):+.1f} %"
+def _objectives(found: Objectives) -> Table:
+    each = rows(found)
+    return Table(
+        ("objective", "measured [95 %]", "limit", "verdict", ""),
+        [(row.name, row.value, row.limit, row.word, row.note) for row in each],
+        [STATES[row.verdict] for row in each],
+    )
 
 
 def timeline_values(line: Timeline) -> Table:
@@ -245,13 +147,15 @@ def _changes(changes: Sequence[Change]) -> Table:
 
 def _groups(summary: Summary) -> Iterable[tuple[str, Table]]:
     counts = summary.counts
-    streams = [(name.replace("_", " "), number(counts[f"streams_{name}"])) for name in ("completed", *_BROKEN)]
+    streams = [(name.replace("_", " "), number(counts[f"streams_{name}"])) for name in ("completed", *BROKEN)]
     yield "Streams", Table(("state", "streams"), [*streams, ("violations", number(counts["stream_violations"]))])
-    rejected = [(name, percent(share)) for name, share in summary.rejected_ratio.items()]
-    yield "Rate limit: rejected share in whole windows", Table(("class", "rejected"), rejected)
-    yield "Recovery", Table(("", ""), _recovery(summary))
+    yield "Rate limit", Table((), list(_limit(summary)))
+    shares = [(name, percent(share)) for name, share in summary.rejected_ratio.items()]
+    yield "Rejected, of the messages in whole windows", Table(("class", "rejected"), shares)
+    yield "Logins", Table((), list(_logins(summary)))
+    yield "Recovery", Table((), _recovery(summary))
     kinds = (("timeout", summary.timeouts), ("error", summary.errors), ("lost", summary.losses),
-             ("failed login", summary.login_failures), ("failed connect", summary.connect_failures))  # fmt: skip
+             ("failed connect", summary.connect_failures))  # fmt: skip
     errors = [(kind, reason, number(count)) for kind, found in kinds for reason, count in found.items()]
     yield "Errors by kind", Table(("kind", "reason", "count"), errors)
     classes = [
@@ -263,26 +167,54 @@ def _groups(summary: Summary) -> Iterable[tuple[str, Table]]:
 
 
 def _middles(metrics: Metrics) -> Iterable[str]:
-    for key in HEADLINE:
-        metric = metrics[key]
-        parts = (metric.beyond.get(name) or milliseconds(getattr(metric, name)) for name in ("p50", "p95"))
-        yield " / ".join(parts)
+    return (_middle(metrics, key) for key in HEADLINE)
+
+
+def _middle(metrics: Metrics, key: str) -> str:
+    metric = metrics[key]
+    return " / ".join(metric.beyond.get(name) or milliseconds(getattr(metric, name)) for name in ("p50", "p95"))
+
+
+def _limit(summary: Summary) -> Iterable[tuple[str, str]]:
+    run, counts = summary.run, summary.counts
+    if run.limit_messages is None and not counts["rejected"]:
+        return
+    window = duration(run.limit_window_s or 0)
+    yield "declared", "none" if run.limit_messages is None else f"{run.limit_messages} messages in {window}"
+    yield "rejected", number(counts["rejected"])
+    yield "rejected within the limit", number(counts["rejected_within_limit"])
+    for name in ("leaks", "false_rejections"):
+        if name in counts:
+            yield name.replace("_", " "), number(counts[name])
+    yield from _quantiles(summary.metrics, ("reject", "retry_after_error"))
+
+
+def _logins(summary: Summary) -> Iterable[tuple[str, str]]:
+    counts = summary.counts
+    if not (counts["logins"] or counts["login_failures"]):
+        return
+    yield "logins", number(counts["logins"])
+    yield "failed", number(counts["login_failures"])
+    for reason, count in summary.login_failures.items():
+        yield f"failed: {reason}", number(count)
+    yield from _quantiles(summary.metrics, ("login",))
+
+
+def _quantiles(metrics: Metrics, keys: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for key in keys:
+        if key in metrics and metrics[key].count:
+            yield f"{BY_KEY[key].label} p50 / p95", _middle(metrics, key)
 
 
 def _recovery(summary: Summary) -> Sequence[tuple[str, str]]:
     counts = summary.counts
     if not counts["outages"]:
         return ()
-    times = [
-        (f"{BY_KEY[key].label} p50", milliseconds(summary.metrics[key].p50))
-        for key in ("outage", "recovery", "queue_flush")
-        if summary.metrics[key].count
-    ]
     return [
         ("outages", number(counts["outages"])),
         ("on purpose", number(counts["outages_on_purpose"])),
         ("without recovery", number(counts["outages_unrecovered"])),
-        *times,
+        *_quantiles(summary.metrics, ("outage", "recovery", "queue_flush")),
     ]
 
 

@@ -1,0 +1,119 @@
+"""What a reader of a run wants to know first: did it pass, what was slowest, was anything lost, can it be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from loadtest.analysis.previous import Change, Previous
+from loadtest.analysis.slo.values import Decision
+from loadtest.analysis.slowest import SlowMessage
+from loadtest.analysis.values import Summary
+from loadtest.metrics import BY_KEY
+from loadtest.report.html import Answer
+from loadtest.report.objectives import verdict_line
+from loadtest.report.outline import outline
+from loadtest.report.units import milliseconds, number, quantity
+
+_BAD: Final = ("error", "timeout", "lost", "dropped", "unfinished")
+BROKEN: Final = ("incomplete", "interrupted", "errored", "missing")
+"""States of a stream that ended otherwise than it should."""
+_UNKNOWN: Final = "not known"
+
+
+def answers(
+    summary: Summary,
+    slow: Mapping[str, Sequence[SlowMessage]],
+    previous: Previous | None,
+    changes: Sequence[Change],
+) -> Iterable[Answer]:
+    """The five answers, in the order in which they are asked for.
+
+    Args:
+        slow: the slowest messages by metric of `HEADLINE`.
+        changes: from the run before, `previous`, where there is one.
+    """
+    yield _passed(summary)
+    yield _slowest(summary, slow)
+    yield _lost(summary)
+    yield _sound(summary)
+    yield _worse(previous, changes)
+
+
+def _passed(summary: Summary) -> Answer:
+    question, found = "Did it pass?", summary.objectives
+    if found is None:
+        detail = "no objective was given; --slo 'ack_delivered.p99 < 250ms' asks"
+        return Answer(question, "not asked", detail, "none")
+    line = verdict_line(found, summary.verdict.status).removeprefix("objectives: ")
+    if summary.verdict.status == "invalid":
+        return Answer(question, "cannot be said: the run is invalid", line, "bad")
+    words = {
+        Decision.PASS: ("yes", "good"),
+        Decision.FAIL: ("no", "bad"),
+        Decision.INCONCLUSIVE: ("cannot be said yet", "warn"),
+    }
+    word, state = words[found.verdict]
+    return Answer(question, word, line, state)
+
+
+def _slowest(summary: Summary, slow: Mapping[str, Sequence[SlowMessage]]) -> Answer:
+    question = "What was slowest?"
+    key = next((key for key in ("ttft", "ack_delivered") if slow.get(key)), None)
+    if key is None:
+        return Answer(question, "nothing was measured", "", "none")
+    first = slow[key][0]
+    metric = summary.metrics[key]
+    name = next((name for name in ("p99", "p95", "p90", "p50") if getattr(metric, name) is not None), None)
+    tail = f"{name} {quantity(getattr(metric, name), metric.unit)}; " if name else ""
+    worst = "never came" if first.times[key] in (None, float("inf")) else milliseconds(first.times[key])
+    return Answer(
+        question,
+        f"{BY_KEY[key].label}: {tail}slowest {worst}",
+        f"message {first.message_id} of {first.user}, sent {first.sent_utc}",
+        "none",
+    )
+
+
+def _lost(summary: Summary) -> Answer:
+    question = "Was anything lost?"
+    counts = summary.counts
+    found = [f"{number(counts[name])} {name}" for name in _BAD if counts[name]]
+    found += [f"{number(counts[f'streams_{name}'])} streams {name}" for name in BROKEN if counts[f"streams_{name}"]]
+    if counts["stream_violations"]:
+        found.append(f"{number(counts['stream_violations'])} stream violations")
+    gap = counts["unaccounted"]
+    detail = f"{number(counts['sent'])} messages, unaccounted {_UNKNOWN if gap is None else number(gap)}"
+    if gap:
+        return Answer(question, "the ledger does not close", detail, "bad")
+    own = summary.populations.get("outage")
+    meant = "; users who make their own outages are among them" if found and own is not None else ""
+    return Answer(question, ", ".join(found) + meant or "nothing", detail, "warn" if found else "good")
+
+
+def _sound(summary: Summary) -> Answer:
+    verdict, content = summary.verdict, outline(summary)
+    words = {"valid": "yes", "suspect": "doubtful", "invalid": "no: do not use these numbers"}
+    state = {"valid": "good", "suspect": "warn"}.get(verdict.status, "bad")
+    detail = verdict.reasons[0] if verdict.reasons else content.verdict
+    return Answer("Was the generator sound?", words.get(verdict.status, verdict.status), detail, state)
+
+
+def _worse(previous: Previous | None, changes: Sequence[Change]) -> Answer:
+    question = "Is it worse than the last one?"
+    if previous is None or not changes:
+        return Answer(question, "there is no earlier run to hold it against", "", "none")
+    slower = [change for change in changes if change.apart and change.ratio > 1]
+    faster = [change for change in changes if change.apart and change.ratio < 1]
+    detail = f"against {previous.run.folder}; one run against one run only describes, `loadtest compare` decides"
+    if slower:
+        worst = max(slower, key=lambda change: change.ratio)
+        return Answer(question, f"slower in {len(slower)} of {len(changes)}, most: {_change(worst)}", detail, "warn")
+    if faster:
+        best = min(faster, key=lambda change: change.ratio)
+        return Answer(question, f"faster in {len(faster)} of {len(changes)}, most: {_change(best)}", detail, "good")
+    return Answer(question, "no difference beyond the intervals within the runs", detail, "none")
+
+
+def _change(change: Change) -> str:
+    return f"{BY_KEY[change.key].label} {change.percentile} {100 * (change.ratio - 1):+.1f} %"
