@@ -9,13 +9,31 @@ from typing import Final
 
 import numpy as np
 
-from loadtest.analysis.distribution import Distribution
+from loadtest.analysis.distribution import NS_PER_MS, Distribution
+from loadtest.analysis.intervals import Interval, Withheld, counted_intervals, quantile_intervals
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.percentiles import Floats
+from loadtest.metrics import BY_KEY
 
 _POINTS: Final = 400
+_BANDED: Final = tuple(np.union1d(1 - 1 / np.geomspace(1.05, 10_000, 40), [0.5, 0.75, 0.9, 0.95, 0.99, 0.999]).tolist())
+"""Quantiles with an interval: evenly on the axis of 1 / (1 - q), and those that are marked there."""
 _BEYOND: Final = -math.log(0.025)
 """Samples beyond the last quantile that has a 95 % interval: q^n = 2.5 % at n (1 - q) = 3.7 (`percentiles`)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """The intervals of some quantiles of a curve, as in `intervals`.
+
+    Attributes:
+        tails: 1 / (1 - q) of each. Shape m.
+        low, high: the ends, in the unit of the curve; +infinity where they reach into the unanswered. Shape m.
+    """
+
+    tails: Floats
+    low: Floats
+    high: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +48,7 @@ class Curve:
         count: samples, the unanswered included.
         unanswered: samples that rank as +infinity.
         firm: 1 / (1 - q) of the last quantile that has a 95 % interval.
+        band: 95 % intervals within the run; None where none is known.
     """
 
     metric: str
@@ -38,15 +57,41 @@ class Curve:
     count: int
     unanswered: int
     firm: float
+    band: Band | None = None
 
 
 def curves(measured: Measured, keys: Sequence[str]) -> list[Curve]:
     """The curves of some metrics, over the set that the summary measures; none for a metric without samples."""
-    found = ((key, measured.distribution(key)) for key in keys)
-    return [curve(key, distribution) for key, distribution in found if distribution.count]
+    found = (_curve(measured, key) for key in keys)
+    return [each for each in found if each is not None]
 
 
-def curve(key: str, distribution: Distribution) -> Curve:
+def _curve(measured: Measured, key: str) -> Curve | None:
+    samples = measured.samples(key)
+    if samples is None:
+        parts = measured.counts(key)
+        distribution = Distribution.of_counts(parts)
+        intervals = counted_intervals(parts, _BANDED, distribution)
+    else:
+        values = samples.values / NS_PER_MS if BY_KEY[key].unit == "ms" else samples.values
+        distribution = Distribution.of(values)
+        intervals = quantile_intervals(values, samples.at_ns, samples.users, _BANDED, distribution)
+    return curve(key, distribution, _band(intervals)) if distribution.count else None
+
+
+def _band(intervals: Sequence[Interval | Withheld]) -> Band | None:
+    known = [(1 / (1 - q), found) for q, found in zip(_BANDED, intervals, strict=True) if isinstance(found, Interval)]
+    known = [(tail, found) for tail, found in known if math.isfinite(found.low)]
+    if not known:
+        return None
+    return Band(
+        np.array([tail for tail, _ in known]),
+        np.array([found.low for _, found in known]),
+        np.array([found.high for _, found in known]),
+    )
+
+
+def curve(key: str, distribution: Distribution, band: Band | None = None) -> Curve:
     """The curve of a distribution with samples, at so many points that the eye sees no corner."""
     count = distribution.count
     tails = np.unique(
@@ -56,4 +101,4 @@ def curve(key: str, distribution: Distribution) -> Curve:
     ranks = np.ceil(np.round((1 - 1 / tails) * count, 6)).astype(np.int64) - 1
     ranks[-1] = count - 1
     values = distribution.at(np.clip(ranks, 0, count - 1))
-    return Curve(key, tails, values, count, distribution.unanswered, max(count / _BEYOND, 1.0))
+    return Curve(key, tails, values, count, distribution.unanswered, max(count / _BEYOND, 1.0), band)

@@ -21,6 +21,7 @@ from loadtest.report.comparison_table import (
     percent_change,
     runs_line,
     shown,
+    size_of,
     value_of,
 )
 from loadtest.report.html import Answer, Picture, Table, rendered
@@ -51,6 +52,7 @@ def comparison_page(
         "comparison.html",
         pictures,
         title=f"{shown(result.verdict)}: {headline(result)}",
+        name="One build against itself" if result.same else "Candidate against base",
         verdict=shown(result.verdict),
         state="none" if result.kind is Kind.DESCRIPTIVE else STATES[result.verdict],
         headline=headline(result),
@@ -83,7 +85,8 @@ def shift_values(shifts: Iterable[Shift]) -> Table:
 
 
 def _answers(result: Comparison, verdicts: Mapping[str, Verdict]) -> Iterable[Answer]:
-    yield Answer("Is the candidate worse?", _WORSE[result.verdict], headline(result), STATES[result.verdict])
+    asked, words = ("Do its runs agree?", _AGREE) if result.same else ("Is the candidate worse?", _WORSE)
+    yield Answer(asked, words[result.verdict], headline(result), STATES[result.verdict])
     largest = max(result.metrics.values(), key=lambda change: change.size)
     yield Answer(
         "What changed most?",
@@ -101,6 +104,7 @@ _WORSE: Final = {
     Word.EQUIVALENT: "no, not by more than the margin",
     Word.INCONCLUSIVE: "cannot be said",
 }
+_AGREE: Final = _WORSE | {Word.EQUIVALENT: "yes, within the margin"}
 
 
 def _size(result: Comparison) -> Answer:
@@ -109,8 +113,8 @@ def _size(result: Comparison) -> Answer:
     seen = [(change.sees, change.label) for change in result.gated.values() if change.sees is not None]
     if not seen:
         return Answer(question, "not known", "that takes several runs of each build", "none")
-    text = ", ".join(f"{label} {100 * sees:.1f} %" for sees, label in sorted(seen, reverse=True))
-    return Answer(question, f"{100 * max(seen)[0]:.1f} % in every gate", f"with a power of 80 %: {text}", "none")
+    text = ", ".join(f"{label} {size_of(sees)}" for sees, label in sorted(seen, reverse=True))
+    return Answer(question, f"{size_of(max(seen)[0])} in every gate", f"with a power of 80 %: {text}", "none")
 
 
 def _sound(verdicts: Mapping[str, Verdict]) -> Answer:

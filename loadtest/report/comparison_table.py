@@ -178,7 +178,7 @@ def _seen(result: Comparison) -> Iterable[str]:
     """The noise floor, where that was looked for."""
     known = [change for change in result.gated.values() if change.sees is not None]
     if result.same and known:
-        found = ", ".join(f"{change.label} {100 * (change.sees or 0):.1f} %" for change in known)
+        found = ", ".join(f"{change.label} {size_of(change.sees or 0)}" for change in known)
         yield f"the smallest change that this setup finds with a power of 80 %: {found}"
 
 
@@ -202,6 +202,11 @@ def _interval(change: Change) -> str:
 def percent_change(ratio: float) -> str:
     """A ratio as the change in per cent."""
     return f"{_signed(100 * (ratio - 1), 1)} %"
+
+
+def size_of(sees: float) -> str:
+    """The smallest change that is seen; beyond a doubling its digits say nothing."""
+    return f"{100 * sees:.1f} %" if sees <= 1 else "more than 100 %"
 
 
 def _signed(value: float, digits: int) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from loadtest.analysis.curves import Curve
+from loadtest.analysis.curves import Band, Curve
 from loadtest.analysis.values import Verdict
 from loadtest.metrics import BY_KEY
 from loadtest.report.figure import COLORS, LINES, MARKERS, headings, literal, new_figure, soften
@@ -57,6 +57,7 @@ def percentile_plot(runs: Sequence[RunCurves]) -> Figure:
     curves = [(run, curve) for run in runs for curve in run.curves]
     _scales(axes, [curve for _, curve in curves])
     handles = [_draw(axes, place, curve, _label(run, curve, len(runs))) for place, (run, curve) in enumerate(curves)]
+    _bands(axes, [curve.band for _, curve in curves])
     figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(runs) == 1 else 2, frameon=False)
     names = list(dict.fromkeys(BY_KEY[curve.metric].label for _, curve in curves))
     title = " · ".join(names) if len(names) < 4 else "Latency"
@@ -81,7 +82,8 @@ def _scales(axes: Axes, curves: Iterable[Curve]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tail, _: TICKS.get(tail, "")))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("percentile")
+    banded = any(curve.band is not None for curve in curves)
+    axes.set_xlabel(f"percentile{' (bands: 95 % intervals within the run)' if banded else ''}")
     units = {BY_KEY[curve.metric].unit for curve in curves}
     finite = np.concatenate([curve.values[np.isfinite(curve.values) & (curve.values > 0)] for curve in curves])
     if len(finite) and finite.max() > 20 * finite.min():
@@ -110,6 +112,23 @@ def _draw(axes: Axes, place: int, curve: Curve, label: str) -> Line2D:
     return Line2D(
         [], [], color=color, linestyle=line, marker=marker, linewidth=2.0, markersize=5.5, label=literal(label)
     )
+
+
+def _bands(axes: Axes, bands: Sequence[Band | None]) -> None:
+    """Behind the curves, up to the upper edge where they reach into the unanswered."""
+    shown = [(place, band) for place, band in enumerate(bands) if band is not None]
+    for _, band in shown:
+        ends = np.concatenate([band.low, band.high])
+        finite = ends[np.isfinite(ends) & (ends > 0)]
+        axes.update_datalim([(band.tails[0], value) for value in finite], updatex=False)
+    axes.autoscale_view(scalex=False)
+    axes.set_ylim(axes.get_ylim())
+    top = axes.get_ylim()[1]
+    for place, band in shown:
+        axes.fill_between(
+            band.tails, band.low, np.minimum(band.high, top), color=COLORS[place % len(COLORS)], alpha=0.18,
+            linewidth=0, zorder=1,
+        )  # fmt: skip
 
 
 def _leave(axes: Axes, tail: float, value: float, color: str) -> None:

@@ -1,12 +1,14 @@
 """`compare`, `trend` and their pictures on run folders; `ab` on builds that do not start."""
 
 import json
+import re
 import sys
 
 import pytest
 from commands_of_builds import night, side
 from in_process import assert_one_line, loadtest
 
+from loadtest.experiment.ab import Build, Done, Plan, Side, State, save
 from loadtest.runs.folder import LATEST
 
 
@@ -44,13 +46,45 @@ def test_a_build_against_itself_of_the_same_runs_is_refused(results):
     assert_one_line(result, 2, "--against", "on both sides")
 
 
-def test_the_comparison_is_drawn(results, tmp_path):
-    picture = tmp_path / "shift.svg"
-    done = loadtest("plot", "--kind", "comparison", results / "base", "--against", results / "candidate", "-o", picture)
-    assert (done[0], done[1].strip()) == (0, str(picture))
-    drawn = picture.read_text(encoding="utf-8")
+def test_the_comparison_as_a_picture_and_as_a_page_that_answers_first(results, tmp_path):
+    picture, file = tmp_path / "shift.svg", tmp_path / "report.html"
+    sides = (results / "base", "--against", results / "candidate")
+    assert loadtest("compare", *sides, "-o", picture, "--html", file)[0] == 1
+    drawn, page = picture.read_text(encoding="utf-8"), file.read_text(encoding="utf-8")
     for words in ("REGRESSED: ack delivered p95", "time to first token", "grey dots: pairs", "percentile"):
         assert words in drawn
+        assert words in page
+    found = re.findall(r'<h3>(.*?)</h3><p class="said">(.*?)</p>', page)
+    assert found[0] == ("Is the candidate worse?", "yes")
+    assert found[-1] == ("Were the generators sound?", "yes")
+    rows = re.findall(r'<tr><th scope="row">(\d)</th><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td>', page)
+    assert [(place, change) for place, _, _, change in rows[:3]] == [
+        ("1", "+20.8 %"),
+        ("2", "+20.6 %"),
+        ("3", "+20.4 %"),
+    ]
+    assert re.search(r"ack delivered p50</th><td>\+20\.\d %", page)  # behind the picture
+    assert not re.search(r'(src|href)="(?!#)', page)
+
+
+def test_a_page_that_cannot_be_written_is_one_line(results, tmp_path):
+    words = ("compare", results / "base", "--against", results / "candidate", "--html", tmp_path / "nowhere" / "x.html")
+    assert_one_line(loadtest(*words), 2, "--html", "cannot write")
+
+
+def test_an_experiment_is_reported_as_it_was_concluded(results, tmp_path):
+    names = {of: sorted(run.name for run in (results / of).iterdir() if run.name != LATEST) for of in Side}
+    for of in Side:
+        (tmp_path / of).symlink_to(results / of)
+    build = Build("ws://127.0.0.1:5000/ws")
+    plan = Plan(build, build, False, [True] * 3, 1, 1.0, 3, 1.0, 60.0, 0, "chat", [], [], 60.0)
+    done = [Done(pair, *(names[of][pair - 1] for of in Side), valid=True) for pair in (1, 2, 3)]
+    save(tmp_path, State(1, plan, done))
+    asked = ("compare", results / "base", "--against", results / "candidate", "--margin", "30%", "--detect", "40%")
+    (tmp_path / "comparison.json").write_text(loadtest(*asked, "--format", "json")[1])
+    assert loadtest("report", tmp_path) == (0, f"{tmp_path / 'report.html'}\n", "")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "3 pairs of runs, candidate to base; margin 30 %" in page
 
 
 def test_an_empty_baseline_folder(tmp_path, results):

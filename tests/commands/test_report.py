@@ -1,13 +1,20 @@
 """`loadtest report`: one page that needs nothing else, and that answers first."""
 
+import json
 import re
+import sqlite3
+from contextlib import closing
 from html.parser import HTMLParser
 
 import pytest
 from in_process import loadtest
-from staged_run import batch, message, ordinary, stage
+from staged_run import MS, START, batch, message, ordinary, stage
 
-from loadtest.model import Outcome
+from loadtest.commands.opened import open_run
+from loadtest.commands.page import write_page
+from loadtest.model import Login, Outcome
+from loadtest.objectives import objective
+from loadtest.report.render import as_json
 
 
 def page_of(run):
@@ -50,7 +57,11 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     hostile = message(300, 40, Outcome.ERROR, reason="<script>alert(1)</script>")
-    return page_of(stage(tmp_path_factory.mktemp("results"), [batch([*ordinary(), hostile])]))
+    logins = [Login("user-0", START, START + 20 * MS, "ok"), Login("user-1", START, START + 20 * MS, "http 500")]
+    run = stage(tmp_path_factory.mktemp("results"), [batch([*ordinary(), hostile], logins=logins)])
+    with closing(sqlite3.connect(run / "run.db")) as database, database:
+        database.execute("INSERT OR REPLACE INTO run VALUES ('notices', ?)", (json.dumps(["one account for all"]),))
+    return page_of(run)
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +80,15 @@ def test_the_answers_stand_in_front(read):
     places = [
         text.index(words)
         for words in (
-            "valid run", "What was slowest?", "Was anything lost?", "Was the generator sound?",
-            "Is it worse than the last one?", "Percentiles", "Slowest messages", "The generator", "Environment",
+            "valid run", "Did it pass?", "What was slowest?", "Was anything lost?", "Was the generator sound?",
+            "Is it worse than the last one?", "Noticed while it ran", "Not asked", "metric p50 p90",
+            "by ack delivered", "failed: http 500", "CPU of a core", "run folder",
             "How each number is defined",
         )
     ]  # fmt: skip
     assert places == sorted(places)
-    assert "1 error" in text[places[2] : places[3]]
+    assert "not asked" in text[places[1] : places[2]]
+    assert "1 error" in text[places[3] : places[4]]
 
 
 def test_the_slowest_messages_can_be_found_in_the_servers_logs(page):
@@ -91,13 +104,43 @@ def test_text_of_a_server_is_no_markup(page):
     assert "&lt;script&gt;alert(1)" in page
 
 
+def undrawn(run, *slo):
+    """The page without the seconds that its pictures take."""
+    return write_page(open_run(run, [objective(text) for text in slo])).read_text()
+
+
+@pytest.mark.parametrize(
+    ("facts", "slo", "answer", "cells"),
+    [
+        ({}, "ack_delivered.p95 < 250ms", "yes", ("ack_delivered.p95", "&lt; 250ms", "pass")),
+        ({}, "ack_delivered.p50 < 20ms", "no", ("FAIL", "81 of 100 messages missed it")),
+        ({}, "ack_delivered.p99 < 250ms", "cannot be said yet", ("inconclusive", "about 370 would settle it")),
+        (
+            {"missing_processes": ["worker-1"]},
+            "sent > 1",
+            "cannot be said: the run is invalid",
+            ("(of an invalid run)",),
+        ),
+    ],
+)
+def test_whether_it_passed_is_the_first_answer_and_the_objectives_come_before_all_else(
+    tmp_path, facts, slo, answer, cells
+):
+    text = undrawn(stage(tmp_path, [batch(ordinary())], **facts), slo)
+    first = re.search(r'<h3>(.*?)</h3><p class="said">(.*?)</p>', text)
+    assert first.groups() == ("Did it pass?", answer)
+    table = text[text.index(">Objectives</h2>") : text.index(">Percentiles</h2>")]
+    for cell in cells:
+        assert cell in table
+
+
 def test_a_run_is_held_against_the_one_before_it_with_as_many_users(tmp_path):
     first = stage(tmp_path, [batch(ordinary())])
-    assert loadtest("finish", first)[0] == 0
+    (first / "summary.json").write_text(as_json(open_run(first).summary))
     other = stage(tmp_path, [batch(ordinary())], users=7)
     again = stage(tmp_path, [batch(ordinary())])
     assert (first.name, other.name, again.name) == tuple(f"20261124T020000Z-chat{end}" for end in ("", "-2", "-3"))
-    assert "there is no earlier run" in page_of(other)
-    text = page_of(again)
+    assert "there is no earlier run" in undrawn(other)
+    text = undrawn(again)
     assert f"against {first.name}" in text
     assert "no difference beyond the intervals" in text

@@ -1,0 +1,112 @@
+"""What is drawn where: the data of each plot, read back from it."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from staged_run import STEADY_S, answered, batch, stage
+from staged_samples import night, pairs
+
+from loadtest.analysis.compare import Terms, compare
+from loadtest.analysis.curves import curves
+from loadtest.analysis.shift import Shift
+from loadtest.analysis.trend import trend
+from loadtest.analysis.values import Verdict
+from loadtest.commands.opened import open_run
+from loadtest.report.comparison_plot import comparison_plot
+from loadtest.report.figure import COLORS, GREY, LINES, MARKERS, WARNING
+from loadtest.report.percentile_plot import RunCurves, percentile_plot
+from loadtest.report.trend_plot import trend_plot
+
+ACK = "ack_delivered.p95"
+VALID, INVALID = Verdict("valid", []), Verdict("invalid", ["sent late"])
+
+
+def stamps(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text() == "INVALID RUN"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    messages = [answered(n, STEADY_S + n * 0.12, n * 37 % 100 + 1) for n in range(500)]
+    return open_run(stage(tmp_path_factory.mktemp("results"), [batch(messages)]))
+
+
+def percentiles(run, *verdicts):
+    found = curves(run.measured, ["ack_delivered"])
+    return percentile_plot([RunCurves(f"b{n}", "", verdict, found) for n, verdict in enumerate(verdicts)])
+
+
+class TestPercentiles:
+    def test_curve_marks_and_band_are_those_of_the_summary(self, run):
+        figure, ack = percentiles(run, VALID), run.summary.metrics["ack_delivered"]
+        (axes,) = figure.axes
+        marks = axes.lines[2]
+        assert list(marks.get_xdata()) == [2, 4, 10, 20, 100]
+        drawn = dict(zip(marks.get_xdata(), marks.get_ydata(), strict=True))
+        assert [drawn[tail] for tail in (2, 10, 20, 100)] == pytest.approx([ack.p50, ack.p90, ack.p95, ack.p99], abs=1)
+        (band,) = axes.collections
+        corners = band.get_paths()[0].vertices
+        for tail, name in ((2, "p50"), (10, "p90"), (20, "p95"), (100, "p99")):
+            ends = corners[np.isclose(corners[:, 0], tail), 1]
+            assert (ends.min(), ends.max()) == pytest.approx(ack.ci95[name])
+
+    def test_runs_on_top_of_each_other_differ_in_colour_line_and_mark(self, run):
+        figure = percentiles(run, VALID, VALID)
+        (legend,) = figure.legends
+        handles = legend.legend_handles
+        looks = [(handle.get_color(), handle.get_linestyle(), handle.get_marker()) for handle in handles]
+        assert looks == list(zip(COLORS[:2], LINES[:2], MARKERS[:2], strict=True))
+        assert [text.get_text() for text in legend.texts] == [f"b{n}: ack delivered, n = 500" for n in range(2)]
+        assert [to_hex(band.get_facecolor()) for band in figure.axes[0].collections] == list(COLORS[:2])
+
+    def test_one_invalid_run_stamps_them_all(self, run):
+        assert stamps(percentiles(run, VALID, VALID)) == []
+        assert stamps(percentiles(run, VALID, INVALID)) == ["INVALID RUN"]
+
+
+SHIFT = Shift(
+    "ttft", np.array([0.5, 0.95]), np.array([1.1, 1.2]), np.array([1.0, 1.1]), np.array([1.2, 1.3]),
+    np.array([[1.08, 1.22], [1.12, 1.18]]),
+)  # fmt: skip
+
+
+class TestComparison:
+    def test_the_shift_of_each_quantile_its_band_and_the_pairs(self):
+        panel = comparison_plot(compare(pairs(1.14), Terms()), [SHIFT], "", [VALID]).axes[0]
+        curves = {tuple(np.round(line.get_ydata(), 6)): to_hex(line.get_color()) for line in panel.lines}
+        assert curves[10.0, 20.0] == COLORS[0]
+        assert (curves[8.0, 22.0], curves[12.0, 18.0]) == (GREY, GREY)
+        band = panel.collections[-1].get_paths()[0].vertices
+        assert {tuple(np.round(corner, 6)) for corner in band} == {(50, 0), (50, 20), (95, 10), (95, 30)}
+
+    def test_every_pair_is_a_dot_and_the_interval_a_bar(self):
+        result = compare(pairs(1.14), Terms())
+        ack, panel = result.metrics[ACK], comparison_plot(result, [], "", [VALID]).axes[0]
+        dots, bar, mean = panel.lines[1:4]  # the first is at no change
+        assert dots.get_xdata() == pytest.approx([100 * (ratio - 1) for ratio in ack.pair_ratios])
+        assert bar.get_xdata() == pytest.approx([100 * (end - 1) for end in ack.ci95])
+        assert mean.get_xdata() == pytest.approx([100 * (ack.ratio - 1)])
+        assert to_hex(mean.get_color()) == WARNING
+        assert "REGRESSED" in [text.get_text() for text in panel.texts]
+
+    def test_an_invalid_run_stamps_it(self):
+        result = compare(pairs(1.0), Terms())
+        assert stamps(comparison_plot(result, [SHIFT], "", [VALID, INVALID])) == ["INVALID RUN"]
+
+
+class TestTrend:
+    def test_every_night_is_a_mark_and_the_shift_a_line(self):
+        result = trend([night(place, 10.0 if place < 9 else 11.8) for place in range(14)], [ACK], 0.05)
+        (panel,) = trend_plot(result).axes
+        line, marks, change = panel.lines
+        assert marks.get_ydata() == pytest.approx([row.values[ACK] for row in result.rows])
+        assert list(line.get_xdata()) == list(range(14))
+        assert list(change.get_xdata()) == [8.5, 8.5]
+        assert "since build=b09" in panel.texts[0].get_text()
+
+    def test_an_invalid_night_that_was_forced_in_is_a_cross_with_a_legend(self):
+        nights = [night(place, 10.0, status="invalid" if place == 3 else "valid") for place in range(8)]
+        (panel,) = trend_plot(trend(nights, [ACK], 0.05, force=True)).axes
+        crosses = [line for line in panel.lines if line.get_marker() == "x"]
+        assert [list(line.get_xdata()) for line in crosses] == [[3]]
+        assert [text.get_text() for text in panel.get_legend().texts] == ["invalid run"]
