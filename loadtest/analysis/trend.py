@@ -95,7 +95,8 @@ def trend(runs: Sequence[Sample], keys: Sequence[str], margin: float, *, force: 
     left_out = {} if force else _left_out(ordered)
     kept = [run for run in ordered if run.folder not in left_out]
     if not kept:
-        raise ValueError(f"no run can be used: {next(iter(left_out.values()), 'there is none')}")
+        folder, reason = next(iter(left_out.items()), ("", "holds no sample"))
+        raise ValueError(f"no run can be used: {folder or 'none'} {reason}; make others, or take it in with --force")
     present = [key for key in keys if any(key in run.quantities for run in kept)]
     if not present:
         raise ValueError(f"no run has enough samples of {', '.join(keys)}; make them longer")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from loadtest.settings import one_of
+from loadtest.settings import one_of, positive_int
 
 from .options import Parsed
 from .summarize import Format
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from loadtest.analysis.trend import Trend
 
 NAME: Final = "trend"
+SHIFTED: Final = 1
 MARGIN: Final = 0.05
 """Smallest relative shift to tell of, unless another is asked for."""
 
@@ -30,6 +31,8 @@ MARGIN: Final = 0.05
 @click.option("--margin", type=Parsed(share, "SHARE"), default=f"{100 * MARGIN:g}%", show_default=True,
               help="Smallest shift to tell of; of ratios, at most 0.5 %.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Take invalid runs and those of other setups in, too.")
+@click.option("--fail-on-shift", "newest", type=Parsed(positive_int, "RUNS"),
+              help="Exit with 1 where a metric got worse within the newest so many runs, and is so still.")  # fmt: skip
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="File for a row a run, as CSV.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
               help="File for the picture: .png, .svg or .pdf.")  # fmt: skip
@@ -40,14 +43,15 @@ def trend(
     keys: tuple[str, ...],
     margin: float,
     force: bool,
+    newest: int | None,
     table: Path | None,
     output: Path | None,
     kind: Format,
-) -> None:
+) -> int:
     """Show the runs of a results FOLDER, a row each, and where a metric shifted.
 
     They are those of the newest run's setup. In a folder of its own, trend.png, trend.svg and trend.csv are left there.
-    A shift is a warning, not a verdict: it exits with 0.
+    A shift is a warning, not a verdict: it exits with 0, unless --fail-on-shift asks for 1.
     """
     from .build_pictures import draw_trend  # noqa: PLC0415  # numpy and matplotlib, only now
     from .nights import nights, write_csv  # noqa: PLC0415
@@ -65,6 +69,13 @@ def trend(
         click.echo(note, err=True)
     names = [path.name for path in (*pictures, record) if path is not None]
     click.echo(_shown(result, kind, f"{own}: {', '.join(names)}" if own else ", ".join(names)), nl=False)
+    return SHIFTED if newest is not None and worse_within(result, newest) else 0
+
+
+def worse_within(result: Trend, newest: int) -> bool:
+    """Whether the level that a metric has now is worse than the one before, and began within the newest runs."""
+    last = {shift.key: shift for shift in result.shifts}  # oldest first: what came after counts
+    return any(shift.worse and shift.ago <= newest for shift in last.values())
 
 
 def _shown(result: Trend, kind: Format, files: str) -> str:

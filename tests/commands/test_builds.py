@@ -121,6 +121,7 @@ def test_an_invalid_run_is_refused_with_3(tmp_path, results):
         (["compare", "a", "--against", "b", "--gate", "ack_deliverd.p95"], ["did you mean ack_delivered.p95?"]),
         (["compare", "a", "--against", "b", "--margin", "five"], ["'five' is no share"]),
         (["compare", "a", "--against", "b", "--margin", "20%"], ["--detect: 10 % is within --margin 20 %"]),
+        (["trend", ".", "--fail-on-shift", "0"], ["--fail-on-shift"]),
         (["trend", "/nowhere"], ["FOLDER: /nowhere: no such run folder"]),
         (["ab"], ["--base: missing"]),
         (["ab", "--base", "ws://127.0.0.1:1/ws"], ["--candidate: missing"]),
@@ -160,6 +161,8 @@ def test_a_trend_leaves_a_picture_and_a_table(tmp_path):
     code, out, err = loadtest("trend", tmp_path / "results")
     assert (code, err) == (0, "")
     assert "warn: ack delivered p95 +39.9 %" in out
+    quick = ("trend", tmp_path / "results", "--csv", tmp_path / "x.csv", "--format", "json", "--fail-on-shift")
+    assert [loadtest(*quick, newest)[0] for newest in (4, 5)] == [0, 1]
     assert "since build=b6 (5 runs)" in out
     assert (tmp_path / "results" / "trend.csv").read_text().count("\n") == 12
     assert (tmp_path / "results" / "trend.png").read_bytes().startswith(b"\x89PNG")
