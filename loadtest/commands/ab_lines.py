@@ -10,6 +10,7 @@ from loadtest.analysis.power import Test, pairs_needed, smallest_seen
 from loadtest.analysis.sample import QUANTITIES, RATIOS
 from loadtest.experiment.ab import State, Told
 from loadtest.experiment.noise import Floor
+from loadtest.report.comparison_table import size_of
 from loadtest.report.units import duration, milliseconds
 
 
@@ -34,7 +35,7 @@ def floor_line(floor: Floor, pairs: int, terms: Terms) -> str:
         test = Test(math.log1p(min(terms.margin, RATIO_MARGIN) if key in RATIOS else terms.margin), _gates(terms))
         smallest = smallest_seen(sd, pairs, test)
         if smallest is not None:
-            seen.append(f"{100 * math.expm1(smallest):.0f} % at {QUANTITIES[key].label}")
+            seen.append(f"{size_of(math.expm1(smallest))} at {QUANTITIES[key].label}")
         needed = max(needed, pairs_needed(sd, floor.pairs - 1, math.log1p(terms.detect), test) or 0)
     sees = f"{pairs} pairs see {', '.join(seen)}" if seen else f"{pairs} pairs see no change of a sensible size"
     advice = f"; {needed} pairs find {100 * terms.detect:g} % in all of them" if needed else ""

@@ -33,6 +33,10 @@ TICKS: Final = {
 """1 / (1 - q) to the percentile."""
 
 
+_LEGEND_WIDTH: Final = 110
+"""Characters that stand beside each other beneath the plot, less what the lines take."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RunCurves:
     """The curves of one run.
@@ -58,7 +62,9 @@ def percentile_plot(runs: Sequence[RunCurves]) -> Figure:
     _scales(axes, [curve for _, curve in curves])
     handles = [_draw(axes, place, curve, _label(run, curve, len(runs))) for place, (run, curve) in enumerate(curves)]
     _bands(axes, [curve.band for _, curve in curves])
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(runs) == 1 else 2, frameon=False)
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    ncols = next(count for count in (3, 2, 1) if count == 1 or count * longest <= _LEGEND_WIDTH)
+    figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False)
     names = list(dict.fromkeys(BY_KEY[curve.metric].label for _, curve in curves))
     title = " · ".join(names) if len(names) < 4 else "Latency"
     subtitle = runs[0].subtitle if len(runs) == 1 else f"{len(runs)} runs; headline messages of the steady window"

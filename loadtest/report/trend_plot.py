@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,10 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtest.analysis.sample import QUANTITIES
-from loadtest.analysis.trend import Trend
+from loadtest.analysis.trend import Shift, Trend
 from loadtest.report.figure import COLORS, GREY, MARKERS, VERDICT_COLORS, WARNING, literal, new_figure, soften
 from loadtest.report.trend_table import headline
 from loadtest.report.units import quantity
+
+_NAMED: Final = 2
+"""Newest shifts of a panel that are named over it; each has its line."""
 
 
 def trend_plot(result: Trend) -> Figure:
@@ -27,6 +31,7 @@ def trend_plot(result: Trend) -> Figure:
     panels[-1].set_xlabel("night")
     title = headline(result)
     figure.suptitle(f"{title[0].upper()}{title[1:]}", x=0.01, ha="left", fontsize=12, fontweight="bold")
+    _legend(figure)
     return figure
 
 
@@ -41,21 +46,32 @@ def _panel(axes: Axes, key: str, result: Trend, color: str) -> None:
             edge = color if status == "valid" else VERDICT_COLORS[status]
             axes.plot(*zip(*own, strict=True), linestyle="none", marker=marker, markersize=5, color=edge,
                       label="" if status == "valid" else f"{status} run")  # fmt: skip
-    for shift in (shift for shift in result.shifts if shift.key == key):
-        tone = WARNING if shift.worse else GREY
-        axes.axvline(shift.place - 0.5, color=tone, linewidth=1.2, linestyle="--")
-        axes.annotate(
-            literal(f"{100 * (shift.ratio - 1):+.1f} % since {shift.label}"), (shift.place - 0.5, 1.0), (3, -10),
-            xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8, color=tone,
-            ha="left" if shift.place < 0.7 * len(result.rows) else "right",
-        )  # fmt: skip
+    shifts = [shift for shift in result.shifts if shift.key == key]
+    for shift in shifts:
+        axes.axvline(shift.place - 0.5, color=_tone(shift), linewidth=1.2, linestyle="--")
+    if shifts:
+        words = " · ".join(f"{100 * (shift.ratio - 1):+.1f} % since {shift.label}" for shift in shifts[-_NAMED:])
+        axes.set_title(literal(words), loc="right", fontsize=9, color=_tone(shifts[-1]))
     axes.set_title(what.label, loc="left", fontsize=10)
     axes.yaxis.set_major_formatter(
         FuncFormatter(lambda value, _: quantity(value, what.unit) if what.unit else f"{100 * value:.2f} %")
     )
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=False, loc="lower left")
+    if not what.unit:  # a share has an end
+        axes.set_ylim(min(*values, 0.995) - 0.002, 1.001)
     soften(axes)
+
+
+def _tone(shift: Shift) -> str:
+    return WARNING if shift.worse else GREY
+
+
+def _legend(figure: Figure) -> None:
+    """What the marks of runs that are not valid mean, once for all panels."""
+    handles = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if handles:
+        figure.legend(handles.values(), handles.keys(), fontsize=8, frameon=False, loc="outside lower right", ncols=2)
 
 
 def _night(at: float, result: Trend) -> str:

@@ -79,5 +79,5 @@ def test_invalid_runs_runs_of_experiments_and_of_other_setups_are_left_out_with_
 
 
 def test_nothing_left_is_said_with_the_reason():
-    with pytest.raises(ValueError, match="no run can be used: .* is invalid; make others"):
+    with pytest.raises(ValueError, match=r"no run can be used: .* is invalid; make others"):
         trend([night(0, 10, status="invalid", reasons=["late"])], ACK, 0.05)

@@ -102,11 +102,13 @@ class TestTrend:
         assert marks.get_ydata() == pytest.approx([row.values[ACK] for row in result.rows])
         assert list(line.get_xdata()) == list(range(14))
         assert list(change.get_xdata()) == [8.5, 8.5]
-        assert "since build=b09" in panel.texts[0].get_text()
+        assert panel.get_title("right") == "+18.0 % since build=b09"
 
     def test_an_invalid_night_that_was_forced_in_is_a_cross_with_a_legend(self):
         nights = [night(place, 10.0, status="invalid" if place == 3 else "valid") for place in range(8)]
-        (panel,) = trend_plot(trend(nights, [ACK], 0.05, force=True)).axes
+        figure = trend_plot(trend(nights, [ACK, "delivered_ratio"], 0.05, force=True))
+        (panel, shares), (legend,) = figure.axes, figure.legends
         crosses = [line for line in panel.lines if line.get_marker() == "x"]
         assert [list(line.get_xdata()) for line in crosses] == [[3]]
-        assert [text.get_text() for text in panel.get_legend().texts] == ["invalid run"]
+        assert [text.get_text() for text in legend.texts] == ["invalid run"]
+        assert shares.get_ylim()[1] == pytest.approx(1.001)  # there is no more than 100 %
