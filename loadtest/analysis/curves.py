@@ -13,11 +13,12 @@ from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.intervals import Interval, Withheld, counted_intervals, quantile_intervals
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.percentiles import Floats
-from loadtest.metrics import BY_KEY
+from loadtest.metrics import BY_KEY, PERCENTILES
 
 _POINTS: Final = 400
-_BANDED: Final = tuple(np.union1d(1 - 1 / np.geomspace(1.05, 10_000, 40), [0.5, 0.75, 0.9, 0.95, 0.99, 0.999]).tolist())
-"""Quantiles with an interval: evenly on the axis of 1 / (1 - q), and those that are marked there."""
+_TOLD: Final = tuple(q for _, q in PERCENTILES)
+_BANDED: Final = tuple(np.union1d(1 - 1 / np.geomspace(1.05, 1_000, 30), [*_TOLD, 0.75]).tolist())
+"""Quantiles with an interval: evenly on the axis of 1 / (1 - q), and those of tables."""
 _BEYOND: Final = -math.log(0.025)
 """Samples beyond the last quantile that has a 95 % interval: q^n = 2.5 % at n (1 - q) = 3.7 (`percentiles`)."""
 
@@ -80,14 +81,16 @@ def _curve(measured: Measured, key: str) -> Curve | None:
 
 
 def _band(intervals: Sequence[Interval | Withheld]) -> Band | None:
-    known = [(1 / (1 - q), found) for q, found in zip(_BANDED, intervals, strict=True) if isinstance(found, Interval)]
-    known = [(tail, found) for tail, found in known if math.isfinite(found.low)]
+    """Up to the last quantile that tables give an interval of: just above it, hardly any samples are left to tell by."""
+    found = [(q, each) for q, each in zip(_BANDED, intervals, strict=True) if isinstance(each, Interval)]
+    last = max((q for q, _ in found if q in _TOLD), default=0.0)
+    known = [(1 / (1 - q), each) for q, each in found if q <= last and math.isfinite(each.low)]
     if not known:
         return None
     return Band(
         np.array([tail for tail, _ in known]),
-        np.array([found.low for _, found in known]),
-        np.array([found.high for _, found in known]),
+        np.array([each.low for _, each in known]),
+        np.array([each.high for _, each in known]),
     )
 
 
