@@ -81,7 +81,7 @@ def _curve(measured: Measured, key: str) -> Curve | None:
 
 
 def _band(intervals: Sequence[Interval | Withheld]) -> Band | None:
-    """Up to the last quantile that tables give an interval of: just above it, hardly any samples are left to tell by."""
+    """Up to the last quantile that tables give an interval of: beyond it too few samples are left."""
     found = [(q, each) for q, each in zip(_BANDED, intervals, strict=True) if isinstance(each, Interval)]
     last = max((q for q, _ in found if q in _TOLD), default=0.0)
     known = [(1 / (1 - q), each) for q, each in found if q <= last and math.isfinite(each.low)]

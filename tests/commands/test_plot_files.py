@@ -63,4 +63,4 @@ def test_a_label_is_drawn_as_it_is_written(staged, tmp_path, value):
     runs = [staged(build=value), staged(build="b")]
     drawn(*runs, "-o", tmp_path / "x.svg")
     assert f"{value}: ack delivered" in (tmp_path / "x.svg").read_text(encoding="utf-8")
-    drawn(runs[0])
+    drawn(runs[0], "-o", tmp_path / "x.png")  # where letters are drawn, too

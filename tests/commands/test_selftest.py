@@ -8,6 +8,7 @@ import sys
 
 import psutil
 import pytest
+from in_process import assert_one_line, loadtest
 
 SELFTEST = [sys.executable, "-m", "loadtest", "selftest"]
 
@@ -78,8 +79,4 @@ def test_broken_off_it_leaves_no_process_and_no_traceback(tmp_path, number):
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(words, said):
-    code, out, err = ended(started(*words), 30)
-    assert (code, out) == (2, "")
-    (line,) = err.splitlines()
-    assert line.startswith("loadtest: error: ")
-    assert said in line
+    assert_one_line(loadtest("selftest", *words), 2, said)
