@@ -37,7 +37,7 @@ def answers(
     yield _slowest(summary, slow)
     yield _lost(summary)
     yield _sound(summary)
-    yield _worse(previous, changes)
+    yield _worse(summary, previous, changes)
 
 
 def _passed(summary: Summary) -> Answer:
@@ -99,10 +99,13 @@ def _sound(summary: Summary) -> Answer:
     return Answer("Was the generator sound?", words.get(verdict.status, verdict.status), detail, state)
 
 
-def _worse(previous: Previous | None, changes: Sequence[Change]) -> Answer:
+def _worse(summary: Summary, previous: Previous | None, changes: Sequence[Change]) -> Answer:
     question = "Is it worse than the last one?"
     if previous is None or not changes:
         return Answer(question, "there is no earlier run to hold it against", "", "none")
+    if "invalid" in (summary.verdict.status, previous.verdict.status):
+        which = "the run" if summary.verdict.status == "invalid" else "the earlier one"
+        return Answer(question, f"cannot be said: {which} is invalid", f"against {previous.run.folder}", "none")
     slower = [change for change in changes if change.apart and change.ratio > 1]
     faster = [change for change in changes if change.apart and change.ratio < 1]
     detail = f"against {previous.run.folder}; one run against one run only describes, `loadtest compare` decides"

@@ -113,7 +113,7 @@ def legend(result: Trend) -> list[str]:
 
 
 def _some(folders: list[str]) -> str:
-    return ", ".join(folders) if len(folders) <= 2 else f"{folders[0]} and {len(folders) - 1} more: each"
+    return folders[0] if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more: each"
 
 
 def _table(result: Trend) -> Table:

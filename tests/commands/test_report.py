@@ -144,3 +144,5 @@ def test_a_run_is_held_against_the_one_before_it_with_as_many_users(tmp_path):
     text = undrawn(again)
     assert f"against {first.name}" in text
     assert "no difference beyond the intervals" in text
+    broken = stage(tmp_path, [batch(ordinary())], missing_processes=["worker-1"])
+    assert "cannot be said: the run is invalid" in re.search(r"the last one\?</h3>.*?</p>", undrawn(broken)).group()
