@@ -16,6 +16,7 @@ from loadtest.analysis.slowest import SlowMessage
 from loadtest.analysis.timeline import Timeline
 from loadtest.analysis.values import Metrics, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS
+from loadtest.report import rooms
 from loadtest.report.caption import subtitle
 from loadtest.report.outline import COLUMNS, outline
 from loadtest.report.units import DASH, INFINITE, duration, milliseconds, number, percent, quantity
@@ -23,6 +24,10 @@ from loadtest.report.units import DASH, INFINITE, duration, milliseconds, number
 TEMPLATES: Final = Path(__file__).with_name("templates")
 _BAD: Final = ("error", "timeout", "lost", "dropped", "unfinished")
 _BROKEN: Final = ("incomplete", "interrupted", "errored", "missing")
+_IN_ROOMS: Final = {
+    "broadcasts_missing": "broadcasts not received",
+    "leaks": "events leaked to other conversations",
+}
 _UNKNOWN: Final = "not known"
 
 
@@ -140,6 +145,7 @@ def _lost(summary: Summary) -> Answer:
     found += [f"{number(counts[f'streams_{name}'])} streams {name}" for name in _BROKEN if counts[f"streams_{name}"]]
     if counts["stream_violations"]:
         found.append(f"{number(counts['stream_violations'])} stream violations")
+    found += [f"{number(counts[name])} {words}" for name, words in _IN_ROOMS.items() if counts.get(name)]
     gap = counts["unaccounted"]
     detail = f"{number(counts['sent'])} messages, unaccounted {_UNKNOWN if gap is None else number(gap)}"
     if gap:
@@ -247,6 +253,8 @@ def _groups(summary: Summary) -> Iterable[tuple[str, Table]]:
     counts = summary.counts
     streams = [(name.replace("_", " "), number(counts[f"streams_{name}"])) for name in ("completed", *_BROKEN)]
     yield "Streams", Table(("state", "streams"), [*streams, ("violations", number(counts["stream_violations"]))])
+    title = f"Rooms{f' (withheld: {why})' if (why := rooms.withheld(summary)) else ''}"
+    yield title, Table(("", "messages", "receipts"), rooms.rows(summary))
     rejected = [(name, percent(share)) for name, share in summary.rejected_ratio.items()]
     yield "Rate limit: rejected share in whole windows", Table(("class", "rejected"), rejected)
     yield "Recovery", Table(("", ""), _recovery(summary))
