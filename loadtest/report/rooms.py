@@ -17,8 +17,8 @@ def notes(summary: Summary) -> Iterable[str]:
     rooms = summary.rooms
     if rooms is not None:
         yield f"rooms: {_ledger(rooms)}"
-        found = (f"{_both(getattr(rooms, name))} {name}" for name in _FAULTS)
-        yield f"broadcasts: {', '.join(found)}, {rooms.reordered:,} messages in different orders"
+        faults = (f"{_both(getattr(rooms, name))} {name}" for name in _FAULTS)
+        yield f"broadcasts: {', '.join(faults)}, {rooms.reordered:,} messages in different orders"
         if rooms.typing is not None:
             yield f"typing: {_typing(rooms.typing)}"
     if rooms is not None or summary.counts.get("leaks"):

@@ -7,7 +7,7 @@ longer than the time to that author's next start is counted as that one's.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -113,20 +113,37 @@ def judge_typing(records: RoomRecords) -> TypingJudged:
     authors = names_of(users, records.received.author[known]) if known.any() else {}
     numbers = {name: number for number, name in enumerate(records.names)}
     groups: dict[tuple[str, str], list[Typed]] = {}
-    for typed in records.typed:
+    for typed in sorted(records.typed, key=lambda typed: typed.sent_ns):
         groups.setdefault((typed.user, typed.conversation), []).append(typed)
-    sequences = [sorted(group, key=lambda typed: typed.sent_ns) for group in groups.values()]
     members = _Members(records, numbers, authors)
     return TypingJudged(
-        members.told(_chained(map(starts, sequences)), _heard(records.typing[START])),
-        members.told(_chained(map(stops, sequences)), _heard(records.typing[STOP])),
+        members.told(_each_tab(starts, groups.values()), _heard(records.typing[START])),
+        members.told(_each_tab(stops, groups.values()), _heard(records.typing[STOP])),
     )
 
 
+def _each_tab(find: Callable[[Sequence[Typed]], list[Event]], groups: Iterable[Sequence[Typed]]) -> Iterator[Event]:
+    """The events of each connection, but for those that another one of the same user makes doubtful.
+
+    A receipt tells the user and not the connection, so that what two of them do at about the same time is not judged.
+    """
+    for typed in groups:
+        clients = {each.client for each in typed}
+        for client in clients:
+            others = [each.sent_ns for each in typed if each.client != client]
+            for event in find([each for each in typed if each.client == client]):
+                near = bisect_left(others, event.typed.sent_ns - _MIN_INTERVAL_NS)
+                if near == len(others) or others[near] > event.due_ns + _MIN_INTERVAL_NS:
+                    yield event
+
+
 def starts(typed: Sequence[Typed]) -> list[Event]:
-    """The starts of one user in one conversation that the members are to be told of.
+    """The starts of one connection in one conversation that the members are to be told of.
 
     One within a second of another is ignored by the server (guide, Typing Events), and one that is nearly so may be.
+
+    Args:
+        typed: what it sent there, in order.
     """
     sent = [each for each in typed if each.event == START]
     ends = [*(each.sent_ns for each in sent[1:]), -_EARLIEST_NS - 1]
@@ -199,8 +216,3 @@ def _heard(received: Received) -> _Heard:
     for client, conversation, author, at_ns in zip(*(column.tolist() for column in columns), strict=True):
         found.setdefault((client, conversation, author), []).append(at_ns)
     return {key: sorted(instants) for key, instants in found.items()}
-
-
-def _chained(lists: Iterable[list[Event]]) -> Iterator[Event]:
-    for each in lists:
-        yield from each

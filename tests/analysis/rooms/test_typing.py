@@ -74,5 +74,12 @@ def test_other_tabs_of_who_types_may_or_may_not_be_told():
     assert len(judged([typed(1, "start", 1_000)], stays=[stay(2, 0, 60_000, user="u1")]).starts) == 0
 
 
+@pytest.mark.parametrize(("other_tab_at", "starts"), [(-200, 2), (0, 1), (1_950, 0), (3_000, 1), (4_200, 2)])
+def test_what_two_tabs_of_a_user_do_at_about_the_same_time_is_not_judged(other_tab_at, starts):
+    """A stop of tab 9 spoils the start of tab 1 at 1,000 or at 3,000 ms where it is within a second of it."""
+    typing = [typed(1, "start", 1_000), typed(1, "start", 3_000), typed(9, "stop", other_tab_at, user="u1")]
+    assert len(judged(typing, stays=[stay(2, 0, 60_000)]).starts) == starts
+
+
 def test_nobody_types():
     assert judged([]).summary(0) is None
