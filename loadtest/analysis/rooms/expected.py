@@ -54,8 +54,29 @@ def pair_keys(message: Ints, client: Ints) -> Ints:
 
 def of_keys(keys: Ints) -> Pairs:
     """The pairs of these numbers, ascending, each once."""
-    unique = np.unique(keys)
+    unique = ascending(keys)
     return Pairs(unique >> _SHIFT, unique & ((1 << _SHIFT) - 1))
+
+
+def ascending(numbers: Ints) -> Ints:
+    """Each of some numbers once; by sorting, which for millions takes a tenth of the time that `np.unique` does."""
+    numbers = np.sort(numbers)
+    first = np.ones(len(numbers), np.bool_)
+    np.not_equal(numbers[1:], numbers[:-1], out=first[1:])
+    return numbers[first]
+
+
+def among(numbers: Ints, known: Ints) -> Bools:
+    """Which of some numbers are among known ones.
+
+    Args:
+        known: ascending.
+    """
+    if not len(known):
+        return np.zeros(len(numbers), np.bool_)
+    places = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+    found: Bools = known[places] == numbers
+    return found
 
 
 def expected(sent: Sent, stays: Stays) -> tuple[Pairs, Pairs]:
@@ -70,8 +91,8 @@ def expected(sent: Sent, stays: Stays) -> tuple[Pairs, Pairs]:
         step = max(_AT_ONCE // len(members), 1)
         for start in range(0, len(messages), step):
             _judge(sent, messages[start : start + step], stays, members, sure, unsure)
-    expected_keys, unsure_keys = np.concatenate(sure), np.concatenate(unsure)
-    return of_keys(expected_keys), of_keys(np.setdiff1d(unsure_keys, expected_keys))
+    certain, doubtful = of_keys(np.concatenate(sure)), np.concatenate(unsure)
+    return certain, of_keys(doubtful[~among(doubtful, certain.keys)])
 
 
 def _judge(sent: Sent, messages: Ints, stays: Stays, members: Ints, sure: list[Ints], unsure: list[Ints]) -> None:

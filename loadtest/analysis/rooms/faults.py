@@ -5,19 +5,24 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from operator import lt
+from typing import Final
 
 import numpy as np
 
+from loadtest.analysis.rooms.expected import pair_keys
 from loadtest.runs.columns import MISSING, Bools, Ints
 from loadtest.runs.rooms import Received, Sent
+
+_SHIFT: Final = 32
 
 
 def doubled(received: Received) -> Bools:
     """Receipts of what the same client had received before. Shape r."""
     again = np.zeros(len(received), np.bool_)
-    order = np.lexsort((received.order, received.client, received.message))
-    message, client = received.message[order], received.client[order]
-    again[order[1:]] = (message[1:] == message[:-1]) & (client[1:] == client[:-1]) & (message[1:] != MISSING)
+    keys = pair_keys(received.message, received.client)
+    order = np.argsort(keys, kind="stable")  # what comes twice comes in the order of writing
+    keys, message = keys[order], received.message[order]
+    again[order[1:]] = (keys[1:] == keys[:-1]) & (message[1:] != MISSING)
     return again
 
 
@@ -39,30 +44,37 @@ def misnamed(sent: Sent, received: Received) -> Bools:
     known = np.flatnonzero(received.message != MISSING)
     senders, authors = sent.user[received.message[known]], received.author[known]
     names = names_of(senders, authors)
-    wrong[known] = authors != np.array([names[sender] for sender in senders.tolist()], np.int64)
+    users = np.array(sorted(names), np.int64)
+    called = np.array([names[user] for user in users.tolist()], np.int64)
+    if len(known):
+        wrong[known] = authors != called[np.searchsorted(users, senders)]
     return wrong
 
 
 def names_of(users: Ints, authors: Ints) -> dict[int, int]:
     """What the server calls each user; users and authors are numbers of names, one of each a receipt."""
-    pairs, counts = np.unique(np.column_stack([users, authors]), axis=0, return_counts=True)
+    pairs, counts = np.unique((users << _SHIFT) + authors, return_counts=True)
+    of, called = (pairs + 1) >> _SHIFT, pairs - (((pairs + 1) >> _SHIFT) << _SHIFT)  # an author may be -1
     found: dict[int, int] = {}
-    for (user, author), _ in sorted(zip(pairs.tolist(), counts.tolist(), strict=True), key=lambda item: item[1]):
+    for user, author, _ in sorted(
+        zip(of.tolist(), called.tolist(), counts.tolist(), strict=True),
+        key=lambda each: (each[0] == each[1], each[2]),
+    ):
         found[user] = author
-    for user, author in pairs.tolist():
-        if author == user:
-            found[user] = user
     return found
 
 
-def reordered(received: Received) -> Ints:
+def reordered(received: Received, again: Bools) -> Ints:
     """Messages that two members received in different orders: their places in `Sent`, ascending.
 
     In each conversation the client that received most is the one that the others are held against, by the messages that
     both received. Of those that do not agree, the fewest are taken that, left out, let the rest agree: a single message
     that is late at a single member counts alone. The order is that of the frames, so that shared stamps do no harm.
+
+    Args:
+        again: which receipts are doubled.
     """
-    rows = np.flatnonzero(~doubled(received) & (received.message != MISSING))
+    rows = np.flatnonzero(~again & (received.message != MISSING))
     rows = rows[np.lexsort((received.order[rows], received.client[rows], received.conversation[rows]))]
     conversation, client = received.conversation[rows], received.client[rows]
     cuts = np.flatnonzero((np.diff(conversation) != 0) | (np.diff(client) != 0)) + 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.rooms import faults
-from loadtest.analysis.rooms.expected import Pairs, expected, pair_keys
+from loadtest.analysis.rooms.expected import Pairs, among, ascending, expected, pair_keys
 from loadtest.analysis.rooms.values import Found, Rooms
 from loadtest.runs.columns import MISSING, Ints
 from loadtest.runs.rooms import RoomRecords
@@ -56,8 +56,10 @@ class Judged:
         known = np.flatnonzero(received.message != MISSING)
         keys, at = pair_keys(received.message[known], received.client[known]), received.at_ns[known]
         order = np.lexsort((at, keys))
-        unique, first = np.unique(keys[order], return_index=True)
-        return unique, at[order][first]
+        keys, at = keys[order], at[order]
+        first = np.ones(len(keys), np.bool_)
+        np.not_equal(keys[1:], keys[:-1], out=first[1:])
+        return keys[first], at[first]
 
     @property
     def expected(self) -> Pairs:
@@ -68,12 +70,10 @@ class Judged:
     def fanout_ns(self) -> Floats:
         """Sent to received of each expected pair; +infinity for what never came. Shape of `expected`."""
         keys, at = self._arrived
-        place = np.searchsorted(keys, self.expected.keys)
-        found = np.zeros(len(self.expected), np.bool_)
-        inside = place < len(keys)
-        found[inside] = keys[place[inside]] == self.expected.keys[inside]
+        found = among(self.expected.keys, keys)
+        place = np.searchsorted(keys, self.expected.keys[found])
         times: Floats = np.full(len(self.expected), np.inf)
-        times[found] = at[place[found]] - self.records.sent.sent_ns[self.expected.message[found]]
+        times[found] = at[place] - self.records.sent.sent_ns[self.expected.message[found]]
         # stamps are clamped, so that nothing can have come before it was sent by more than their resolution
         np.maximum(times, 0.0, out=times)
         return times
@@ -89,16 +89,17 @@ class Judged:
         """The numbers of it."""
         sent, received = self.records.sent, self.records.received
         missing = np.isinf(self.fanout_ns)
-        reordered = faults.reordered(received)
+        again = faults.doubled(received)
+        reordered = faults.reordered(received, again)
         judged = not self.withheld
         return Rooms(
             rooms=len(np.unique(self.records.stays.conversation)),
-            messages=len(np.unique(self.expected.message)) if judged else None,
+            messages=len(ascending(self.expected.message)) if judged else None,
             expected=len(self.expected) if judged else None,
             seen=int((~missing).sum()) if judged else None,
             ambiguous=len(self._pairs[1]) if judged else None,
             missing=_found(self.expected.message[missing]) if judged else None,
-            doubled=_found(received.message[faults.doubled(received)]),
+            doubled=_found(received.message[again]),
             altered=_found(received.message[faults.altered(sent, received)]),
             misnamed=_found(received.message[faults.misnamed(sent, received)]),
             reordered=len(reordered),
@@ -107,4 +108,4 @@ class Judged:
 
 
 def _found(messages: Ints) -> Found:
-    return Found(messages=len(np.unique(messages)), receipts=len(messages))
+    return Found(messages=len(ascending(messages)), receipts=len(messages))

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from loadtest.analysis.records import Records
+from loadtest.analysis.rooms.expected import among, ascending
 from loadtest.analysis.rooms.judge import CLOCKS, Judged, withheld
 from loadtest.analysis.rooms.typing import TypingJudged, judge_typing
 from loadtest.analysis.rooms.values import Rooms
@@ -50,7 +51,7 @@ class RoomMetrics:
 
         Args:
             key: one of `METRICS`.
-            rows: places of the messages; typing belongs to none, and is over the steady window.
+            rows: places of the messages, ascending; typing belongs to none, and is over the steady window.
         """
         if key == "typing_fanout":
             return self._typing_samples()
@@ -62,9 +63,9 @@ class RoomMetrics:
         else:
             places, times = judged.slowest_ns()
         of = judged.records.sent.row[places]
-        chosen = np.isin(of, rows)
+        chosen = among(of, rows)
         of, times = of[chosen], times[chosen]
-        group = np.unique(of, return_inverse=True)[1] if key == "fanout" else messages.user.codes[of]
+        group = np.searchsorted(ascending(of), of) if key == "fanout" else messages.user.codes[of]
         return Samples(times, messages.intended_ns[of], group)
 
     def _typing_samples(self) -> Samples:
