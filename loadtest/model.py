@@ -85,6 +85,11 @@ PREFLIGHT: Final = "preflight"
 """User and class of the one connect that tries the backend before a run; of no class in the by-class numbers."""
 
 
+SETTLED_NS: Final = 1_000_000_000
+"""How long after the delivered ack of a message the members of its room are waited for: whoever was there that long and
+has not received it, has missed it."""
+
+
 class Message(Struct, frozen=True, array_like=True, gc=False):
     """One message, from intention to its end."""
 
@@ -134,6 +139,10 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     it was never sent, or the socket did not take all of it at once."""
     text_bytes: int = 0
     """The final answer in UTF-8: what `stream_bytes` would be at the least."""
+    client: int | None = None
+    """Number of the client that sent it, unique among those of a run at one time; None outside of rooms."""
+    digest: int | None = None
+    """CRC-32 of its content in UTF-8, by which its broadcasts are known; None outside of rooms."""
 
 
 class Connect(Struct, frozen=True, array_like=True, gc=False):
@@ -211,6 +220,49 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     """`recovered`, `gave up` (attempts spent, or the token refused) or `run ended`."""
 
 
+class Receipts(Struct, frozen=True, array_like=True, gc=False):
+    """One event of a room as the clients of one process received it; a receipt is a place in the three arrays."""
+
+    event: str
+    """`message:receive`, `typing:start` or `typing:stop`."""
+    conversation: str
+    message_id: str
+    """Empty for typing."""
+    author: str | None
+    """The `userId` that the event names."""
+    digest: int | None
+    """CRC-32 of the content that arrived; None for typing."""
+    clients: bytes
+    """Number of the receiving client (see `Message.client`), little-endian uint32."""
+    orders: bytes
+    """Place among all events of rooms that this client received, little-endian uint32."""
+    at_ns: bytes
+    """When it arrived, little-endian int64."""
+
+
+class Stay(Struct, frozen=True, array_like=True, gc=False):
+    """One time in which a connection was a member of a conversation, as far as its client can know."""
+
+    client: int
+    user: str
+    conversation: str
+    from_ns: int
+    """Arrival of the delivered ack of the message that joined."""
+    until_ns: int
+    """When the connection was gone, the run over, or a message sent to another conversation."""
+
+
+class Typed(Struct, frozen=True, array_like=True, gc=False):
+    """One typing event that a client sent."""
+
+    client: int
+    user: str
+    conversation: str
+    event: str
+    """`typing:start` or `typing:stop`; `gone` where the connection went away while it typed."""
+    sent_ns: int
+
+
 class Counts(Struct, frozen=True, array_like=True, gc=False):
     """Additive HDR-style counts of one metric over one interval of one process."""
 
@@ -272,6 +324,9 @@ class Batch(Struct, frozen=True, array_like=True):
     health: list[Health] = []
     counters: list[Count] = []
     logins: list[Login] = []
+    receipts: list[Receipts] = []
+    stays: list[Stay] = []
+    typed: list[Typed] = []
 
 
 class RunInfo(Struct, frozen=True, omit_defaults=False):

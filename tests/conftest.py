@@ -90,3 +90,9 @@ def start_reference_server(tmp_path: Path) -> Iterator[StartServer]:
 def reference_server(start_reference_server: StartServer) -> ReferenceServer:
     """A reference server that answers fast: first of five chunks after 20 ms, the others 2 ms apart."""
     return start_reference_server("--ttft", "20ms", "--gap", "2ms", "--chunks", "5")
+
+
+@pytest.fixture(scope="session")
+def reference_server_of() -> type[ReferenceServer]:
+    """For fixtures that tests share: `reference_server_of(folder, options)`, which whoever starts it ends."""
+    return ReferenceServer

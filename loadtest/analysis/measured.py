@@ -7,6 +7,8 @@ import numpy as np
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
+from loadtest.analysis.rooms.metrics import METRICS as OF_ROOMS
+from loadtest.analysis.rooms.metrics import RoomMetrics
 from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Basis, Samples, event_samples, message_values
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
@@ -26,6 +28,7 @@ class Measured:
         window: its steady window.
         steady: which messages were intended in it. Shape n.
         headline: which of these are of users within the limit on a healthy connection. Shape n.
+        rooms: what members of rooms received.
     """
 
     def __init__(self, records: Records) -> None:
@@ -34,6 +37,7 @@ class Measured:
         intended = records.messages.intended_ns
         self.steady: Bools = (intended >= self.window.start_ns) & (intended < self.window.stop_ns)
         self.headline: Bools = self.steady & self.of_population(Population.HEADLINE)
+        self.rooms = RoomMetrics(records, self.window)
         self._values: dict[str, Floats] = {}
 
     def of_population(self, population: Population) -> Bools:
@@ -59,12 +63,20 @@ class Measured:
         """
         if key in EVENTS:
             return event_samples(self.records, key, user_class)
+        if key in OF_ROOMS:
+            return self._of_rooms(key, part, user_class)
         if key not in _PER_MESSAGE:
             return None
         values, messages = self.values(key, basis), self.records.messages
         rows = self._default(key) if part is None else part
         samples = Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
         return samples.known()
+
+    def _of_rooms(self, key: str, part: Bools | Ints | None, user_class: str | None) -> Samples:
+        rows = self.headline if part is None else part
+        if key == "typing_fanout" and user_class is not None:
+            rows, key = np.zeros(0, np.int64), "fanout"  # it belongs to no message, and so to no class
+        return self.rooms.samples(key, np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64))
 
     def counts(self, key: str) -> list[Counts]:
         """The counts of a metric in the intervals that lie wholly in the window."""

@@ -8,6 +8,7 @@ from loadtest.analysis.standin import ModelTime, model_time
 from loadtest.model import Connect, Counts, Disconnect, Health, Login, Outage, RunInfo, StreamState
 from loadtest.runs.columns import MISSING, Messages, Text
 from loadtest.runs.reader import RunReader
+from loadtest.runs.rooms import RoomRecords
 from loadtest.settings import ExpectStream
 
 
@@ -24,6 +25,7 @@ class Records:
         streams_expected: whether delivered messages were to be answered.
         notices: mistakes that were noticed while the run went on.
         model: what the stand-in for the model took; None without its log.
+        rooms: who was in which room and received what; None of a run without rooms.
     """
 
     folder: str
@@ -41,6 +43,7 @@ class Records:
     notices: tuple[str, ...] = ()
     logins: tuple[Login, ...] = ()
     model: ModelTime | None = None
+    rooms: RoomRecords | None = None
 
     @property
     def complete(self) -> bool:
@@ -96,6 +99,7 @@ def load(run: RunReader) -> Records:
         notices=tuple(run.notices()),
         logins=tuple(run.logins()),
         model=_model_time(run, messages),
+        rooms=run.rooms(),
     )
 
 

@@ -15,6 +15,7 @@ from loadtest.analysis.generator import generator
 from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
+from loadtest.analysis.rooms.metrics import counts as room_counts
 from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
 from loadtest.analysis.slo.evaluate import evaluate
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
@@ -37,7 +38,11 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
     """
     records, fold = measured.records, _Fold(measured)
     messages = records.messages
-    counts, steady = ledger.count(records), ledger.message_counts(messages, measured.steady)
+    rooms = measured.rooms.summary
+    counts, steady = (
+        ledger.count(records) | room_counts(records, rooms),
+        ledger.message_counts(messages, measured.steady),
+    )
     metrics, populations = fold.metrics(), fold.populations()
     from_intended = fold.replies(measured.headline, basis=Basis.INTENDED)
     shortest = fold.replies(measured.headline, basis=Basis.SHORTEST)
@@ -69,6 +74,7 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         notices=list(records.notices),
         login_failures=ledger.login_failures(records),
         objectives=evaluate(demanded, measured, metrics, counts),
+        rooms=rooms,
     )
 
 

@@ -24,6 +24,7 @@ from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity, named
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
+from loadtest.client.room import RoomLog
 from loadtest.client.session import Session
 from loadtest.client.tally import Tally
 from loadtest.client.tokens import NoToken, Tokens
@@ -106,6 +107,7 @@ class ChatClient:
         rng: draws message ids and jitter.
         on_event: told of each decoded event, after it is accounted for.
         dialect: how the server words the guide's events.
+        room: told of what happens in a room.
     """
 
     __slots__ = (
@@ -139,6 +141,7 @@ class ChatClient:
         rng: random.Random,
         on_event: Callable[[ServerEvent], None] | None = None,
         dialect: Dialect = GUIDE,
+        room: RoomLog | None = None,
     ) -> None:
         self.identity = identity
         self.state = State.DISCONNECTED
@@ -157,6 +160,7 @@ class ChatClient:
             observer.gap_bounds,
             round(config.reply_timeout_s * 1e9),
             dialect,
+            room,
         )
         self._transport: Transport | None = None
         self._admission: gevent.event.AsyncResult | None = None
@@ -197,6 +201,10 @@ class ChatClient:
     def token(self) -> str:
         """The token that it connects with; blocks where that takes a login. Raises NoToken."""
         return self.tokens.token(self.number)
+
+    def belongs(self, conversation: str) -> None:
+        """The user belongs to a conversation: what it hears of it is no leak, even before it joins by sending there."""
+        self._session.belongs(conversation)
 
     def typing_start(self, conversation: str) -> None:
         """Say that the user types; not sent while not authenticated."""
@@ -254,6 +262,7 @@ class ChatClient:
 
     def finish(self) -> None:
         """The run is over: close every open record. The connection stays as it is."""
+        self._session.gone(time.monotonic_ns())
         self._session.finish()
         self._hand_over()
         self._end_outage("run ended")
@@ -402,6 +411,7 @@ class ChatClient:
                 close_ns=closed.close_ns,
             )
         )
+        self._session.gone(now)
         self._session.lost(closed.code)
         self._hand_over()
         self.state = State.DISCONNECTED
@@ -469,7 +479,9 @@ class ChatClient:
         if self.state is State.AUTHENTICATED and self._transport is not None:
             self._observer.tally.add("typing_sent", key)
             frame = self._dialect.encode(event)
-            self.on_leaving(f"typing:{key}", frame, None, time.monotonic_ns())
+            now = time.monotonic_ns()
+            self._session.types(event.conversation_id, f"typing:{key}", now)
+            self.on_leaving(f"typing:{key}", frame, None, now)
             self._transport.send(frame)
 
     def _message_id(self, wall_s: float) -> str:

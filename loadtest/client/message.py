@@ -18,6 +18,8 @@ class Identity(Struct, frozen=True):
     user: str
     user_class: str
     population: Population
+    client: int | None = None
+    """Its number where it takes part in a room; see `model.Message.client`."""
 
 
 def named(content: str, message_id: str) -> str:
@@ -58,6 +60,7 @@ class OpenMessage:
     received_bound_ns: int | None = None
     delivered_bound_ns: int | None = None
     receive_lag_ns: int | None = None
+    digest: int | None = None
 
     def record(self, identity: Identity, outcome: Outcome) -> Message:
         """The record of a message that has ended so."""
@@ -95,5 +98,7 @@ class OpenMessage:
             completed_bound_ns=stream.completed_bound_ns,
             receive_lag_ns=self.receive_lag_ns,
             handover_ns=self.handover_ns,
+            client=identity.client,
+            digest=self.digest,
             text_bytes=len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")),
         )

@@ -16,14 +16,17 @@ from loadtest.client.dialect import GUIDE, Dialect, quickest
 from loadtest.client.expectation import Expectation
 from loadtest.client.followed import FOREIGN, UNMATCHED, Followed
 from loadtest.client.ledger import Ledger
+from loadtest.client.membership import Membership, Span, Standing
 from loadtest.client.message import Identity, OpenMessage
 from loadtest.client.recent import Recent
+from loadtest.client.room import RoomLog, digest
 from loadtest.client.stamps import fault
 from loadtest.client.stream import Gaps, Stream, new_stream
 from loadtest.client.tally import Tally
 from loadtest.errors import InvalidEvent, MalformedFrame, UnknownEvent
-from loadtest.model import Message, Outcome, StreamState, Violation
+from loadtest.model import Message, Outcome, Stay, StreamState, Typed, Violation
 from loadtest.protocol import (
+    ConnectionAuthenticated,
     ConnectionError_,
     MessageAck,
     MessageError,
@@ -68,6 +71,7 @@ class Session:
         gap_bounds: how far each of them may be off either way (ns), in the same order.
         reply_timeout_ns: longest silence before a message or stream is given up.
         dialect: how the server words the guide's events.
+        room: told of what happens in a room, of a client that has a number; None outside of rooms.
 
     Attributes:
         ended: finished records, for the caller to take and clear.
@@ -84,9 +88,14 @@ class Session:
         "_gaps",
         "_guessed",
         "_ledger",
+        "_membership",
+        "_order",
+        "_room",
         "_tally",
         "_timeout_ns",
+        "_typing_in",
         "_unknown_fields",
+        "_user_id",
         "answered",
         "ended",
         "identity",
@@ -101,8 +110,14 @@ class Session:
         gap_bounds: MutableSequence[int],
         reply_timeout_ns: int,
         dialect: Dialect = GUIDE,
+        room: RoomLog | None = None,
     ) -> None:
         self.identity = identity
+        self._room = room if identity.client is not None else None
+        self._membership = Membership()
+        self._order = 0  # of the events of rooms that were received
+        self._typing_in: str | None = None
+        self._user_id: str | None = None  # as the server calls it
         self.answered: list[Answer] = []
         self._dialect = dialect
         self._decode, self._unknown_fields = quickest(dialect)
@@ -158,8 +173,59 @@ class Session:
 
     def _leave(self, entry: OpenMessage, now_ns: int, stamp: str) -> bytes:
         frame = self._dialect.encode(MessageSend(entry.message_id, entry.conversation, entry.content, stamp))
+        if self._room is not None:
+            entry.digest = digest(entry.content)
+            self._room.left(entry.message_id, now_ns)
+        self._stayed(self._membership.sends(entry.conversation, now_ns))
         self._ledger.sent(entry, now_ns, stamp)
         return frame
+
+    # --- rooms --------------------------------------------------------------------------------------------------------
+    def belongs(self, conversation: str) -> None:
+        """The user belongs to a conversation, whether or not it ever sends there."""
+        self._membership.belongs(conversation)
+
+    def types(self, conversation: str, event: str, now_ns: int) -> None:
+        """The user says that it types, or that it has stopped."""
+        self._typing_in = conversation if event == "typing:start" else None
+        self._typed(conversation, event, now_ns)
+
+    def gone(self, now_ns: int) -> None:
+        """The connection is gone, or the run over: the user is in no conversation and types nowhere."""
+        self._stayed(self._membership.gone(now_ns))
+        if self._typing_in is not None:
+            self._typed(self._typing_in, "gone", now_ns)
+            self._typing_in = None
+
+    def _typed(self, conversation: str, event: str, now_ns: int) -> None:
+        client = self.identity.client
+        if self._room is not None and client is not None:
+            self._room.typed(Typed(client, self.identity.user, conversation, event, now_ns))
+
+    def _stayed(self, span: Span | None) -> None:
+        client = self.identity.client
+        if span is not None and self._room is not None and client is not None:
+            self._room.stayed(Stay(client, self.identity.user, *span))
+
+    def _is_member(self, event: str, conversation: str) -> bool:
+        """Whether an event of others is of a conversation that the connection is in; else it is counted."""
+        standing = self._membership.standing(conversation)
+        if standing is Standing.MEMBER:
+            return True
+        if standing is Standing.NOT_YET:
+            self._tally.add("before_joining", event)
+        else:
+            self._tally.add("leak", event if standing is Standing.OUTSIDER else f"{event} after leaving")
+        return False
+
+    def _record_receipt(
+        self, event: str, conversation: str, author: str | None, at_ns: int, message_id: str = "", content: str = ""
+    ) -> None:
+        room, client = self._room, self.identity.client
+        if room is not None and client is not None:
+            self._order += 1
+            code = digest(content) if message_id else None
+            room.received(event, conversation, message_id, author, code, client, self._order, at_ns)
 
     # --- receiving ----------------------------------------------------------------------------------------------------
     def receive(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> ServerEvent | None:
@@ -216,11 +282,15 @@ class Session:
             case MessageAck():
                 self._on_ack(event, at_ns, bound_ns, lag_ns)
             case MessageReceive():
-                self._on_broadcast(event)
+                self._on_broadcast(event, at_ns)
             case MessageError():
                 self._on_error(event, at_ns)
-            case TypingStart() | TypingStop():
-                self._tally.add("typing_received")
+            case TypingStart():
+                self._on_typing(event, "typing:start", at_ns)
+            case TypingStop():
+                self._on_typing(event, "typing:stop", at_ns)
+            case ConnectionAuthenticated():
+                self._user_id = event.user_id
             case ConnectionError_():
                 self._tally.add("connection_error", excerpt(event.code or "none", 64))
             case _:
@@ -252,6 +322,7 @@ class Session:
             if (wrong := fault(ack.timestamp, entry.stamp)) is not None:
                 self._tally.add("server_timestamp", wrong)
             self.answered.append(Answer(entry.message_id, at_ns, True))
+            self._membership.acked(entry.conversation, at_ns)
             self._finish_if_done(entry)
         elif ack.status == "error" and entry.outcome is None:
             self._refuse(entry, ack.error or "unspecified", at_ns)
@@ -270,14 +341,26 @@ class Session:
         entry.refused_ns = at_ns
         limited, entry.retry_after_s = self._dialect.refusal(text)
         self.answered.append(Answer(entry.message_id, at_ns, False))
+        self._membership.refused(entry.conversation, at_ns)
         reason = "rate limit" if limited else excerpt(text)
         self._close(entry, Outcome.REJECTED if limited else Outcome.ERROR, reason)
 
-    def _on_broadcast(self, event: MessageReceive) -> None:
-        own = self._ledger.owns(event.message_id)
+    def _on_broadcast(self, event: MessageReceive, at_ns: int) -> None:
+        own, conversation = self._ledger.owns(event.message_id), event.conversation_id
         self._tally.add("broadcast", "own" if own else "other")
         if not own:
             self._correlation.saw_foreign(event.message_id)
+        if own or self._is_member("message:receive", conversation):
+            self._record_receipt("message:receive", conversation, event.author, at_ns, event.message_id, event.content)
+
+    def _on_typing(self, event: TypingStart | TypingStop, name: str, at_ns: int) -> None:
+        """Somebody types, or has stopped; who types is not told of it (guide, Typing Events)."""
+        self._tally.add("typing_received", name.removeprefix("typing:"))
+        if event.user_id is not None and event.user_id in (self._user_id, self.identity.user):
+            # it may be this connection or another of the same user: the analysis knows whether there is one
+            self._tally.add("typing_echo", name.removeprefix("typing:"))
+        elif self._is_member(name, event.conversation_id):
+            self._record_receipt(name, event.conversation_id, event.user_id, at_ns)
 
     def _on_error(self, event: MessageError, at_ns: int) -> None:
         id_ = event.message_id
@@ -344,6 +427,8 @@ class Session:
         end = self._ledger.end_of(self._correlation.own(event.message_id))
         state = self._guessed.get(event.message_id) or end
         if state is None:
+            if event.conversation_id:
+                self._is_member("message:stream", event.conversation_id)
             counter = FOREIGN if self._correlation.is_foreign(event.message_id) else UNMATCHED
             self._followed.follow(event, size, at_ns, bound_ns, counter)
         elif state == StreamState.COMPLETED:

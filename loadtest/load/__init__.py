@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, Listening, Roaming, Typing
+    from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, InRoom, Listening, Roaming, Typing
     from loadtest.settings import Rate
 
-__all__ = ["AboveLimit", "Action", "AtLimit", "ChatUser", "Listening", "Rate", "Roaming", "Typing"]
+__all__ = ["AboveLimit", "Action", "AtLimit", "ChatUser", "InRoom", "Listening", "Rate", "Roaming", "Typing"]
 
 
 def __getattr__(name: str) -> Any:

@@ -56,6 +56,8 @@ class Conversations:
         """
         if not users:
             return None
+        if users < participants:
+            return f"{users:,} connections do not fill a conversation of {participants:,}: it is smaller"
         if not self._ids:
             shared = not self._template.names and users > participants
             return f"all {users:,} users share the conversation {self._template}" if shared else None

@@ -35,12 +35,14 @@ class Facts(Struct, frozen=True):
         users: asked for; None where a shape decides.
         streams: whether answers may be expected.
         reply_timeout_s: as in the options.
+        connections_per_user: as in the options.
     """
 
     host: str
     users: int | None
     streams: bool
     reply_timeout_s: float
+    connections_per_user: int = 1
 
     @property
     def enough_users(self) -> int:
@@ -136,7 +138,8 @@ def no_broadcasts(seen: Sightings, run: Facts) -> str | None:
 def one_account(seen: Sightings, run: Facts) -> str | None:
     """Users connect with each other's user id."""
     accounts = len(seen.accounts)
-    users = min(seen.first_connects, seen.most_connections)  # an account that is used again, later, is not shared
+    connections = min(seen.first_connects, seen.most_connections)
+    users = connections // run.connections_per_user  # an account that is used again, later, is not shared
     if not accounts or users < 2 * accounts or users < run.enough_users:
         return None
     return (

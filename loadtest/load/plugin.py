@@ -141,7 +141,7 @@ class Plugin:
             url = check_host(environment.host)
             if options.num_users is not None and options.num_users < 1:
                 raise UsageError(f"--users: {options.num_users} is no number of users; give 1 or more")
-            self._people.check_users(options.num_users or 1)
+            self._people.check_users(self._settings.accounts(options.num_users or 1))
             if options.run_time and self._settings.warmup and self._settings.warmup >= options.run_time:
                 raise UsageError(
                     f"--warmup: {self._settings.warmup:g} s leaves nothing of --run-time {options.run_time:g} s; "
@@ -197,7 +197,7 @@ class Plugin:
             ignore_signals()
             self._start_process(environment, f"worker-{self._place[0]}", endpoint, settings, people, *self._place)
             return
-        people.check_users(runner.target_user_count)
+        people.check_users(settings.accounts(runner.target_user_count))
         log_in = _a_log_in(environment, settings)
         checked, self._preflight = (
             self._preflight or preflight(endpoint, settings, people, log_in, _dialect(environment)),
@@ -212,7 +212,8 @@ class Plugin:
             self._exporter.begin(self._keeper.info)
         self._keeper.put(checked)
         streams = settings.expect_stream is not ExpectStream.NO
-        self._notices = Notices(Facts(url, self._keeper.info.users, streams, settings.reply_timeout))
+        tabs = settings.connections_per_user
+        self._notices = Notices(Facts(url, self._keeper.info.users, streams, settings.reply_timeout, tabs))
         self._announce(environment)
         if isinstance(runner, MasterRunner):
             order = dispatch_order(runner)
@@ -281,7 +282,10 @@ class Plugin:
                     self._keeper.info.users,
                     float(options.spawn_rate or 1),
                     run_time,
-                    [cls.participants for cls in chat_classes(environment.user_classes)],
+                    [
+                        cls.room(self._settings) * self._settings.connections_per_user
+                        for cls in chat_classes(environment.user_classes)
+                    ],
                 ),
             ]
         )

@@ -18,11 +18,12 @@ from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
 from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm
+from loadtest.load.clock import clock_id
 from loadtest.load.health import HealthWatch
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
-from loadtest.model import Population
+from loadtest.model import SETTLED_NS, Population
 from loadtest.protocol import ServerEvent
 from loadtest.settings import ExpectStream, Settings
 
@@ -31,6 +32,9 @@ SWEEP_S: Final = 0.25
 SLICE: Final = 250
 """A sweep goes through so many clients at once, so that it never holds the event loop for long (50 µs)."""
 DRAIN_POLL_S: Final = 0.05
+ROOM_SETTLE_S: Final = 1.5 * SETTLED_NS / 1e9
+"""In rooms, how long a process stays after its last reply: the last message of another process may have been acked a
+little later, and its members here are waited for as long as any."""
 DEBT_GRACE_NS: Final = 250_000_000
 """What came due just before sending stopped is no debt: Locust looks through its own stack for some 50 ms before it
 says that a run is over (locust/runners.py, Runner.stop)."""
@@ -90,12 +94,14 @@ class Process:
         )
         self._expectation = Expectation(EXPECTED[settings.expect_stream])
         self._clients: dict[ChatClient, Debt] = {}
+        self._in_rooms = False
         self._rng = random.Random(f"{settings.seed}/{name}")  # one for all: each would take 2.5 KB
         self._health = HealthWatch(self.recorder, self.alarm, self._census)
         self._sweeper: gevent.Greenlet | None = None
 
     def start(self) -> None:
         """Begin to watch timeouts and health."""
+        self.recorder.tally.add("clock", clock_id())
         self._health.start()
         self.people.begin(self.recorder.on_login)
         self._sweeper = gevent.spawn(self._sweep)
@@ -109,16 +115,18 @@ class Process:
         debt: Debt,
         dialect: Dialect = GUIDE,
         log_in: LogIn | None = None,
+        seat: int | None = None,
     ) -> ChatClient:
         """A client for user `number`; the process looks after its timeouts from here on.
 
         Args:
             debt: asked when sending stops: what the user's schedule has wanted by then and not got.
             log_in: the user's own way to a token; None takes it from the options.
+            seat: the client's number in the records of rooms; None outside of rooms.
         """
         tokens = self.people.tokens(number, log_in)
         client = ChatClient(
-            Identity(tokens.user_id(number), user_class, population),
+            Identity(tokens.user_id(number), user_class, population, seat),
             number,
             self._config,
             tokens,
@@ -127,7 +135,9 @@ class Process:
             self._rng,
             on_event=on_event,
             dialect=dialect,
+            room=None if seat is None else self.recorder.rooms,
         )
+        self._in_rooms = self._in_rooms or seat is not None
         self._clients[client] = debt
         return client
 
@@ -155,6 +165,8 @@ class Process:
         deadline = time.monotonic() + self.settings.reply_timeout
         while self._awaiting() and time.monotonic() < deadline and not give_up():
             gevent.sleep(DRAIN_POLL_S)
+        if self._in_rooms and not give_up():
+            gevent.sleep(ROOM_SETTLE_S)
         now = time.monotonic_ns()
         for client in list(self._clients):
             client.expire(now)

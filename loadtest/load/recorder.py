@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from loadtest import histogram
+from loadtest.load.receipts import ReceiptLog
 from loadtest.model import (
     Batch,
     Connect,
@@ -78,6 +79,7 @@ class Recorder:
         self.pings = array("q")
         self.loop_lags = array("q")
         self.worst_send_lag_ns = 0
+        self.rooms = ReceiptLog(lambda elapsed_ns: self._fire("fanout_last", elapsed_ns))
         self._request = request
         self._sequence = 0
         self._folded_ns = time.monotonic_ns()
@@ -143,7 +145,7 @@ class Recorder:
         self._folded_ns = now_ns
 
     def take(self) -> Batch:
-        """What was recorded since the last take, at most `ROWS_AT_ONCE` messages of it."""
+        """What was recorded since the last take, at most `ROWS_AT_ONCE` messages and rows of receipts of it."""
         messages = self._messages[:ROWS_AT_ONCE]
         del self._messages[:ROWS_AT_ONCE]
         batch = Batch(
@@ -157,6 +159,9 @@ class Recorder:
             self._health,
             self.tally.take(),
             self._logins,
+            self.rooms.take(ROWS_AT_ONCE),
+            self.rooms.take_stays(),
+            self.rooms.take_typed(),
         )
         self._sequence += 1
         self._connects, self._disconnects, self._outages, self._logins = [], [], [], []
@@ -166,7 +171,7 @@ class Recorder:
     def take_all(self) -> list[Batch]:
         """Everything since the last take, in batches of bounded size."""
         batches = [self.take()]
-        while self._messages:
+        while self._messages or self.rooms:
             batches.append(self.take())
         return batches
 

@@ -47,14 +47,14 @@ class ChatUser(User):
     """A virtual chat user; subclass it in a locustfile.
 
     Class attributes:
-        rate: messages in a window, as in `Rate(8, 60.0)`; None takes `--message-rate`.
-        participants: users that share one conversation.
+        rate: messages of a user in a window, as in `Rate(8, 60.0)`; None takes `--message-rate`.
+        participants: users that share one conversation, unless `--participants` says otherwise.
         population: whose numbers its messages count among.
         dialect: how the server words the guide's events (`client/dialect.py`); `ChatUser.dialect = ...` is for all.
 
-    Override `conversation_id`, `text`, `schedule` or `actions` for what it does, `on_event` to see what it receives,
-    `log_in` for a login of its own, and `create_conversation` where conversations have to be created. A message never
-    waits for an earlier reply.
+    Override `conversation_id`, `text`, `arrivals`, `schedule` or `actions` for what it does, `on_event` to see what it
+    receives, `log_in` for a login of its own, and `create_conversation` where conversations have to be created. A
+    message never waits for an earlier reply.
     """
 
     abstract = True
@@ -65,7 +65,9 @@ class ChatUser(User):
 
     client: ChatClient
     number: int
-    """From 0, unique in the run."""
+    """From 0, unique in the run; the connections of one user (`--connections-per-user`) share it."""
+    tab: int
+    """Which of its user's connections this is, from 0."""
     settings: Settings
 
     # --- what scenarios override --------------------------------------------------------------------------------------
@@ -85,7 +87,7 @@ class ChatUser(User):
         """Creates the user's conversation, by HTTP or however the backend wants it; may block. By default none is.
 
         Called once the user is connected. Users who share a conversation are those of the same
-        `number // participants`, and are each asked.
+        `number // participants`, and are each asked, once for each of their connections.
 
         Returns:
             Its id; None takes it from the options.
@@ -98,8 +100,12 @@ class ChatUser(User):
 
     def schedule(self) -> Iterator[float]:
         """Intended times of the messages, seconds from the user's start, ascending."""
-        times = schedule.arrivals(self.settings.arrivals, self.pace(self.settings), self.rng)
-        return times if self.settings.rate_limit is None else schedule.within(self.settings.rate_limit, times)
+        limit = own_limit(self.settings)
+        return self.arrivals() if limit is None else schedule.within(limit, self.arrivals())
+
+    def arrivals(self) -> Iterator[float]:
+        """The same before they are held back to stay within the limit."""
+        return schedule.arrivals(self.settings.arrivals, self.pace(self.settings), self.rng)
 
     def actions(self) -> Iterator[Action]:
         """All that the user does, in the order of time; by default the messages of `schedule`."""
@@ -111,13 +117,20 @@ class ChatUser(User):
 
     @classmethod
     def pace(cls, settings: Settings) -> Rate:
-        """Messages that a user of this class means to send; the plan of a run adds them up."""
-        return cls.rate or settings.message_rate
+        """Messages that a connection of this class means to send; the plan of a run adds them up."""
+        rate, tabs = cls.rate or settings.message_rate, settings.connections_per_user
+        return rate if tabs == 1 else Rate(rate.messages, rate.window_s * tabs)
+
+    @classmethod
+    def room(cls, settings: Settings) -> int:
+        """Users that share one conversation."""
+        return settings.participants or cls.participants
 
     @cached_property
     def rng(self) -> random.Random:
         """The user's own draws; the same in each run of the same seed. Made when first asked for: it takes 2.5 KB."""
-        return random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}")
+        tab = f"/{self.tab}" if self.tab else ""
+        return random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}{tab}")
 
     # --- what scenarios call ------------------------------------------------------------------------------------------
     def token(self) -> str:
@@ -136,6 +149,8 @@ class ChatUser(User):
         self._next: Action | None = None
         self._began_ns = 0
         self._conversation = ""
+        self._seat = 0
+        self.tab = 0
 
     def on_start(self) -> None:
         """Connect, and begin the schedule once authenticated."""
@@ -144,7 +159,8 @@ class ChatUser(User):
             raise StopUser
         self._alarm = process.alarm
         self.settings = process.settings
-        self.number = process.numbers.take()
+        self._seat = process.numbers.take()
+        self.number, self.tab = divmod(self._seat, self.settings.connections_per_user)
         has_hook = type(self).on_event is not ChatUser.on_event
         self.client = process.new_client(
             self.number,
@@ -154,6 +170,7 @@ class ChatUser(User):
             self._owed,
             self.dialect,
             self.log_in if logs_in(type(self)) else None,
+            self._seat if self.room(self.settings) * self.settings.connections_per_user > 1 else None,
         )
         if self.client.connect() and self._find_conversation(process) and process.sending:
             self._began_ns = time.monotonic_ns()
@@ -166,7 +183,7 @@ class ChatUser(User):
         if client is not None and self._process is not None:
             client.disconnect()
             self._process.forget(client)
-            self._process.numbers.give_back(self.number)
+            self._process.numbers.give_back(self._seat)
 
     def wait_time(self) -> float:
         """Seconds to the next action."""
@@ -211,7 +228,8 @@ class ChatUser(User):
         except Exception as error:  # noqa: BLE001 - whatever a scenario raises, this user alone goes without
             self._own_up(error)
             return False
-        self._conversation = created or process.conversation(self.client, self.participants)
+        self._conversation = created or process.conversation(self.client, self.room(self.settings))
+        self.client.belongs(self._conversation)
         return True
 
     def _guarded_hook(self, event: ServerEvent) -> None:
@@ -232,6 +250,12 @@ def chat_classes(classes: Iterable[type[User]]) -> list[type[ChatUser]]:
     return [cls for cls in classes if issubclass(cls, ChatUser)]
 
 
+def own_limit(settings: Settings) -> Rate | None:
+    """The declared limit as far as it is for one connection: those of a user share it; None for none."""
+    limit = settings.rate_limit
+    return None if limit is None else limit.share(settings.connections_per_user)
+
+
 def logs_in(cls: type[ChatUser]) -> bool:
     """Whether a user class brings a login of its own."""
     return cls.log_in is not ChatUser.log_in
@@ -244,12 +268,12 @@ class AtLimit(ChatUser):
     population = Population.LIMIT
 
     def schedule(self) -> Iterator[float]:
-        limit = self.settings.rate_limit
+        limit = own_limit(self.settings)
         return super().schedule() if limit is None else schedule.at_limit(limit, self.rng)
 
     @classmethod
     def pace(cls, settings: Settings) -> Rate:
-        return settings.rate_limit or super().pace(settings)
+        return own_limit(settings) or super().pace(settings)
 
 
 class AboveLimit(ChatUser):
@@ -259,14 +283,14 @@ class AboveLimit(ChatUser):
     population = Population.LIMIT
 
     def schedule(self) -> Iterator[float]:
-        limit = self.settings.rate_limit
+        limit = own_limit(self.settings)
         return (
             super().schedule() if limit is None else schedule.above_limit(limit, self.settings.above_factor, self.rng)
         )
 
     @classmethod
     def pace(cls, settings: Settings) -> Rate:
-        limit = settings.rate_limit
+        limit = own_limit(settings)
         if limit is None:
             return super().pace(settings)
         return Rate(limit.messages, limit.window_s / settings.above_factor)
@@ -276,6 +300,8 @@ class Typing(ChatUser):
     """Types before it sends, as the browser client does: start, stop, message."""
 
     abstract = True
+    says_stop: ClassVar[bool] = True
+    """Whether it says that it has stopped; if not, the server is to find out (guide, Typing Events)."""
     typing_s: ClassVar[float] = CLIENT_TYPING_STOP_S
     """Longest time that it types before a message."""
 
@@ -284,7 +310,8 @@ class Typing(ChatUser):
         for at in self.schedule():
             start = max(at - self.typing_s * self.rng.random(), before)
             yield Action(start, self.start_typing)
-            yield Action(at, self.stop_typing)
+            if self.says_stop:
+                yield Action(at, self.stop_typing)
             yield Action(at, self.say)
             before = at
 
@@ -293,6 +320,25 @@ class Typing(ChatUser):
 
     def stop_typing(self, _intended_ns: int) -> None:
         self.client.typing_stop(self.conversation_id())
+
+
+class InRoom(ChatUser):
+    """Joins its conversation by a message at once, since there is no other way, and then does as any user."""
+
+    abstract = True
+    join_within_s: ClassVar[float] = 2.0
+    """Time after its start by which it has joined, seconds."""
+    reads_only: ClassVar[bool] = False
+    """Whether it writes nothing but the message that it joins by."""
+
+    def arrivals(self) -> Iterator[float]:
+        yield self.join_within_s * self.rng.random()
+        if not self.reads_only:
+            yield from (self.join_within_s + at for at in super().arrivals())
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        return Rate(0, settings.message_rate.window_s) if cls.reads_only else super().pace(settings)
 
 
 class Roaming(ChatUser):

@@ -18,6 +18,10 @@ from loadtest.report.units import milliseconds, number, quantity
 _BAD: Final = ("error", "timeout", "lost", "dropped", "unfinished")
 BROKEN: Final = ("incomplete", "interrupted", "errored", "missing")
 """States of a stream that ended otherwise than it should."""
+_IN_ROOMS: Final = {
+    "broadcasts_missing": "broadcasts not received",
+    "leaks": "events leaked to other conversations",
+}
 _UNKNOWN: Final = "not known"
 
 
@@ -82,6 +86,7 @@ def _lost(summary: Summary) -> Answer:
     found += [f"{number(counts[f'streams_{name}'])} streams {name}" for name in BROKEN if counts[f"streams_{name}"]]
     if counts["stream_violations"]:
         found.append(f"{number(counts['stream_violations'])} stream violations")
+    found += [f"{number(counts[name])} {words}" for name, words in _IN_ROOMS.items() if counts.get(name)]
     gap = counts["unaccounted"]
     detail = f"{number(counts['sent'])} messages, unaccounted {_UNKNOWN if gap is None else number(gap)}"
     if gap:

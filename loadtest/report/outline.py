@@ -9,6 +9,7 @@ from typing import Final
 
 from loadtest.analysis.values import Metrics, MetricSummary, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS, PERCENTILES
+from loadtest.report import rooms
 from loadtest.report.units import (
     DASH,
     INFINITE,
@@ -57,6 +58,7 @@ _SEEN: Final = {
     "model_request": "requests to the stand-in for the model",
     "reads_without_stamp": "reads without a kernel stamp",
     "server_timestamp": "timestamps of the server",
+    "before_joining": "events of a conversation that its user had yet to join",
     "hook_error": "errors in hooks of the locustfile",
     "dialect_error": "frames that the locustfile's dialect failed at",
 }
@@ -224,6 +226,7 @@ def _notes(summary: Summary) -> Iterable[str]:
     yield from (f"notice: {text}" for text in summary.notices)
     yield from _limit_notes(summary)
     yield from _stream_notes(summary)
+    yield from rooms.notes(summary)
     for title, found in (("timeouts", summary.timeouts), ("errors", summary.errors), ("lost", summary.losses)):
         if found:
             yield f"{title}: {_listed(found)}"

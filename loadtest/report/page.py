@@ -13,6 +13,7 @@ from loadtest.analysis.timeline import Timeline
 from loadtest.analysis.values import Metrics, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS
 from loadtest.objectives.names import RATIOS
+from loadtest.report import rooms
 from loadtest.report.answers import BROKEN, answers
 from loadtest.report.caption import subtitle
 from loadtest.report.html import Picture, Table, rendered
@@ -149,6 +150,8 @@ def _groups(summary: Summary) -> Iterable[tuple[str, Table]]:
     counts = summary.counts
     streams = [(name.replace("_", " "), number(counts[f"streams_{name}"])) for name in ("completed", *BROKEN)]
     yield "Streams", Table(("state", "streams"), [*streams, ("violations", number(counts["stream_violations"]))])
+    title = f"Rooms{f' (withheld: {why})' if (why := rooms.withheld(summary)) else ''}"
+    yield title, Table(("", "messages", "receipts"), rooms.rows(summary))
     yield "Rate limit", Table((), list(_limit(summary)))
     shares = [(name, percent(share)) for name, share in summary.rejected_ratio.items()]
     yield "Rejected, of the messages in whole windows", Table(("class", "rejected"), shares)

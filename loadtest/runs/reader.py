@@ -15,8 +15,20 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.errors import RunFolderError
-from loadtest.model import Connect, Count, Counts, Disconnect, Health, Login, Outage, RunInfo
-from loadtest.runs import schema
+from loadtest.model import (
+    Connect,
+    Count,
+    Counts,
+    Disconnect,
+    Health,
+    Login,
+    Outage,
+    Receipts,
+    RunInfo,
+    Stay,
+    Typed,
+)
+from loadtest.runs import rooms, schema
 from loadtest.runs.columns import Messages
 from loadtest.runs.fetch import fetch_messages
 from loadtest.runs.folder import DATABASE, open_run
@@ -95,6 +107,15 @@ class RunReader:
     def logins(self) -> list[Login]:
         """Exchanges with a login endpoint, in the order of writing."""
         return self._records("logins", Login)
+
+    def rooms(self) -> rooms.RoomRecords | None:
+        """Who was in which room and received what; None where the run had no rooms."""
+        stays, receipts = self._records("stays", Stay), self._records("receipts", Receipts)
+        if not stays and not receipts:
+            return None
+        with self._explained():
+            messages = rooms.fetch(self._db)
+        return rooms.room_records(messages, receipts, stays, self._records("typed", Typed))
 
     def disconnects(self) -> list[Disconnect]:
         """Ends of authenticated connections, in the order of writing."""

@@ -61,6 +61,8 @@ class Settings(Struct, frozen=True):
     connect_timeout: float
     read_timeout: float | None
     expect_stream: ExpectStream
+    participants: int | None
+    connections_per_user: int
     message_length: int
     outage_every: float
     weights: dict[str, float]
@@ -70,6 +72,10 @@ class Settings(Struct, frozen=True):
     prometheus_port: Address | None
     slo: list[str]
     abort_on: list[str]
+
+    def accounts(self, connections: int | None) -> int | None:
+        """How many users so many connections are of; None where their number is not known."""
+        return None if connections is None else -(-connections // self.connections_per_user)
 
     def public(self) -> dict[str, str | int | float | bool | None]:
         """What may be stored and shown: everything but secrets, as plain values.
@@ -142,5 +148,11 @@ def _check_together(parsed: dict[str, Any]) -> None:
         raise ValueError(
             f"--message-rate: {pace} is above --rate-limit {limit}, so no user would be within it; lower the one or "
             "raise the other"
+        )
+    tabs = parsed["connections_per_user"]
+    if limit is not None and tabs > limit.messages:
+        raise ValueError(
+            f"--connections-per-user: {tabs} connections share --rate-limit {limit}, and each needs a message to join "
+            f"its conversation; give at most {limit.messages}"
         )
     check_identity(parsed)

@@ -50,6 +50,14 @@ class Rate(Struct, frozen=True):
     def per_second(self) -> float:
         return self.messages / self.window_s
 
+    def share(self, of: int) -> Rate:
+        """What each of so many has, so that together they are never above it in any window.
+
+        Args:
+            of: at most `messages`.
+        """
+        return self if of == 1 else Rate(self.messages // of, self.window_s)
+
     def __str__(self) -> str:
         return f"{self.messages}/{self.window_s:g}s"
 

@@ -1,0 +1,1 @@
+"""Rooms: who should have received what, who has, and after how long."""

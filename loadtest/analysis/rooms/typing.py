@@ -1,0 +1,218 @@
+"""Typing events: who should have been told, who was, after how long, and whether typing ends when nobody says so.
+
+A typing event has no id. A receipt belongs to the last event of its author that had been sent by then, so that a delay
+longer than the time to that author's next start is counted as that one's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from loadtest.analysis.rooms.faults import names_of
+from loadtest.analysis.rooms.values import Typing
+from loadtest.model import SETTLED_NS, Typed
+from loadtest.protocol import TYPING_AUTO_STOP_S, TYPING_MIN_INTERVAL_S
+from loadtest.runs.columns import MISSING, Ints
+from loadtest.runs.rooms import Received, RoomRecords
+
+START: Final = "typing:start"
+STOP: Final = "typing:stop"
+_JITTER_NS: Final = 100_000_000
+"""Room for the jitter of two journeys to the server beside the second that it allows no second start in."""
+_MIN_INTERVAL_NS: Final = round(TYPING_MIN_INTERVAL_S * 1e9) + _JITTER_NS
+_AUTO_STOP_NS: Final = round(TYPING_AUTO_STOP_S * 1e9)
+_EARLIEST_NS: Final = -(2**63)
+
+_Heard = Mapping[tuple[int, int, int], list[int]]
+"""Client, conversation and author to the instants at which it heard, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that members are to be told once.
+
+    Attributes:
+        typed: the start that it is, or that it ends.
+        from_ns: the earliest that a receipt can have come.
+        until_ns: receipts from here on are those of the next event.
+        due_ns: who is told has to be a member from the start until a second after this.
+        automatic: whether the server is to find out by itself.
+    """
+
+    typed: Typed
+    from_ns: int
+    until_ns: int
+    due_ns: int
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """One event at one member each; arrays of shape n.
+
+    Attributes:
+        event: place of the event.
+        sent_ns: when the start was sent.
+        took_ns: from `sent_ns`; `MISSING` where the member was never told.
+        automatic: as of the event.
+    """
+
+    event: Ints
+    sent_ns: Ints
+    took_ns: Ints
+    automatic: Ints
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    @property
+    def seen(self) -> int:
+        """How many were told."""
+        return int((self.took_ns != MISSING).sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypingJudged:
+    """The typing of a run."""
+
+    starts: Told
+    stops: Told
+
+    def summary(self, echoes: int) -> Typing | None:
+        """The numbers of it; None where nobody was to be told of any.
+
+        Args:
+            echoes: events that came back to who typed.
+        """
+        if not len(self.starts) and not echoes:
+            return None
+        automatic = self.stops.automatic == 1
+        took = self.stops.took_ns[automatic & (self.stops.took_ns != MISSING)] / 1e6
+        return Typing(
+            starts=len(np.unique(self.starts.event)),
+            expected=len(self.starts),
+            seen=self.starts.seen,
+            stops_expected=len(self.stops),
+            stops_seen=self.stops.seen,
+            automatic=len(np.unique(self.stops.event[automatic])),
+            automatic_ms=(round(float(took.min()), 3), round(float(took.max()), 3)) if len(took) else None,
+            echoes=echoes,
+        )
+
+
+def judge_typing(records: RoomRecords) -> TypingJudged:
+    """Hold what was typed against what was heard."""
+    known = records.received.message != MISSING
+    users = records.sent.user[records.received.message[known]]
+    authors = names_of(users, records.received.author[known]) if known.any() else {}
+    numbers = {name: number for number, name in enumerate(records.names)}
+    groups: dict[tuple[str, str], list[Typed]] = {}
+    for typed in sorted(records.typed, key=lambda typed: typed.sent_ns):
+        groups.setdefault((typed.user, typed.conversation), []).append(typed)
+    members = _Members(records, numbers, authors)
+    return TypingJudged(
+        members.told(_each_tab(starts, groups.values()), _heard(records.typing[START])),
+        members.told(_each_tab(stops, groups.values()), _heard(records.typing[STOP])),
+    )
+
+
+def _each_tab(find: Callable[[Sequence[Typed]], list[Event]], groups: Iterable[Sequence[Typed]]) -> Iterator[Event]:
+    """The events of each connection, but for those that another one of the same user makes doubtful.
+
+    A receipt tells the user and not the connection, so that what two of them do at about the same time is not judged.
+    """
+    for typed in groups:
+        clients = {each.client for each in typed}
+        for client in clients:
+            others = [each.sent_ns for each in typed if each.client != client]
+            for event in find([each for each in typed if each.client == client]):
+                near = bisect_left(others, event.typed.sent_ns - _MIN_INTERVAL_NS)
+                if near == len(others) or others[near] > event.due_ns + _MIN_INTERVAL_NS:
+                    yield event
+
+
+def starts(typed: Sequence[Typed]) -> list[Event]:
+    """The starts of one connection in one conversation that the members are to be told of.
+
+    One within a second of another is ignored by the server (guide, Typing Events), and one that is nearly so may be.
+
+    Args:
+        typed: what it sent there, in order.
+    """
+    sent = [each for each in typed if each.event == START]
+    ends = [*(each.sent_ns for each in sent[1:]), -_EARLIEST_NS - 1]
+    before = [_EARLIEST_NS, *(each.sent_ns for each in sent)]
+    return [
+        Event(each, each.sent_ns, end, each.sent_ns)
+        for each, end, previous in zip(sent, ends, before, strict=False)
+        if each.sent_ns - previous >= _MIN_INTERVAL_NS
+    ]
+
+
+def stops(typed: Sequence[Typed]) -> list[Event]:
+    """The ends of these: what the user or the loss of its connection ended, and what the server is to end itself."""
+    told = {id(event.typed) for event in starts(typed)}
+    found: list[Event] = []
+    for each, after in pairwise([*typed, None]):
+        if each is None or id(each) not in told:
+            continue
+        if after is not None and after.event == START and after.sent_ns - each.sent_ns < _AUTO_STOP_NS + _JITTER_NS:
+            continue  # it goes on typing
+        limit = each.sent_ns + _AUTO_STOP_NS
+        if after is None or after.sent_ns >= limit:
+            found.append(Event(each, each.sent_ns, limit + _AUTO_STOP_NS, limit, automatic=True))
+        else:
+            found.append(Event(each, after.sent_ns, after.sent_ns + _AUTO_STOP_NS, after.sent_ns))
+    return [event for event, last in zip(found, [None, *found], strict=False) if not _in_doubt(event, last)]
+
+
+def _in_doubt(event: Event, last: Event | None) -> bool:
+    """Whether the stop before may arrive as late as that it would be taken for an automatic one."""
+    return event.automatic and last is not None and event.from_ns - last.due_ns < SETTLED_NS
+
+
+class _Members:
+    """Who is to be told: the members of a conversation but the author, whichever connection it types at."""
+
+    def __init__(self, records: RoomRecords, numbers: Mapping[str, int], authors: Mapping[int, int]) -> None:
+        stays = records.stays
+        self._numbers = numbers
+        self._authors = authors
+        self._stays: dict[int, list[tuple[int, int, int, int]]] = {}
+        for conversation, *stay in zip(
+            stays.conversation.tolist(), stays.client.tolist(), stays.user.tolist(), stays.from_ns.tolist(),
+            stays.until_ns.tolist(), strict=True,
+        ):  # fmt: skip
+            self._stays.setdefault(conversation, []).append(tuple(stay))
+
+    def told(self, events: Iterable[Event], heard: _Heard) -> Told:
+        rows = [
+            (place, event.typed.sent_ns, took, event.automatic)
+            for place, event in enumerate(events)
+            for took in self._each(event, heard)
+        ]
+        return Told(*np.array(rows, np.int64).reshape(-1, 4).T)
+
+    def _each(self, event: Event, heard: _Heard) -> Iterator[int]:
+        conversation, user = self._numbers[event.typed.conversation], self._numbers[event.typed.user]
+        author = self._authors.get(user, user)
+        for client, member, joined, left in self._stays.get(conversation, ()):
+            if member != user and joined <= event.typed.sent_ns and left >= event.due_ns + SETTLED_NS:
+                instants = heard.get((client, conversation, author), [])
+                place = bisect_left(instants, event.from_ns)
+                came = place < len(instants) and instants[place] < event.until_ns
+                yield instants[place] - event.typed.sent_ns if came else MISSING
+
+
+def _heard(received: Received) -> _Heard:
+    found: dict[tuple[int, int, int], list[int]] = {}
+    columns = (received.client, received.conversation, received.author, received.at_ns)
+    for client, conversation, author, at_ns in zip(*(column.tolist() for column in columns), strict=True):
+        found.setdefault((client, conversation, author), []).append(at_ns)
+    return {key: sorted(instants) for key, instants in found.items()}

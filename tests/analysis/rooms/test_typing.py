@@ -1,0 +1,85 @@
+"""Who should have been told that somebody types, and that they stopped."""
+
+import pytest
+from room_stage import MS, heard, records, stay, typed
+
+from loadtest.analysis.rooms.typing import judge_typing
+from loadtest.runs.columns import MISSING
+
+THREE = [stay(client, 0, 60_000) for client in (1, 2, 3)]
+
+
+def judged(typing, receipts=(), stays=THREE):
+    return judge_typing(records((), receipts, stays, typing))
+
+
+def test_the_others_are_told_and_who_types_is_not():
+    found = judged([typed(1, "start", 1_000), typed(1, "stop", 3_000)], [heard("start", "u1", (2, 1_004), (3, 1_006))])
+    assert found.starts.took_ns.tolist() == [4 * MS, 6 * MS]
+
+
+def test_a_member_who_is_not_told():
+    found = judged([typed(1, "start", 1_000), typed(1, "stop", 3_000)], [heard("start", "u1", (3, 1_006))])
+    assert found.starts.took_ns.tolist() == [MISSING, 6 * MS]
+    assert (found.summary(0).expected, found.summary(0).seen) == (2, 1)
+
+
+def test_each_receipt_is_of_the_last_start_before_it():
+    typing = [typed(1, "start", 1_000), typed(1, "stop", 2_000), typed(1, "start", 4_000), typed(1, "stop", 5_000)]
+    found = judged(typing, [heard("start", "u1", (2, 4_004), (3, 1_006), (3, 4_006))])
+    assert found.starts.took_ns.tolist() == [MISSING, 6 * MS, 4 * MS, 6 * MS]
+
+
+@pytest.mark.parametrize(("gap", "starts"), [(900, 1), (1_000, 1), (1_050, 1), (1_100, 2)])
+def test_a_start_within_a_second_of_another_is_nobodys_to_hear(gap, starts):
+    """And one a little later may be taken for one within it."""
+    found = judged([typed(1, "start", 1_000), typed(1, "start", 1_000 + gap), typed(1, "stop", 4_000)])
+    assert len(found.starts) == 2 * starts
+
+
+def test_a_stop_is_told_like_a_start():
+    receipts = [heard("stop", "u1", (2, 3_004))]
+    found = judged([typed(1, "start", 1_000), typed(1, "stop", 3_000)], receipts).summary(0)
+    assert (found.stops_expected, found.stops_seen, found.automatic) == (2, 1, 0)
+
+
+def test_without_a_stop_the_server_says_so_after_five_seconds():
+    found = judged([typed(1, "start", 1_000)], [heard("stop", "u1", (2, 6_001), (3, 6_020))]).summary(0)
+    assert (found.stops_expected, found.stops_seen, found.automatic) == (2, 2, 1)
+    assert found.automatic_ms == (5_001.0, 5_020.0)
+
+
+def test_a_server_that_lets_it_stand_tells_nobody():
+    found = judged([typed(1, "start", 1_000)]).summary(0)
+    assert (found.stops_expected, found.stops_seen, found.automatic, found.automatic_ms) == (2, 0, 1, None)
+
+
+def test_who_goes_on_typing_has_not_stopped():
+    found = judged([typed(1, "start", 1_000), typed(1, "start", 4_000), typed(1, "stop", 6_000)]).summary(0)
+    assert (found.starts, found.stops_expected, found.automatic) == (2, 2, 0)
+
+
+def test_who_loses_the_connection_stops_typing():
+    found = judged([typed(1, "start", 1_000), typed(1, "gone", 2_000)], [heard("stop", "u1", (2, 2_003))]).summary(0)
+    assert (found.stops_expected, found.stops_seen, found.automatic) == (2, 1, 0)
+
+
+def test_nothing_is_expected_of_who_joined_later_or_left_before_the_end():
+    stays = [stay(2, 1_001, 60_000), stay(3, 0, 6_500)]
+    found = judged([typed(1, "start", 1_000)], stays=stays).summary(0)
+    assert (found.expected, found.stops_expected) == (1, 0)
+
+
+def test_other_tabs_of_who_types_may_or_may_not_be_told():
+    assert len(judged([typed(1, "start", 1_000)], stays=[stay(2, 0, 60_000, user="u1")]).starts) == 0
+
+
+@pytest.mark.parametrize(("other_tab_at", "starts"), [(-200, 2), (0, 1), (1_950, 0), (3_000, 1), (4_200, 2)])
+def test_what_two_tabs_of_a_user_do_at_about_the_same_time_is_not_judged(other_tab_at, starts):
+    """A stop of tab 9 spoils the start of tab 1 at 1,000 or at 3,000 ms where it is within a second of it."""
+    typing = [typed(1, "start", 1_000), typed(1, "start", 3_000), typed(9, "stop", other_tab_at, user="u1")]
+    assert len(judged(typing, stays=[stay(2, 0, 60_000)]).starts) == starts
+
+
+def test_nobody_types():
+    assert judged([]).summary(0) is None
