@@ -18,7 +18,7 @@ from msgspec import Struct
 DESCENT: Final = 4
 """Where the first level fails, the next has so many times fewer users."""
 DESCENTS: Final = 2
-"""So often at most: an objective that fails with a sixteenth of the users fails for another reason than their number."""
+"""So often at most: an objective that fails with a sixteenth of the users fails for another reason than their load."""
 CONFIRMED: Final = 2
 """Times that a level has to pass which passes against expectation."""
 TRIES: Final = 2
