@@ -10,6 +10,7 @@ from msgspec import Struct
 from loadtest.analysis.capacity_search import Bracket, End, Tried, Word, bracket
 from loadtest.analysis.drift import Drift, Stationarity
 from loadtest.analysis.generator import Generator
+from loadtest.analysis.server import Server
 from loadtest.analysis.slo.values import Decision, Objectives, Result
 from loadtest.analysis.values import Counts, MetricSummary, Verdict
 
@@ -48,6 +49,7 @@ class LevelSummary(Struct, frozen=True):
     generator: Generator
     drift: Drift
     objectives: Objectives | None = None
+    server: Server | None = None
 
 
 class Level(Struct, frozen=True):
@@ -124,7 +126,7 @@ class Capacity(Struct, frozen=True, kw_only=True):
         return [each.objective for each in self.levels[0].objectives] if self.levels else []
 
 
-def level(summary: LevelSummary, users: int, run: str, full: Sequence[str] = ()) -> Level:
+def level(summary: LevelSummary, users: int, run: str) -> Level:
     """Judge one level by its run."""
     seconds = summary.run.window.stop_s - summary.run.window.start_s
     sent, delivered = (_per_second(summary.steady.get(name), seconds) for name in ("sent", "delivered"))
@@ -144,7 +146,7 @@ def level(summary: LevelSummary, users: int, run: str, full: Sequence[str] = ())
         generator_cpu=max((p.cpu_share for p in summary.generator.processes if p.cpu_share is not None), default=None),
         connected=_connected(summary.generator),
         answer_s=None if time_ms is None else round(time_ms / 1e3, 3),
-        full=list(full),
+        full=summary.server.full if summary.server else [],
         objectives=list(summary.objectives.results) if summary.objectives else [],
     )
 

@@ -152,8 +152,8 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
     )
     if plan.longest_s(start) > max_time:
         raise click.UsageError(
-            f"--max-time: {max_time:g} s is too short for the first level, which may take {plan.longest_s(start):.0f} s; "
-            "allow for more, or shorten --settle, --run-time or --reply-timeout"
+            f"--max-time: {max_time:g} s is too short for the first level, which may take {plan.longest_s(start):.0f} s;"
+            " allow for more, or shorten --settle, --run-time or --reply-timeout"
         )
     return plan
 

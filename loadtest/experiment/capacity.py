@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,7 +69,7 @@ class Timing(Struct, frozen=True):
 
     @property
     def run_s(self) -> float:
-        return self.warmup_s + self.measured_s
+        return float(math.ceil(self.warmup_s + self.measured_s))  # Locust takes whole seconds
 
     @property
     def expected_s(self) -> float:
@@ -241,7 +242,7 @@ def carry_on(
                 levels.append(_level(plan, step, levels, folder, url, secrets))
                 progress(Told(levels[-1], deadline - time.monotonic()))
             except LoadtestError as error:
-                stopped = str(error)
+                stopped = f"level of {step:,} users: {error}" if levels else str(error)
         record = _record(plan, levels, ended, stopped)
         save(folder, record)
     return record
@@ -271,10 +272,10 @@ def _level(
             raise LoadtestError(f"a run did not end in time; it was broken off, and {console} says why") from None
     run = _newest(folder)
     if run is None or run == before or not (run / SUMMARY).is_file():
-        raise UsageError(f"level of {users:,} users: {_last_line(console)}")
+        raise UsageError(_last_line(console))
     summary = _summary(run)
     if code == UsageError.exit_code:
-        raise UsageError(f"level of {users:,} users: {_last_line(console)}")
+        raise UsageError(_last_line(console))
     rejected = beyond_the_limiter(summary)
     if rejected is not None:
         raise UsageError(

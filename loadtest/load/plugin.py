@@ -40,6 +40,7 @@ from loadtest.load.process import Numbers, Process
 from loadtest.load.prometheus import Exporter
 from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
 from loadtest.load.reach import read_endpoint, remarks
+from loadtest.load.server_watch import ServerWatch, source_of
 from loadtest.load.users import ChatUser, chat_classes, logs_in
 from loadtest.model import Batch, RunInfo
 from loadtest.objectives import Demands
@@ -74,6 +75,7 @@ class Plugin:
         self._exporter: Exporter | None = None
         self._notices: Notices | None = None
         self._pump: gevent.Greenlet | None = None
+        self._server_watch: ServerWatch | None = None
         self._abort = AbortWatch(())
         self._place = (0, 1)
         self._drained = gevent.event.Event()
@@ -149,6 +151,9 @@ class Plugin:
                 )
             if not isinstance(runner, WorkerRunner):
                 check_results(Path(self._settings.results))
+                server = source_of(self._settings.server_pid, self._settings.server_metrics)
+                if server is not None:
+                    server.read()  # refused before the load, not in its middle
                 endpoint = read_endpoint(url, self._settings)
                 self._preflight = preflight(
                     endpoint,
@@ -211,6 +216,8 @@ class Plugin:
         if self._exporter is not None:
             self._exporter.begin(self._keeper.info)
         self._keeper.put(checked)
+        server = source_of(settings.server_pid, settings.server_metrics)
+        self._server_watch = None if server is None else ServerWatch(server, self._keeper.put)
         streams = settings.expect_stream is not ExpectStream.NO
         self._notices = Notices(Facts(url, self._keeper.info.users, streams, settings.reply_timeout))
         self._announce(environment)
@@ -443,6 +450,8 @@ class Plugin:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+        if self._server_watch is not None:
+            self._server_watch.stop()
         self._exit_code = max(self._exit_code, self._keeper.seal())
         self._keeper = self._process = environment.loadtest_process = None
         self._sealed.set()

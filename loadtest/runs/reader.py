@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.errors import RunFolderError
-from loadtest.model import Connect, Count, Counts, Disconnect, Health, Login, Outage, RunInfo
+from loadtest.model import Connect, Count, Counts, Disconnect, Health, Login, Outage, RunInfo, ServerSample, Step
 from loadtest.runs import schema
 from loadtest.runs.columns import Messages
 from loadtest.runs.fetch import fetch_messages
@@ -111,6 +111,14 @@ class RunReader:
     def health(self) -> list[Health]:
         """Samples of the generator's processes, in the order of writing."""
         return self._records("health", Health)
+
+    def server(self) -> list[ServerSample]:
+        """What was seen of the server's own resources."""
+        return self._records("server", ServerSample)
+
+    def steps(self) -> list[Step]:
+        """Steps of the load shape, in order."""
+        return self._records("steps", Step)
 
     def counters(self) -> list[Count]:
         """Counters, added up over processes, by name and key."""

@@ -169,6 +169,21 @@ RUN_OPTIONS: Final = (
         "FILE",
     ),
     Option(
+        "server-pid",
+        positive_int,
+        None,
+        "process of the server on this machine, to sample its CPU, memory and open files; may be repeated",
+        "PID",
+        multiple=True,
+    ),
+    Option(
+        "server-metrics",
+        http_url,
+        None,
+        "Prometheus endpoint of the server, to sample the same from",
+        "URL",
+    ),
+    Option(
         "prometheus-port",
         listening,
         None,
