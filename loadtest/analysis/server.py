@@ -1,4 +1,4 @@
-"""What the server itself had left: its CPU, memory and open files over the steady window, and which of them was full."""
+"""What the server had left: its CPU, memory and open files over the steady window, and which of them was full."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ SPAWN_RATE: Final = 200.0
 SECRETS: Final = {option.attribute: option for option in OPTIONS if option.secret}
 RESUMABLE: Final = frozenset({"resume", "kind", "max_time", "config", *SECRETS, "results", "tokens_file"})
 """What may be given with --resume: all else is in the plan."""
-OWN: Final = frozenset({"results", "seed", "slo", "abort_on", "warmup"})
+OWN: Final = frozenset({"results", "seed", "first_user", "slo", "abort_on", "warmup"})
 """Options of a run that the search gives its levels itself."""
 PLAIN: Final = ("chat", "WithinLimitUser")
 """Our own locustfile, and its class that a search takes where none is named: users who only chat."""
@@ -149,11 +149,12 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
         objectives=objectives,
         options=passed_on({name: value for name, value in run_given.items() if name not in OWN}),
         seed=chosen.seed,
+        rest_s=_rest_s(chosen),
     )
     if plan.longest_s(start) > max_time:
         raise click.UsageError(
-            f"--max-time: {max_time:g} s is too short for the first level, which may take {plan.longest_s(start):.0f} s;"
-            " allow for more, or shorten --settle, --run-time or --reply-timeout"
+            f"--max-time: {max_time:g} s is too short for the first level, which may take "
+            f"{plan.longest_s(start):.0f} s; allow for more, or shorten --settle, --run-time or --reply-timeout"
         )
     return plan
 
@@ -191,6 +192,12 @@ def _classes(given: dict[str, Any], chosen: Settings) -> list[str]:
 def _spawn_rate(chosen: Settings) -> float:
     """Users who log in come no faster than they may."""
     return min(SPAWN_RATE, chosen.login_rate.per_second) if chosen.login_url else SPAWN_RATE
+
+
+def _rest_s(chosen: Settings) -> float:
+    """How long a limiter remembers, where every level has the users of a file: minted ones are new in each."""
+    from_file = chosen.tokens_file or chosen.users_file
+    return chosen.rate_limit.window_s if from_file and chosen.rate_limit else 0.0
 
 
 def _secrets(given: dict[str, Any]) -> dict[str, str]:

@@ -89,6 +89,8 @@ class Plan(Struct, frozen=True):
         user_per_s: messages of one user a second.
         objectives: each as it reads back.
         options: further command-line words of every run, without secrets.
+        rest_s: between levels that share their users, so that the limiter has forgotten what the last one sent; 0 where
+            every level has users of its own.
     """
 
     host: str | None
@@ -106,6 +108,7 @@ class Plan(Struct, frozen=True):
     objectives: list[str]
     options: list[str]
     seed: int
+    rest_s: float
 
     @property
     def range(self) -> Range:
@@ -121,7 +124,7 @@ class Plan(Struct, frozen=True):
 
     def longest_s(self, users: int, levels: Sequence[Level] = ()) -> float:
         """How long a level takes at the most, where the server lets the last messages wait."""
-        return self.timing(users, levels).expected_s + self.reply_timeout_s
+        return self.timing(users, levels).expected_s + self.reply_timeout_s + (self.rest_s if levels else 0.0)
 
     def messages(self, users: int) -> float:
         """What a level sends, about."""
@@ -133,7 +136,7 @@ class Plan(Struct, frozen=True):
         users, left, found = self.start, max_time_s, list[int]()
         while left >= self.longest_s(users) and (not found or found[-1] != users):
             found.append(users)
-            left -= self.timing(users).expected_s
+            left -= self.timing(users).expected_s + self.rest_s
             users = min(2 * users, self.most or 2 * users)
         return found
 
@@ -262,10 +265,13 @@ def _level(
         LoadtestError: it did not end, or the rate limit rejects what users send.
     """
     timing = plan.timing(users, levels)
+    time.sleep(plan.rest_s if levels else 0.0)
     (folder / "logs").mkdir(exist_ok=True)
     console = folder / "logs" / f"{len(levels) + 1:02}-{users}-users.txt"
     before = _newest(folder)
-    with console.open("wb") as printed, under_way(_load(plan, users, timing, folder, url, secrets), printed) as process:
+    first = 0 if plan.rest_s else sum(each.users for each in levels)
+    load = _load(plan, users, first, timing, folder, url, secrets)
+    with console.open("wb") as printed, under_way(load, printed) as process:
         try:
             code = process.wait(timing.run_s + plan.reply_timeout_s + _PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -285,10 +291,13 @@ def _level(
     return level(summary, users, run.name)
 
 
-def _load(plan: Plan, users: int, timing: Timing, folder: Path, url: str, secrets: Mapping[str, str]) -> Load:
+def _load(
+    plan: Plan, users: int, first: int, timing: Timing, folder: Path, url: str, secrets: Mapping[str, str]
+) -> Load:
     own = [
         f"--results={folder}",
         f"--seed={plan.seed}",
+        f"--first-user={first}",
         f"--warmup={timing.warmup_s:g}s",
         f"--label=level={users}",
         *(f"--slo={text}" for text in plan.objectives),

@@ -1,4 +1,4 @@
-"""The server's own resources, sampled beside the load where they can be seen: its processes, or a Prometheus endpoint."""
+"""The server's own resources, sampled beside the load: of its processes, or from a Prometheus endpoint."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ class Endpoint:
         found = self._values(self._text())
         if not found.keys() & set(_WANTED):
             raise UsageError(
-                f"--server-metrics: {self.name} has none of {', '.join(_WANTED[:3])}; give the endpoint of the server's "
-                "own process, with its default metrics collected"
+                f"--server-metrics: {self.name} has none of {', '.join(_WANTED[:3])}; give the endpoint of the "
+                "server's own process, with its default metrics collected"
             )
         cpu_s = found.get("process_cpu_seconds_total")
         one_core = cpu_s is not None and any(name in found for name in _ON_ONE_CORE)

@@ -136,7 +136,7 @@ class RunReader:
         """A table as it is stored: its columns with their SQL types, and its rows one by one.
 
         Args:
-            table: one that the file has.
+            table: one that the file of an older version may lack: then there are no columns, and no rows to ask for.
         """
         with self._explained():
             return schema.stored_types(self._db, table), self._each_row(table)

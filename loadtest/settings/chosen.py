@@ -65,6 +65,7 @@ class Settings(Struct, frozen=True):
     outage_every: float
     weights: dict[str, float]
     max_frame_size: int
+    first_user: int
     seed: int
     llm_log: str | None
     server_pid: tuple[int, ...]

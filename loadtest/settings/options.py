@@ -143,6 +143,9 @@ LOAD_OPTIONS: Final = (
     Option("message-length", positive_int, "40", "characters in a message", "CHARS"),
     Option("outage-every", positive_duration, "20s", "mean time between the outages of a RoamingUser", "TIME"),
     Option("weights", weights, None, "user classes by weight, as in WithinLimitUser=8,AboveLimitUser=0", "WEIGHTS"),
+    Option(
+        "first-user", whole, "0", "number of the first user: runs with numbers of their own share no user", "NUMBER"
+    ),
     Option("seed", whole, "1", "seed of schedules and texts", "NUMBER"),
 )
 """What users do."""
