@@ -16,9 +16,10 @@ SEEN = (
     "unknown_event", "unknown_field", "malformed_frame", "invalid_event", "binary_frame", "connection_error",
     "error_unattributed", "late_error", "stream_violation", "foreign_stream_violation", "stream_oddity",
     "stream_by_order", "foreign_stream", "late_stream_frame", "late_ack", "reordered_ack", "missing_ack",
-    "server_timestamp", "server_sample_failed", "dialect_error", "ignored_frame", "duplicate_ack", "unmatched_ack", "unmatched_stream",
+    "server_timestamp", "dialect_error", "ignored_frame", "duplicate_ack", "unmatched_ack", "unmatched_stream",
     "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
     "typing_received", "listener_error", "hook_error", "frames_sent", "bytes_sent", "negotiated",
+    "server_sample_failed",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 

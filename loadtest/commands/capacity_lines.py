@@ -12,7 +12,7 @@ def plan_line(plan: Plan, done: int, max_time_s: float) -> str:
     first, levels = plan.timing(plan.start), plan.doublings(max_time_s)
     before = f"{done} level{'' if done == 1 else 's'} done, " if done else ""
     measured = duration(plan.run_time_s)
-    if first.measured_s > plan.run_time_s:
+    if first.measured_s >= plan.run_time_s + 1:
         measured += f" ({duration(first.measured_s)} at first)"
     up = f"up to {plan.most:,} users" if plan.most is not None else "doubling"
     return (

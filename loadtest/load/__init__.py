@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from loadtest.load.shapes import Ramp, Soak, Spike, Stage, Staged, Steps
+    from loadtest.load.shapes import Ramp, Soak, Spike, Staged, Steps
+    from loadtest.load.stages import Stage
     from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, Listening, Roaming, Typing
     from loadtest.settings import Rate
 

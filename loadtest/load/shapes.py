@@ -52,7 +52,7 @@ class Staged(LoadTestShape):
     def reset_time(self) -> None:
         """Begin anew: Locust's page starts one shape several times."""
         super().reset_time()  # type: ignore[no-untyped-call]
-        self._progress = Progress(self.stages(), lambda step: self.on_step(step))
+        self._progress = Progress(self.stages(), self._tell)
 
     def tick(self) -> tuple[int, float] | None:
         """The users and spawn rate of now; None once all stages were held."""
@@ -60,6 +60,9 @@ class Staged(LoadTestShape):
         running = runner.target_user_count if runner is not None and runner.state == STATE_RUNNING else None
         stage = self._progress.at(time.monotonic_ns(), running)
         return None if stage is None else (stage.users, stage.spawn_rate)
+
+    def _tell(self, step: Step) -> None:
+        self.on_step(step)
 
     def leave(self) -> None:
         """The run is over: tell the stage that was held until now."""

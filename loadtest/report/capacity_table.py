@@ -92,9 +92,10 @@ def notes(result: Capacity) -> list[str]:
 
 def level_words(each: Level) -> str:
     """A level in one line."""
-    first = [f"{label_of(result)} {value_of(result)}" for result in each.objectives[:1]]
-    reason = f" {each.reason}" if each.reason else ""
-    return f"{each.users:,} users: {', '.join([shown(each.verdict) + reason, *first])}"
+    seen = [f"{label_of(result)} {value_of(result)}" for result in each.objectives[:1]]
+    rate = [] if each.delivered_per_s is None else [f"{_number(each.delivered_per_s)} messages/s"]
+    reason = f": {each.reason}" if each.reason else ""
+    return f"{each.users:,} users: {', '.join([*rate, *seen])}; {shown(each.verdict)}{reason}"
 
 
 def label_of(result: Result) -> str:
@@ -126,7 +127,7 @@ def _remedy(result: Capacity) -> str:
     lowest = min(result.levels, key=lambda each: each.users)
     if result.ended != End.NOTHING_PASSES:
         return ""
-    return f" --slo: {lowest.reason} with {lowest.users:,} already; loosen it, or look at the server with few users."
+    return f" --slo: {lowest.reason} with {lowest.users:,} already; loosen it, or look at the server."
 
 
 def _table(result: Capacity) -> Table:
