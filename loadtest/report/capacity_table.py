@@ -24,6 +24,8 @@ _SHORT: Final = {
     "ack_delivered": "ack", "ack_received": "ack received", "stream_completion": "completion",
     "stream_complete_ratio": "complete", "delivered_ratio": "delivered", "connect_ratio": "connected",
 }  # fmt: skip
+_ROOM: Final = 22
+"""Characters beside a verdict."""
 _SHOWN: Final = 3
 """Objectives with a column of their own; the others are in `capacity.json`."""
 
@@ -51,7 +53,7 @@ def markdown(result: Capacity) -> str:
     lines = [f"**{escaped(headline(result))}**", "", f"| {' | '.join(map(escaped, names))} |"]
     lines.append("|" + "---:|" * (len(names) - 2) + "---|---|")
     for each in _by_users(result):
-        lines.append(f"| {' | '.join(map(escaped, (*_cells(each), shown(each.verdict), each.reason)))} |")
+        lines.append(f"| {' | '.join(map(escaped, (*_cells(each), shown(each.verdict), _short(each))))} |")
     lines += ["", *(f"- {escaped(line)}" for line in notes(result))]
     return "\n".join(lines) + "\n"
 
@@ -79,12 +81,13 @@ def headline(result: Capacity) -> str:
 
 def notes(result: Capacity) -> list[str]:
     """What one has to know to read the table."""
-    lines = ["streams: open messages and answers, delivered a second times the mean time of an answer (Little's law)"]
+    lines = ["streams: open messages and answers by Little's law, delivered a second times the mean time of each"]
     lines += [
         f"{each.users:,} users: {each.in_flight:,.0f} were counted in flight, but {each.streams:,.0f} by Little's law"
         for each in _by_users(result)
         if differs_from_little(each)
     ]
+    lines += [f"{each.users:,} users: {each.reason}" for each in _by_users(result) if each.reason and not _short(each)]
     if result.knee_users is not None:
         lines.append(f"knee, where throughput over latency is largest: {result.knee_users:,} users; a description")
     return lines
@@ -104,15 +107,15 @@ def label_of(result: Result) -> str:
     return f"{name} {result.statistic.replace('_', '.')}" if result.statistic else name
 
 
-def value_of(result: Result) -> str:
-    """What was seen of an objective, with its interval."""
+def value_of(result: Result, *, interval: bool = True) -> str:
+    """What was seen of an objective, and its interval."""
     if result.value is None:
         return result.beyond or DASH
     if result.unit == "ratio":
         return f"{100 * result.value:.2f} %"
     if result.unit == "count":
         return f"{result.value:,.0f}"
-    if result.ci95 is None or result.unit != "ms":
+    if not interval or result.ci95 is None or result.unit != "ms":
         return quantity(result.value, result.unit)
     ends = span(result.value, *result.ci95)
     return f"{ends.at} [{ends.low}, {ends.high}] {ends.unit}"
@@ -133,16 +136,16 @@ def _remedy(result: Capacity) -> str:
 def _table(result: Capacity) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for name in _names(result):
-        words = name in ("verdict", "")
-        table.add_column(name, justify="left" if words else "right", no_wrap=bool(name))
+        table.add_column(name, justify="left" if name in ("verdict", "") else "right", no_wrap=True)
     for each in _by_users(result):
         verdict = Text(shown(each.verdict), style=_STYLES[each.verdict])
-        table.add_row(*_cells(each), verdict, each.reason)
+        table.add_row(*_cells(each), verdict, _short(each))
     return table
 
 
 def _names(result: Capacity) -> tuple[str, ...]:
-    objectives = [label_of(each) for each in result.levels[0].objectives[:_SHOWN]] if result.levels else []
+    first = result.levels[0].objectives[:_SHOWN] if result.levels else []
+    objectives = [label_of(each) + (" [95 %]" if not place else "") for place, each in enumerate(first)]
     return ("users", "msg/s", "streams", *objectives, "lost", "generator", "verdict", "")
 
 
@@ -151,10 +154,16 @@ def _cells(each: Level) -> tuple[str, ...]:
         f"{each.users:,}",
         _number(each.delivered_per_s),
         _number(each.streams),
-        *(value_of(result) for result in each.objectives[:_SHOWN]),
+        *(value_of(result, interval=place == 0) for place, result in enumerate(each.objectives[:_SHOWN])),
         f"{each.lost:,}",
         DASH if each.generator_cpu is None else f"cpu {100 * each.generator_cpu:.0f} %",
     )
+
+
+def _short(each: Level) -> str:
+    """The reason as far as it fits beside its verdict; empty where it is told beneath the table."""
+    decisive = next((result for result in each.objectives if each.reason == result.objective), None)
+    return label_of(decisive) if decisive is not None else each.reason if len(each.reason) <= _ROOM else ""
 
 
 def _by_users(result: Capacity) -> Sequence[Level]:
