@@ -138,6 +138,7 @@ class Endpoint:
             with urllib.request.urlopen(self._url, timeout=TIMEOUT_S) as answer:  # http_url has checked the scheme
                 return str(answer.read(LARGEST).decode("utf-8", errors="replace"))
         except urllib.error.HTTPError as error:
+            error.close()
             raise UsageError(
                 f"--server-metrics: {self.name} answered with HTTP {error.code}; correct the address"
             ) from None

@@ -134,7 +134,7 @@ def _remedy(result: Capacity) -> str:
 
 
 def _table(result: Capacity) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table = Table(box=None, padding=(0, 0, 0, 1), header_style="dim", pad_edge=False)
     for name in _names(result):
         table.add_column(name, justify="left" if name in ("verdict", "") else "right", no_wrap=True)
     for each in _by_users(result):
