@@ -49,6 +49,8 @@ OWN: Final = frozenset({"results", "seed", "first_user", "slo", "abort_on", "war
 PLAIN: Final = ("chat", "WithinLimitUser")
 """Our own locustfile, and its class that a search takes where none is named: users who only chat."""
 BEYOND: Final = "AboveLimitUser"
+SERVER_PID: Final = "LOADTEST_SERVER_PID"
+"""In the environment, since the plan outlives the process."""
 MISSED: Final = 1
 
 
@@ -214,7 +216,8 @@ def _server(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
         return
     limits = [word.partition("=")[2] for word in plan.options if word.startswith("--rate-limit=")]
     with reference_server([f"--rate-limit={limit}" for limit in limits]) as server:
-        yield server.url, {"LOADTEST_JWT_SECRET": server.jwt_secret}
+        seen = {} if any(word.startswith("--server-") for word in plan.options) else {SERVER_PID: str(server.pid)}
+        yield server.url, {"LOADTEST_JWT_SECRET": server.jwt_secret} | seen
 
 
 def _begin(results: Path) -> Path:

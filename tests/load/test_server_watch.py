@@ -1,6 +1,8 @@
 """What is seen of the server's own resources: processes, endpoints good and hostile, and a run that keeps them."""
 
 import os
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -65,6 +67,15 @@ def test_a_process_that_is_not_there_is_refused():
     with pytest.raises(UsageError) as refused:
         Processes([2**22 + 1]).read()
     assert str(refused.value).startswith("--server-pid: there is no process 4194305 on this machine; give the server's")
+
+
+def test_a_process_that_has_ended_is_no_reading_of_nothing():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    source = Processes([process.pid])
+    source.read()
+    process.communicate(b"")
+    with pytest.raises(UsageError, match=f"--server-pid: pid {process.pid} has ended; give the one that serves now"):
+        source.read()
 
 
 def test_an_endpoint_of_node_has_one_core(endpoint):
