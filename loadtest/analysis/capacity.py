@@ -224,7 +224,7 @@ def _by_objectives(asked: Objectives) -> tuple[Word, str]:
 
 def _limit(levels: Sequence[Level], known: Bracket, ended: str | None) -> str | None:
     if ended == End.GENERATOR:
-        return f"generator: {levels[-1].reason}"
+        return f"generator: {levels[-1].reason.partition('; ')[0]}"  # its remedy is told with the level
     failed = [each for each in levels if each.users == known.fails and each.verdict is Word.FAIL]
     if failed:
         each = failed[0]

@@ -97,7 +97,7 @@ def _server(axes: Axes, line: Timeline, server: ServerTrack) -> None:
     if np.isfinite(server.memory_mb).any():
         beside = axes.twinx()
         beside.plot(line.times_s, server.memory_mb, ":", color=COLORS[2], linewidth=1.6)
-        beside.set_ylim(bottom=0)
+        beside.set_ylim(0, 1.15 * float(np.nanmax(server.memory_mb)))
         beside.set_ylabel("memory, MB", color=COLORS[2])
         beside.spines["top"].set_visible(False)
         axes.plot([], [], ":", color=COLORS[2], label="memory")
