@@ -75,6 +75,7 @@ def _latency(axes: Axes, levels: Sequence[Level], place: int) -> None:
     known = np.concatenate([values[finite], [limit], high[np.isfinite(high)]])
     if known.min() > 0 and known.max() > 20 * known.min():
         axes.set_yscale("log")
+        axes.set_ylim(known.min() / 1.6, known.max() * 2.0)
     else:
         axes.set_ylim(0, 1.15 * known.max())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))

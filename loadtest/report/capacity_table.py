@@ -88,6 +88,8 @@ def notes(result: Capacity) -> list[str]:
         if differs_from_little(each)
     ]
     lines += [f"{each.users:,} users: {each.reason}" for each in _by_users(result) if each.reason and not _short(each)]
+    if result.ended is not None and result.ended.startswith("--") and result.fails_at_users is not None:
+        lines.append(f"ended by {result.ended} with a bracket wider than was asked for; allow for more to narrow it")
     if result.knee_users is not None:
         lines.append(f"knee, where throughput over latency is largest: {result.knee_users:,} users; a description")
     return lines
