@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "compare": "compare",
     "ab": "ab",
     "trend": "trend",
+    "capacity": "capacity",
     "selftest": "selftest",
     "finish": "finish",
 }

@@ -83,6 +83,12 @@ class Population(StrEnum):
 
 PREFLIGHT: Final = "preflight"
 """User and class of the one connect that tries the backend before a run; of no class in the by-class numbers."""
+SERVER: Final = "server"
+"""What reports as a process does and is the server, as it looks from outside."""
+SHAPE: Final = "shape"
+"""What reports as a process does and is a load shape."""
+WITHOUT_USERS: Final = frozenset({PREFLIGHT, SERVER, SHAPE})
+"""Names of what reports and is no process of the load generator."""
 
 
 SETTLED_NS: Final = 1_000_000_000
@@ -302,6 +308,38 @@ class Health(Struct, frozen=True, array_like=True, gc=False):
     """Time that a hypervisor gave to others, of all cores of this machine; None where the system does not tell."""
 
 
+class ServerSample(Struct, frozen=True, array_like=True, gc=False):
+    """The server's own resources over one sampling interval; None where they cannot be seen."""
+
+    source: str
+    """`pid N`, or the address of a Prometheus endpoint."""
+    at_ns: int
+    """End of the interval."""
+    interval_ns: int
+    cpu_ns: int | None
+    """CPU time of all its processes and threads within the interval."""
+    busiest_ns: int | None
+    """CPU time of its busiest thread within the interval: one core at most."""
+    memory_bytes: int | None
+    """Resident."""
+    memory_limit: int | None
+    """Memory of the machine, where the server is on this one."""
+    open_files: int | None
+    """Open files and sockets."""
+    files_limit: int | None
+
+
+class Step(Struct, frozen=True, array_like=True, gc=False):
+    """One step of a load shape, from the end of its spawning on: what is sent in between is no step's."""
+
+    number: int
+    """1, 2, ..."""
+    users: int
+    began_ns: int
+    """When all its users had been spawned."""
+    ended_ns: int
+
+
 class Count(Struct, frozen=True, array_like=True, gc=False):
     """An addition to a named counter."""
 
@@ -327,6 +365,8 @@ class Batch(Struct, frozen=True, array_like=True):
     receipts: list[Receipts] = []
     stays: list[Stay] = []
     typed: list[Typed] = []
+    server: list[ServerSample] = []
+    steps: list[Step] = []
 
 
 class RunInfo(Struct, frozen=True, omit_defaults=False):

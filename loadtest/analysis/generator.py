@@ -15,7 +15,7 @@ from loadtest.analysis.distribution import Distribution
 from loadtest.analysis.percentiles import required_samples
 from loadtest.analysis.records import Records
 from loadtest.analysis.window import Window
-from loadtest.model import PREFLIGHT, Health
+from loadtest.model import WITHOUT_USERS, Health
 
 _Q: Final = 0.99
 
@@ -69,9 +69,9 @@ class Generator(Struct, frozen=True):
 
 def generator(records: Records, window: Window) -> Generator:
     """Fold the health samples and counts of a run."""
-    names = sorted({sample.process for sample in records.health} - {PREFLIGHT})
+    names = sorted({sample.process for sample in records.health} - WITHOUT_USERS)
     done, never = records.count("messages_offered"), records.count("actions_never_done")
-    silences = [length for process, length in records.longest_silences.items() if process != PREFLIGHT]
+    silences = [length for process, length in records.longest_silences.items() if process not in WITHOUT_USERS]
     return Generator(
         processes=[_process(name, records, window) for name in names],
         achieved_ratio=round(done / (done + never), 6) if done + never else None,

@@ -18,8 +18,8 @@ SEEN = (
     "stream_by_order", "foreign_stream", "late_stream_frame", "late_ack", "reordered_ack", "missing_ack",
     "server_timestamp", "dialect_error", "ignored_frame", "duplicate_ack", "unmatched_ack", "unmatched_stream",
     "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
-    "typing_received", "typing_echo", "leak", "before_joining",
-    "listener_error", "hook_error", "frames_sent", "bytes_sent", "negotiated",
+    "typing_received", "typing_echo", "leak", "before_joining", "listener_error",
+    "hook_error", "frames_sent", "bytes_sent", "negotiated", "server_sample_failed",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from loadtest.analysis.standin import ModelTime, model_time
-from loadtest.model import Connect, Counts, Disconnect, Health, Login, Outage, RunInfo, StreamState
+from loadtest.model import Connect, Counts, Disconnect, Health, Login, Outage, RunInfo, ServerSample, StreamState
 from loadtest.runs.columns import MISSING, Messages, Text
 from loadtest.runs.reader import RunReader
 from loadtest.runs.rooms import RoomRecords
@@ -44,6 +44,7 @@ class Records:
     logins: tuple[Login, ...] = ()
     model: ModelTime | None = None
     rooms: RoomRecords | None = None
+    server: tuple[ServerSample, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -100,6 +101,7 @@ def load(run: RunReader) -> Records:
         logins=tuple(run.logins()),
         model=_model_time(run, messages),
         rooms=run.rooms(),
+        server=tuple(run.server()),
     )
 
 

@@ -17,6 +17,7 @@ from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
 from loadtest.analysis.rooms.metrics import counts as room_counts
 from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
+from loadtest.analysis.server import server
 from loadtest.analysis.slo.evaluate import evaluate
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
 from loadtest.analysis.verdict import judge
@@ -75,6 +76,7 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         login_failures=ledger.login_failures(records),
         objectives=evaluate(demanded, measured, metrics, counts),
         rooms=rooms,
+        server=server(records, measured.window),
     )
 
 

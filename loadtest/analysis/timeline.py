@@ -32,6 +32,21 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ServerTrack:
+    """The server's own resources by interval; NaN where they were not seen. Shape n each.
+
+    Attributes:
+        cores: kept busy.
+        busiest: share of a core that its busiest thread took.
+        memory_mb: resident.
+    """
+
+    cores: Floats
+    busiest: Floats
+    memory_mb: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
     """One run by interval.
 
@@ -44,6 +59,7 @@ class Timeline:
         rejected: rate-limit rejections, a second, by when the message was intended. Shape n.
         errors: messages without a good ack and connects that failed, a second. Shape n.
         steady_s: the steady window, seconds from the start of the run.
+        server: None where it was not looked at.
     """
 
     step_s: int
@@ -54,6 +70,7 @@ class Timeline:
     rejected: Floats
     errors: Floats
     steady_s: tuple[float, float]
+    server: ServerTrack | None = None
 
 
 class _Grid:
@@ -95,6 +112,7 @@ def timeline(measured: Measured, keys: Sequence[str]) -> Timeline:
         rejected=grid.per_second(messages.intended_ns[messages.outcome.is_in(Outcome.REJECTED)]),
         errors=grid.per_second(np.concatenate([wrong, failed])),
         steady_s=(measured.window.start_s, measured.window.stop_s),
+        server=_server(grid, records) if records.server else None,
     )
 
 
@@ -112,6 +130,22 @@ def _track(grid: _Grid, key: str, samples: Samples | None) -> Track | None:
 def _quantile(part: Distribution, q: float) -> float:
     # With fewer samples it would be no more than the largest of them.
     return part.quantile(q) if part.count * (1 - q) >= 1 else float("nan")
+
+
+def _server(grid: _Grid, records: Records) -> ServerTrack:
+    places = grid.place(np.array([each.at_ns - each.interval_ns // 2 for each in records.server], np.int64))
+    passed = np.array([each.interval_ns for each in records.server], np.float64)
+
+    def mean(name: str, scale: Floats | float) -> Floats:
+        """The mean of a field over its scale in each interval, of the samples that know it."""
+        values = np.array([np.nan if (v := getattr(each, name)) is None else v for each in records.server]) / scale
+        known = np.isfinite(values)
+        counts = np.bincount(places[known], minlength=grid.count)
+        sums = np.bincount(places[known], values[known], grid.count)
+        means: Floats = np.divide(sums, counts, out=np.full(grid.count, np.nan), where=counts > 0)
+        return means
+
+    return ServerTrack(mean("cpu_ns", passed), mean("busiest_ns", passed), mean("memory_bytes", 1e6))
 
 
 def _users(grid: _Grid, records: Records) -> Floats:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from loadtest.analysis.drift import Drift
 from loadtest.analysis.generator import Generator
 from loadtest.analysis.rooms.values import Rooms
+from loadtest.analysis.server import Server
 from loadtest.analysis.slo.values import Objectives
 from loadtest.analysis.window import Window
 from loadtest.model import RunInfo
@@ -135,6 +136,7 @@ class Summary(Struct, frozen=True):
         notices: mistakes that were noticed while the run went on, each with its remedy.
         objectives: what the run says to what was asked of it; null where nothing was.
         rooms: whether members received each other's messages; null of a run without rooms.
+        server: its own resources, where they could be seen.
     """
 
     schema: int
@@ -162,6 +164,7 @@ class Summary(Struct, frozen=True):
     login_failures: dict[str, int] = {}
     objectives: Objectives | None = None
     rooms: Rooms | None = None
+    server: Server | None = None
 
     @property
     def empty(self) -> bool:

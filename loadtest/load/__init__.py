@@ -6,19 +6,38 @@ the pure modules of this folder (`schedule`, `recorder`, ...) can be imported wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from loadtest.load.shapes import Ramp, Soak, Spike, Staged, Steps
+    from loadtest.load.stages import Stage
     from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, InRoom, Listening, Roaming, Typing
     from loadtest.settings import Rate
 
-__all__ = ["AboveLimit", "Action", "AtLimit", "ChatUser", "InRoom", "Listening", "Rate", "Roaming", "Typing"]
+SHAPES: Final = ("Ramp", "Soak", "Spike", "Stage", "Staged", "Steps")
+__all__ = [
+    "AboveLimit",
+    "Action",
+    "AtLimit",
+    "ChatUser",
+    "InRoom",
+    "Listening",
+    "Ramp",
+    "Rate",
+    "Roaming",
+    "Soak",
+    "Spike",
+    "Stage",
+    "Staged",
+    "Steps",
+    "Typing",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from loadtest.load import plugin, users  # noqa: PLC0415
+    from loadtest.load import plugin, shapes, users  # noqa: PLC0415
 
     plugin.register()
-    return getattr(users, name)
+    return getattr(shapes if name in SHAPES else users, name)

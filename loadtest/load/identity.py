@@ -68,17 +68,21 @@ def login_tokens(
     return LoginTokens(exchange, pace, at_once, chosen.refresh_url is not None, users, option)
 
 
-def check_users(tokens: Tokens, users: int | None) -> None:
+def check_users(tokens: Tokens, users: int | None, first: int = 0) -> None:
     """Refuse fewer tokens than users.
+
+    Args:
+        first: number of the first user.
 
     Raises:
         UsageError: the file holds too few.
     """
-    if tokens.capacity is not None and users is not None and tokens.capacity < users:
+    if tokens.capacity is not None and users is not None and tokens.capacity < first + users:
         option, what = ("--tokens-file", "tokens") if isinstance(tokens, FileTokens) else ("--users-file", "accounts")
+        left = max(tokens.capacity - first, 0)
+        behind = f" from number {first} on" if first else ""
         raise UsageError(
-            f"{option}: holds {tokens.capacity} {what} for {users} users; add {what} or lower --users to "
-            f"{tokens.capacity}"
+            f"{option}: holds {left} {what} for {users} users{behind}; add {what} or lower --users to {left}"
         )
 
 

@@ -33,7 +33,7 @@ class People:
 
     def check_users(self, users: int | None) -> None:
         """Refuse fewer accounts or tokens than users; raises UsageError."""
-        check_users(self._tokens, users)
+        check_users(self._tokens, users, self._settings.first_user)
 
     def notes(
         self, users: int | None, spawn_rate: float, run_time_s: float | None, participants: Sequence[int]

@@ -40,8 +40,10 @@ from loadtest.load.process import Numbers, Process
 from loadtest.load.prometheus import Exporter
 from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
 from loadtest.load.reach import read_endpoint, remarks
+from loadtest.load.server_watch import ServerWatch, source_of
+from loadtest.load.shapes import Staged
 from loadtest.load.users import ChatUser, chat_classes, logs_in
-from loadtest.model import Batch, RunInfo
+from loadtest.model import SHAPE, Batch, RunInfo, Step
 from loadtest.objectives import Demands
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
@@ -74,6 +76,8 @@ class Plugin:
         self._exporter: Exporter | None = None
         self._notices: Notices | None = None
         self._pump: gevent.Greenlet | None = None
+        self._server_watch: ServerWatch | None = None
+        self._steps = 0
         self._abort = AbortWatch(())
         self._place = (0, 1)
         self._drained = gevent.event.Event()
@@ -131,6 +135,8 @@ class Plugin:
         options = environment.parsed_options
         self._settings = read_settings(options)
         self._set_weights(environment, self._settings)
+        if isinstance(environment.shape_class, Staged):
+            environment.shape_class.check()
         self._people = _people(environment, self._settings)
         if not isinstance(runner, WorkerRunner):
             read_objectives(self._settings)
@@ -149,6 +155,9 @@ class Plugin:
                 )
             if not isinstance(runner, WorkerRunner):
                 check_results(Path(self._settings.results))
+                server = source_of(self._settings.server_pid, self._settings.server_metrics)
+                if server is not None:
+                    server.read()  # refused before the load, not in its middle
                 endpoint = read_endpoint(url, self._settings)
                 self._preflight = preflight(
                     endpoint,
@@ -211,6 +220,11 @@ class Plugin:
         if self._exporter is not None:
             self._exporter.begin(self._keeper.info)
         self._keeper.put(checked)
+        server = source_of(settings.server_pid, settings.server_metrics)
+        self._server_watch = None if server is None else ServerWatch(server, self._keeper.put)
+        if isinstance(environment.shape_class, Staged):
+            environment.shape_class.on_step = self._put_step
+            self._steps = 0
         streams = settings.expect_stream is not ExpectStream.NO
         tabs = settings.connections_per_user
         self._notices = Notices(Facts(url, self._keeper.info.users, streams, settings.reply_timeout, tabs))
@@ -226,7 +240,9 @@ class Plugin:
     def _start_process(
         self, environment: Any, name: str, endpoint: Endpoint, settings: Settings, people: People, place: int, of: int
     ) -> None:
-        self._process = Process(name, endpoint, settings, people, Numbers(place, of), environment.events.request)
+        self._process = Process(
+            name, endpoint, settings, people, Numbers(settings.first_user + place, of), environment.events.request
+        )
         self._process.start()
         environment.loadtest_process = self._process
 
@@ -355,6 +371,11 @@ class Plugin:
         else:
             print(line, file=sys.stderr, flush=True)
 
+    def _put_step(self, step: Step) -> None:
+        if self._keeper is not None:
+            self._keeper.put(Batch(SHAPE, self._steps, steps=[step]))
+            self._steps += 1
+
     def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
         if self._process is not None:
             data[FIELD] = _encoded(self._process)
@@ -377,6 +398,8 @@ class Plugin:
             self._wait(self._drained, self._drain_limit())
             return
         self._draining = True
+        if isinstance(environment.shape_class, Staged):
+            environment.shape_class.leave()
         self._keeper.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment))
         try:
             self._drain_all(environment.runner)
@@ -447,6 +470,8 @@ class Plugin:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+        if self._server_watch is not None:
+            self._server_watch.stop()
         self._exit_code = max(self._exit_code, self._keeper.seal())
         self._keeper = self._process = environment.loadtest_process = None
         self._sealed.set()

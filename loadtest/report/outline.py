@@ -60,6 +60,7 @@ _SEEN: Final = {
     "server_timestamp": "timestamps of the server",
     "before_joining": "events of a conversation that its user had yet to join",
     "hook_error": "errors in hooks of the locustfile",
+    "server_sample_failed": "times that the server's resources could not be read",
     "dialect_error": "frames that the locustfile's dialect failed at",
 }
 _NO_COMPRESSION: Final = "no compression"
@@ -224,6 +225,7 @@ def _floors(summary: Summary) -> str:
 def _notes(summary: Summary) -> Iterable[str]:
     yield from _way_notes(summary)
     yield from (f"notice: {text}" for text in summary.notices)
+    yield from _server_notes(summary)
     yield from _limit_notes(summary)
     yield from _stream_notes(summary)
     yield from rooms.notes(summary)
@@ -251,6 +253,24 @@ def _way_notes(summary: Summary) -> Iterable[str]:
     if counts["bytes_received"] != counts["bytes_received_on_wire"]:
         parts = (f"{_squeezed(summary, name)} {name}" for name in ("received", "sent") if counts[f"bytes_{name}"])
         yield f"compressed payloads: {', '.join(parts)}"
+
+
+def _server_notes(summary: Summary) -> Iterable[str]:
+    """What the server had left, and the resource that was full."""
+    server = summary.server
+    if server is None:
+        return
+    parts = []
+    if server.cpu_cores is not None:
+        parts.append(f"{server.cpu_cores:.2f} cores")
+    if server.busiest_core is not None:
+        parts.append(f"busiest thread {percent(server.busiest_core)} of one")
+    if server.memory_bytes is not None:
+        parts.append(size(server.memory_bytes))
+    if server.open_files is not None:
+        parts.append(f"{number(server.open_files)} open files and sockets")
+    full = f"FULL: {', '.join(server.full)}" if server.full else "nothing was full"
+    yield f"server, {server.source}: {', '.join(parts)}; {full}"
 
 
 def _squeezed(summary: Summary, direction: str) -> str:

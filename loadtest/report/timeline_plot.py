@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from loadtest.analysis.timeline import QUANTILES, Timeline, Track
+from loadtest.analysis.timeline import QUANTILES, ServerTrack, Timeline, Track
 from loadtest.analysis.values import Verdict
 from loadtest.metrics import BY_KEY
 from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, headings, new_figure, soften
@@ -17,13 +17,16 @@ from loadtest.report.units import duration, milliseconds, quantity
 def timeline_plot(line: Timeline, subtitle: str, verdict: Verdict) -> Figure:
     """The figure: one panel for each track, one for users, one for messages a second."""
     tracks = line.tracks
-    figure = new_figure(9.6, 2.2 + 1.9 * len(tracks) + 1.9)
-    ratios = [1.6] * len(tracks) + [0.7, 1.0]
+    lower = [0.7, 1.0] + ([1.0] if line.server is not None else [])
+    figure = new_figure(9.6, 2.2 + 1.9 * len(tracks) + 1.1 * len(lower) - 0.3)
+    ratios = [1.6] * len(tracks) + lower
     panels = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
     for axes, track in zip(panels, tracks, strict=False):
         _percentiles(axes, line, track)
-    _users(panels[-2], line)
-    _rates(panels[-1], line)
+    _users(panels[len(tracks)], line)
+    _rates(panels[len(tracks) + 1], line)
+    if line.server is not None:
+        _server(panels[-1], line, line.server)
     for axes in panels:
         _steady(axes, line)
         soften(axes)
@@ -77,6 +80,27 @@ def _rates(axes: Axes, line: Timeline) -> None:
         axes.step(line.times_s, line.errors, ":", where="mid", color=WARNING, linewidth=1.8, label="errors")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("messages / s")
+    _legend(axes)
+
+
+def _server(axes: Axes, line: Timeline, server: ServerTrack) -> None:
+    """CPU on the left, memory on the right; dotted, one core: an event loop has no more."""
+    for values, style, color, label in (
+        (server.cores, "-", COLORS[0], "CPU, all threads"),
+        (server.busiest, "--", COLORS[1], "busiest thread"),
+    ):
+        if np.isfinite(values).any():
+            axes.plot(line.times_s, values, style, color=color, linewidth=1.5, label=label)
+    axes.axhline(1.0, color="black", linestyle=":", linewidth=0.8)
+    axes.set_ylim(0, 1.15 * max(float(np.nanmax(server.cores, initial=0.0)), 1.0))
+    axes.set_ylabel("server, cores")
+    if np.isfinite(server.memory_mb).any():
+        beside = axes.twinx()
+        beside.plot(line.times_s, server.memory_mb, ":", color=COLORS[2], linewidth=1.6)
+        beside.set_ylim(0, 1.15 * float(np.nanmax(server.memory_mb)))
+        beside.set_ylabel("memory, MB", color=COLORS[2])
+        beside.spines["top"].set_visible(False)
+        axes.plot([], [], ":", color=COLORS[2], label="memory")
     _legend(axes)
 
 

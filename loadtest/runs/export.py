@@ -11,7 +11,7 @@ from typing import Any, Final
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.runs.reader import RunReader
 
-TABLES: Final = ("messages", "connects", "disconnects", "outages", "health", "counters")
+TABLES: Final = ("messages", "connects", "disconnects", "outages", "health", "counters", "server", "steps")
 """What is exported. Histograms are not: they are counts by bucket, of which `summary.json` has the percentiles."""
 
 INSTANTS: Final = {
@@ -20,6 +20,8 @@ INSTANTS: Final = {
     "disconnects": "at_ns",
     "outages": "lost_ns",
     "health": "at_ns",
+    "server": "at_ns",
+    "steps": "began_ns",
 }
 """Table to the instant that its column `utc` has as wall time, for looking it up in a server's logs."""
 
@@ -47,10 +49,13 @@ def export(run: RunReader, folder: Path, ending: str) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for table in TABLES:
+            types, rows = run.rows(table)
+            if not types:
+                continue  # the file is of a version that did not have it
             file = folder / f"{table}.{ending}"
             fresh = file.with_name(f".{file.name}")
             try:
-                write(fresh, *_with_utc(run, table, *run.rows(table)))
+                write(fresh, *_with_utc(run, table, types, rows))
                 fresh.replace(file)
             finally:
                 fresh.unlink(missing_ok=True)

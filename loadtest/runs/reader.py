@@ -25,7 +25,9 @@ from loadtest.model import (
     Outage,
     Receipts,
     RunInfo,
+    ServerSample,
     Stay,
+    Step,
     Typed,
 )
 from loadtest.runs import rooms, schema
@@ -133,6 +135,14 @@ class RunReader:
         """Samples of the generator's processes, in the order of writing."""
         return self._records("health", Health)
 
+    def server(self) -> list[ServerSample]:
+        """What was seen of the server's own resources."""
+        return self._records("server", ServerSample)
+
+    def steps(self) -> list[Step]:
+        """Steps of the load shape, in order."""
+        return self._records("steps", Step)
+
     def counters(self) -> list[Count]:
         """Counters, added up over processes, by name and key."""
         with self._explained():
@@ -149,7 +159,7 @@ class RunReader:
         """A table as it is stored: its columns with their SQL types, and its rows one by one.
 
         Args:
-            table: one that the file has.
+            table: one that the file of an older version may lack: then there are no columns, and no rows to ask for.
         """
         with self._explained():
             return schema.stored_types(self._db, table), self._each_row(table)

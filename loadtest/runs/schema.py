@@ -22,7 +22,9 @@ from loadtest.model import (
     Message,
     Outage,
     Receipts,
+    ServerSample,
     Stay,
+    Step,
     Typed,
 )
 
@@ -40,6 +42,8 @@ RECORDS: Final[Mapping[str, type[Struct]]] = {
     "receipts": Receipts,
     "stays": Stay,
     "typed": Typed,
+    "server": ServerSample,
+    "steps": Step,
 }
 """Table to the record of which it holds one a row; also the names of the lists of `model.Batch`."""
 

@@ -67,8 +67,11 @@ class Settings(Struct, frozen=True):
     outage_every: float
     weights: dict[str, float]
     max_frame_size: int
+    first_user: int
     seed: int
     llm_log: str | None
+    server_pid: tuple[int, ...]
+    server_metrics: str | None
     prometheus_port: Address | None
     slo: list[str]
     abort_on: list[str]
@@ -119,7 +122,7 @@ def settings(values: Mapping[str, Any]) -> Settings:
             raise ValueError(f"--{option.name}: {error}") from None
     parsed["label"] = dict(parsed["label"])
     parsed["weights"] = parsed["weights"] or {}
-    parsed |= {name: tuple(parsed[name]) for name in ("header", "subprotocol")}
+    parsed |= {name: tuple(parsed[name]) for name in ("header", "subprotocol", "server_pid")}
     _check_together(parsed)
     return Settings(**parsed)
 
@@ -143,6 +146,8 @@ def _check_together(parsed: dict[str, Any]) -> None:
             f"--message-length: {parsed['message_length']} has no room for the message's id, which --llm-log needs; "
             f"give at least {NAMED_LENGTH}"
         )
+    if parsed["server_pid"] and parsed["server_metrics"]:
+        raise ValueError("--server-metrics: --server-pid says where to look already; give one of the two")
     limit, pace = parsed["rate_limit"], parsed["message_rate"]
     if limit is not None and pace.per_second > limit.per_second:
         raise ValueError(

@@ -157,6 +157,9 @@ LOAD_OPTIONS: Final = (
     Option("message-length", positive_int, "40", "characters in a message", "CHARS"),
     Option("outage-every", positive_duration, "20s", "mean time between the outages of a RoamingUser", "TIME"),
     Option("weights", weights, None, "user classes by weight, as in WithinLimitUser=8,AboveLimitUser=0", "WEIGHTS"),
+    Option(
+        "first-user", whole, "0", "number of the first user: runs with numbers of their own share no user", "NUMBER"
+    ),
     Option("seed", whole, "1", "seed of schedules and texts", "NUMBER"),
 )
 """What users do."""
@@ -181,6 +184,21 @@ RUN_OPTIONS: Final = (
         None,
         "log of loadtest mock-llm behind the backend, for ttft_overhead; messages then end in their own id",
         "FILE",
+    ),
+    Option(
+        "server-pid",
+        positive_int,
+        None,
+        "process of the server on this machine, to sample its CPU, memory and open files; may be repeated",
+        "PID",
+        multiple=True,
+    ),
+    Option(
+        "server-metrics",
+        http_url,
+        None,
+        "Prometheus endpoint of the server, to sample the same from",
+        "URL",
     ),
     Option(
         "prometheus-port",

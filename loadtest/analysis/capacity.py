@@ -1,0 +1,257 @@
+"""How many users a server holds: what a level says, and what all levels of a search say together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from loadtest.analysis.capacity_search import Bracket, End, Tried, Word, bracket
+from loadtest.analysis.drift import Drift, Stationarity
+from loadtest.analysis.generator import Generator
+from loadtest.analysis.server import Server
+from loadtest.analysis.slo.values import Decision, Objectives, Result
+from loadtest.analysis.values import Counts, MetricSummary, Verdict
+
+SCHEMA: Final = 1
+CONNECTED: Final = 0.9
+"""Share of a level's users that have to be connected, in the mean: otherwise it was a level of fewer users."""
+REJECTED: Final = 0.01
+"""Share of messages that the rate limit may reject; beyond it, the search would measure the limiter."""
+IN_FLIGHT: Final = "in_flight"
+LITTLE: Final = 0.1
+"""By how much the messages in flight may differ from rate times time before that is worth a word."""
+
+
+class Window(Struct, frozen=True):
+    """What is read of the steady window."""
+
+    start_s: float
+    stop_s: float
+
+
+class LevelRun(Struct, frozen=True):
+    """What is read of the facts of a level's run."""
+
+    users: int | None
+    window: Window
+
+
+class LevelSummary(Struct, frozen=True):
+    """What is read of the `summary.json` of a level's run; see `values.Summary`."""
+
+    run: LevelRun
+    verdict: Verdict
+    counts: Counts
+    steady: Counts
+    metrics: dict[str, MetricSummary]
+    generator: Generator
+    drift: Drift
+    objectives: Objectives | None = None
+    server: Server | None = None
+
+
+class Level(Struct, frozen=True):
+    """One level, as it is kept in `capacity.json`.
+
+    Attributes:
+        run: name of its run folder.
+        verdict: see `capacity_search.Word`.
+        reason: why it did not pass; empty where it did.
+        sent_per_s: messages intended in the steady window, a second of it.
+        delivered_per_s: of these, what was delivered.
+        streams: open messages and answers by Little's law: delivered a second times the mean time from sent to the
+            last of it.
+        in_flight: the same as counted; null where there were too few messages.
+        in_flight_per_s: growth of those.
+        lost: messages lost, timed out or failed, over the whole run.
+        generator_cpu: of one core, the busiest process.
+        connected: users connected, mean of the window.
+        answer_s: mean time to the completion of an answer; what the next level settles by.
+        full: resources of the server that were full, in words.
+        objectives: what it says to each.
+    """
+
+    users: int
+    run: str
+    verdict: Word
+    reason: str
+    sent_per_s: float | None
+    delivered_per_s: float | None
+    streams: float | None
+    in_flight: float | None
+    in_flight_per_s: float | None
+    lost: int
+    generator_cpu: float | None
+    connected: float | None
+    answer_s: float | None
+    full: list[str]
+    objectives: list[Result]
+
+
+class Capacity(Struct, frozen=True, kw_only=True):
+    """What a search has found, and the levels that it rests on.
+
+    Attributes:
+        max_users: most users of a level that passed; null where none did, or where the generator was the limit before
+            any level failed: then it is not known.
+        fails_at_users: fewest users of a level that failed; null without one.
+        passes_at_users: the highest level that passed, whatever limits it.
+        max_messages_per_s: delivered a second at the level of `max_users`.
+        limited_by: what the limit was, in words that begin with `server`, `objective`, `generator` or an option; null
+            where the search was broken off before it found one.
+        knee_users: where throughput over latency is largest (L. Kleinrock, "Power and deterministic rules of thumb for
+            probabilistic problems in computer communications", ICC 1979): a description, no limit.
+        ended: why the search ended: a value of `capacity_search.End`, or the option that limited it; null while it goes
+            on, or was broken off.
+        stopped: what stopped it before its end, in one line; empty where nothing did.
+        levels: in the order in which they were run.
+    """
+
+    schema: int = SCHEMA
+    max_users: int | None
+    fails_at_users: int | None
+    passes_at_users: int | None
+    max_messages_per_s: float | None
+    limited_by: str | None
+    knee_users: int | None
+    ended: str | None
+    stopped: str
+    levels: list[Level]
+
+    @property
+    def objectives(self) -> list[str]:
+        """What every level was held to."""
+        return [each.objective for each in self.levels[0].objectives] if self.levels else []
+
+
+def level(summary: LevelSummary, users: int, run: str) -> Level:
+    """Judge one level by its run."""
+    seconds = summary.run.window.stop_s - summary.run.window.start_s
+    sent, delivered = (_per_second(summary.steady.get(name), seconds) for name in ("sent", "delivered"))
+    time_ms = _mean(summary.metrics, "stream_completion") or _mean(summary.metrics, "ack_delivered")
+    word, reason = _judge(summary, users)
+    return Level(
+        users=users,
+        run=run,
+        verdict=word,
+        reason=reason,
+        sent_per_s=sent,
+        delivered_per_s=delivered,
+        streams=None if delivered is None or time_ms is None else round(delivered * time_ms / 1e3, 1),
+        in_flight=_in_flight(summary.drift),
+        in_flight_per_s=summary.drift.in_flight_per_s,
+        lost=sum(summary.counts.get(name) or 0 for name in ("lost", "timeout", "error")),
+        generator_cpu=max((p.cpu_share for p in summary.generator.processes if p.cpu_share is not None), default=None),
+        connected=_connected(summary.generator),
+        answer_s=None if time_ms is None else round(time_ms / 1e3, 3),
+        full=summary.server.full if summary.server else [],
+        objectives=list(summary.objectives.results) if summary.objectives else [],
+    )
+
+
+def beyond_the_limiter(summary: LevelSummary) -> float | None:
+    """The share of messages that the rate limit rejected, where they are so many that the limiter is measured."""
+    sent, rejected = summary.counts.get("sent") or 0, summary.counts.get("rejected") or 0
+    return rejected / sent if sent and rejected / sent > REJECTED else None
+
+
+def capacity(levels: Sequence[Level], ended: str | None = None, stopped: str = "") -> Capacity:
+    """What the levels say together; see `Capacity` for the arguments."""
+    known = bracket(tried(levels))
+    passed = next((each for each in reversed(levels) if each.users == known.passes and each.verdict is Word.PASS), None)
+    unknown = ended == End.GENERATOR
+    return Capacity(
+        max_users=None if unknown else known.passes,
+        fails_at_users=known.fails,
+        passes_at_users=known.passes,
+        max_messages_per_s=None if passed is None or unknown else passed.delivered_per_s,
+        limited_by=_limit(levels, known, ended),
+        knee_users=knee(levels),
+        ended=ended,
+        stopped=stopped,
+        levels=list(levels),
+    )
+
+
+def tried(levels: Iterable[Level]) -> list[Tried]:
+    """What the strategy looks at."""
+    return [Tried(each.users, each.verdict) for each in levels]
+
+
+def knee(levels: Sequence[Level]) -> int | None:
+    """The users at which throughput over latency is largest; None where that is at an end of what was tried."""
+    powers = {
+        each.users: each.delivered_per_s / latency
+        for each in sorted(levels, key=lambda each: each.users)
+        if each.delivered_per_s and (latency := _latency(each))
+    }
+    best = max(powers, key=lambda users: powers[users], default=None)
+    return best if best is not None and best not in (min(powers), max(powers)) else None
+
+
+def differs_from_little(each: Level) -> bool:
+    """Whether the messages in flight are not what rate times time makes of them, though the level passed."""
+    if each.verdict is not Word.PASS or not each.streams or each.in_flight is None:
+        return False
+    return abs(each.in_flight - each.streams) > max(LITTLE * each.streams, 2.0)
+
+
+def _judge(summary: LevelSummary, users: int) -> tuple[Word, str]:
+    if summary.verdict.status == "invalid":
+        return Word.UNSOUND, (summary.verdict.reasons or ["the generator cannot vouch for it"])[0]
+    connected = _connected(summary.generator)
+    if connected is not None and connected < CONNECTED * users:
+        return Word.FAIL, f"only {connected:,.0f} of {users:,} users were connected"
+    if summary.drift.status is Stationarity.SATURATED:
+        return Word.FAIL, f"in-flight grows {summary.drift.in_flight_per_s or 0:.3g}/s"
+    if summary.objectives is None:
+        return Word.INCONCLUSIVE, "no objective was judged"
+    return _by_objectives(summary.objectives)
+
+
+def _by_objectives(asked: Objectives) -> tuple[Word, str]:
+    missed = [each for each in asked.results if each.verdict is Decision.FAIL]
+    if asked.verdict is Decision.FAIL:
+        return Word.FAIL, missed[0].objective if missed else f"aborted: {asked.aborted}"
+    unsure = [each for each in asked.results if each.verdict is Decision.INCONCLUSIVE]
+    if unsure:
+        more = f"; about {unsure[0].needed:,} messages would settle it" if unsure[0].needed else ""
+        return Word.INCONCLUSIVE, f"{unsure[0].objective}{more}"
+    return Word.PASS, ""
+
+
+def _limit(levels: Sequence[Level], known: Bracket, ended: str | None) -> str | None:
+    if ended == End.GENERATOR:
+        return f"generator: {levels[-1].reason.partition('; ')[0]}"  # its remedy is told with the level
+    failed = [each for each in levels if each.users == known.fails and each.verdict is Word.FAIL]
+    if failed:
+        each = failed[0]
+        if each.full:
+            return f"server: {', '.join(each.full)}"
+        of_objective = any(each.reason == result.objective for result in each.objectives)
+        return f"{'objective' if of_objective else 'server'}: {each.reason}"
+    return "--max-users" if ended == End.MOST else ended if ended is not None and ended.startswith("--") else None
+
+
+def _latency(each: Level) -> float | None:
+    """ms, of the first objective that has one."""
+    return next((result.value for result in each.objectives if result.unit == "ms" and result.value), None)
+
+
+def _in_flight(found: Drift) -> float | None:
+    return next((round((t.start + t.end) / 2, 1) for t in found.trends if t.key == IN_FLIGHT), None)
+
+
+def _connected(generator: Generator) -> float | None:
+    known = [process.connections for process in generator.processes if process.connections is not None]
+    return round(sum(known), 1) if known else None
+
+
+def _mean(metrics: dict[str, MetricSummary], key: str) -> float | None:
+    return metrics[key].mean if key in metrics else None
+
+
+def _per_second(count: int | None, seconds: float) -> float | None:
+    return round(count / seconds, 2) if count is not None and seconds > 0 else None

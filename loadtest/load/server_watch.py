@@ -1,0 +1,254 @@
+"""The server's own resources, sampled beside the load: of its processes, or from a Prometheus endpoint."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+import gevent
+import psutil
+from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtest.errors import UsageError
+from loadtest.model import SERVER, Batch, Count, ServerSample
+from loadtest.settings import redacted
+
+EVERY_S: Final = 1.0
+FAMILY_S: Final = 30.0
+"""How often children are looked for: that reads all processes of the machine, 3 ms in which nobody is served, where a
+reading takes 0.3 ms."""
+TIMEOUT_S: Final = 2.0
+LARGEST: Final = 4 * 2**20
+"""Bytes of an answer that are read: the page of a busy server has some hundred KB."""
+_WANTED: Final = (
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+)
+"""Of the standard process metrics, which every client library has (Prometheus, "Writing client libraries")."""
+_ON_ONE_CORE: Final = ("nodejs_version_info", "python_info")
+"""Runtimes that execute their program on one core at a time: all of their CPU time is that of one core."""
+
+
+class Reading(Struct, frozen=True):
+    """What a source says at one instant; None where it does not tell.
+
+    Attributes:
+        cpu_s: CPU time since the start.
+        threads_s: the same by thread, by any key; None where only the sum is known.
+    """
+
+    cpu_s: float | None
+    threads_s: dict[object, float] | None
+    memory_bytes: int | None
+    memory_limit: int | None
+    open_files: int | None
+    files_limit: int | None
+
+
+class Source(Protocol):
+    """Where readings come from."""
+
+    name: str
+
+    def read(self) -> Reading:
+        """A reading.
+
+        Raises:
+            UsageError: there is none; names the option and says what to do.
+        """
+        ...
+
+
+class Processes:
+    """Processes of this machine, with all that they have started.
+
+    Args:
+        pids: of the server; several where it has several that share no parent.
+    """
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._pids = tuple(pids)
+        self.name = f"pid {', '.join(map(str, self._pids))}"
+        self._found: list[psutil.Process] = []
+        self._found_s = float("-inf")
+
+    def read(self) -> Reading:
+        if time.monotonic() - self._found_s >= FAMILY_S:
+            self._found = [process for pid in self._pids for process in self._family(pid)]
+            self._found_s = time.monotonic()
+        threads: dict[object, float] = {}
+        cpu_s, memory, files, limit = 0.0, 0, 0, None
+        for process in self._found:
+            try:
+                with process.oneshot():
+                    times = process.cpu_times()
+                    cpu_s, memory = cpu_s + times.user + times.system, memory + process.memory_info().rss
+                    for thread in process.threads():
+                        threads[process.pid, thread.id] = thread.user_time + thread.system_time
+                    files += process.num_fds()
+                    limit = _files_limit(process) or limit
+            except psutil.NoSuchProcess:  # a child that ended just now
+                continue
+            except psutil.AccessDenied:
+                raise UsageError(
+                    f"--server-pid: process {process.pid} is another user's; run as that user, or give --server-metrics"
+                ) from None
+        if not threads:
+            raise UsageError(f"--server-pid: {self.name} has ended; give the one that serves now")
+        return Reading(cpu_s, threads, memory, psutil.virtual_memory().total, files, limit)
+
+    def _family(self, pid: int) -> list[psutil.Process]:
+        try:
+            process = psutil.Process(pid)
+            return [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            raise UsageError(
+                f"--server-pid: there is no process {pid} on this machine; give the server's, as pgrep finds it"
+            ) from None
+
+
+class Endpoint:
+    """A Prometheus endpoint of the server.
+
+    Args:
+        url: http:// or https://; its query is in no message.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.name = redacted(url)
+
+    def read(self) -> Reading:
+        found = self._values(self._text())
+        if not found.keys() & set(_WANTED):
+            raise UsageError(
+                f"--server-metrics: {self.name} has none of {', '.join(_WANTED[:3])}; give the endpoint of the "
+                "server's own process, with its default metrics collected"
+            )
+        cpu_s = found.get("process_cpu_seconds_total")
+        one_core = cpu_s is not None and any(name in found for name in _ON_ONE_CORE)
+        return Reading(
+            cpu_s,
+            {"": cpu_s} if one_core and cpu_s is not None else None,
+            _whole(found.get("process_resident_memory_bytes")),
+            None,
+            _whole(found.get("process_open_fds")),
+            _whole(found.get("process_max_fds")),
+        )
+
+    def _text(self) -> str:
+        try:
+            with urllib.request.urlopen(self._url, timeout=TIMEOUT_S) as answer:  # http_url has checked the scheme
+                return str(answer.read(LARGEST).decode("utf-8", errors="replace"))
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise UsageError(
+                f"--server-metrics: {self.name} answered with HTTP {error.code}; correct the address"
+            ) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise UsageError(
+                f"--server-metrics: {self.name} cannot be read: {reason}; start it, or correct the address"
+            ) from None
+        except Exception as error:  # noqa: BLE001 - whatever a hostile endpoint provokes in http.client
+            raise UsageError(
+                f"--server-metrics: {self.name} does not speak HTTP: {type(error).__name__}; correct the address"
+            ) from None
+
+    def _values(self, text: str) -> dict[str, float]:
+        """The sums of the metrics that are looked at; the rest of a large page is not parsed."""
+        kept = "\n".join(line for line in text.splitlines() if line.startswith((*_WANTED, *_ON_ONE_CORE)))
+        found: dict[str, float] = {}
+        try:
+            for family in text_string_to_metric_families(f"{kept}\n"):
+                for sample in family.samples:
+                    found[sample.name] = found.get(sample.name, 0.0) + sample.value
+        except ValueError:
+            raise UsageError(
+                f"--server-metrics: {self.name} is no page for Prometheus; give the address that Prometheus scrapes"
+            ) from None
+        return found
+
+
+def source_of(pids: Iterable[int], url: str | None) -> Source | None:
+    """The source that the options name; None where they name none."""
+    pids = tuple(pids)
+    return Processes(pids) if pids else Endpoint(url) if url is not None else None
+
+
+class ServerWatch:
+    """Samples a source once a second until it is stopped.
+
+    Args:
+        put: takes each batch.
+
+    Raises:
+        UsageError: the source cannot be read.
+    """
+
+    def __init__(self, source: Source, put: Callable[[Batch], None]) -> None:
+        self._source = source
+        self._put = put
+        self._sequence = 0
+        self._before = (time.monotonic_ns(), source.read())
+        self._greenlet = gevent.spawn(self._watch)
+
+    def stop(self) -> None:
+        self._greenlet.kill()
+
+    def _watch(self) -> None:
+        while True:
+            gevent.sleep(EVERY_S)
+            try:
+                now, reading = time.monotonic_ns(), self._source.read()
+            except UsageError:  # the server is gone, or too busy to answer: that is no reason to end the run
+                self._send(Batch(SERVER, self._sequence, counters=[Count("server_sample_failed", "", 1)]))
+                continue
+            sample = sample_of(self._source.name, *self._before, now, reading)
+            self._before = (now, reading)
+            self._send(Batch(SERVER, self._sequence, server=[sample]))
+
+    def _send(self, batch: Batch) -> None:
+        self._sequence += 1
+        self._put(batch)
+
+
+def sample_of(name: str, before_ns: int, before: Reading, now_ns: int, reading: Reading) -> ServerSample:
+    """What happened between two readings; a server that was started anew has no CPU time of that interval."""
+    cpu_s = None if reading.cpu_s is None or before.cpu_s is None else reading.cpu_s - before.cpu_s
+    busiest = None
+    if reading.threads_s is not None and before.threads_s is not None:
+        spent = [seconds - before.threads_s.get(key, 0.0) for key, seconds in reading.threads_s.items()]
+        busiest = max(spent, default=None)
+    return ServerSample(
+        source=name,
+        at_ns=now_ns,
+        interval_ns=max(now_ns - before_ns, 1),
+        cpu_ns=_nanoseconds(cpu_s),
+        busiest_ns=_nanoseconds(busiest),
+        memory_bytes=reading.memory_bytes,
+        memory_limit=reading.memory_limit,
+        open_files=reading.open_files,
+        files_limit=reading.files_limit,
+    )
+
+
+def _nanoseconds(seconds: float | None) -> int | None:
+    return None if seconds is None or not 0 <= seconds < 1e6 else round(seconds * 1e9)
+
+
+def _whole(value: float | None) -> int | None:
+    return round(value) if value is not None and 0 <= value < 2**62 else None
+
+
+def _files_limit(process: psutil.Process) -> int | None:
+    if not hasattr(process, "rlimit"):
+        return None
+    soft, _ = process.rlimit(psutil.RLIMIT_NOFILE)
+    return soft if 0 < soft < 2**62 else None

@@ -1,0 +1,94 @@
+"""What a level says, and what all levels say together."""
+
+import pytest
+from staged_levels import ACK, FULL, SATURATED, TTFT, asked, levels, summary
+
+from loadtest.analysis.capacity import beyond_the_limiter, capacity, differs_from_little, level
+from loadtest.analysis.capacity_search import Word
+
+MET = [asked(ACK, 14.0, ci95=(12.0, 17.0)), asked(TTFT, 422.0)]
+
+
+def judged(results=None, **changes):
+    return level(summary(600, results or MET, **changes), 600, "run")
+
+
+def test_a_level_in_numbers():
+    found = judged()
+    assert (found.verdict, found.reason, found.sent_per_s, found.delivered_per_s) == (Word.PASS, "", 80.0, 80.0)
+    assert (found.streams, found.in_flight, found.answer_s) == (480.0, 480.0, 6.0)  # N = 80/s x 6 s
+    assert (found.connected, found.generator_cpu) == (600, 0.048)
+    assert not differs_from_little(found)
+
+
+def test_more_in_flight_than_rate_times_time_is_worth_a_word():
+    more = {"key": "in_flight", "start": 600.0, "end": 600.0, "p_value": 0.5}
+    assert differs_from_little(judged(drift={"status": "steady", "in_flight_per_s": 0.0, "trends": [more]}))
+
+
+@pytest.mark.parametrize(
+    ("results", "changes", "word", "reason"),
+    [
+        ([asked(ACK, 300.0, "fail", (280.0, 320.0))], {}, Word.FAIL, ACK),
+        (
+            [asked(ACK, 240.0, "inconclusive", (220.0, 270.0), needed=5_000)], {}, Word.INCONCLUSIVE,
+            f"{ACK}; about 5,000 messages would settle it",
+        ),
+        (MET, {"drift": SATURATED}, Word.FAIL, "in-flight grows 11.2/s"),
+        (
+            MET, {"verdict": {"status": "invalid", "reasons": ["the load generator sent late"]}}, Word.UNSOUND,
+            "the load generator sent late",
+        ),
+        (MET, {"objectives": None}, Word.INCONCLUSIVE, "no objective was judged"),
+        (
+            MET, {"objectives": {"verdict": "fail", "results": [], "goodput": None, "aborted": "lost >= 1: 1"}},
+            Word.FAIL, "aborted: lost >= 1: 1",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_level(results, changes, word, reason):
+    found = judged(results, **changes)
+    assert (found.verdict, found.reason) == (word, reason)
+
+
+def test_a_level_whose_users_were_not_connected_is_none_of_so_many_users():
+    found = level(summary(500, MET), 600, "run")
+    assert (found.verdict, found.reason) == (Word.FAIL, "only 500 of 600 users were connected")
+
+
+def test_a_search_that_measures_the_limiter_is_told_so():
+    assert beyond_the_limiter(summary(100, MET, counts={"sent": 200, "rejected": 30})) == 0.15
+    assert beyond_the_limiter(summary(100, MET, counts={"sent": 200, "rejected": 2})) is None
+
+
+def test_the_bracket_and_the_resource_that_was_full():
+    found = capacity(levels(), "found")
+    assert (found.max_users, found.fails_at_users, found.passes_at_users) == (3000, 4000, 3000)
+    assert found.max_messages_per_s == 400.0
+    assert found.limited_by == "server: 1 core at 99 %"
+    assert found.objectives == [ACK, TTFT]
+
+
+def test_without_a_resource_in_sight_it_is_the_objective_or_what_grows():
+    failed = level(summary(600, [asked(ACK, 300.0, "fail", (280.0, 320.0))]), 600, "run")
+    grown = level(summary(600, MET, drift=SATURATED), 600, "run")
+    assert capacity([failed], "nothing passes").limited_by == f"objective: {ACK}"
+    assert capacity([grown], "nothing passes").limited_by == "server: in-flight grows 11.2/s"
+
+
+def test_where_the_generator_is_the_limit_there_is_no_number():
+    passed = judged()
+    unsound = judged(verdict={"status": "invalid", "reasons": ["the load generator sent late"]})
+    found = capacity([passed, unsound, unsound], "generator")
+    assert (found.max_users, found.max_messages_per_s, found.passes_at_users) == (None, None, 600)
+    assert found.limited_by == "generator: the load generator sent late"
+
+
+def test_the_most_and_the_time_are_limits_too():
+    assert capacity([judged()], "most").limited_by == "--max-users"
+    assert capacity([judged()], "--max-time").limited_by == "--max-time"
+    assert capacity([judged(server=FULL)]).limited_by is None  # it passed all the same
+
+
+def test_the_knee_is_where_throughput_over_latency_is_largest():
+    assert capacity(levels()).knee_users == 1000  # 133/s over 19 ms; 2,000 users: 267/s over 41 ms

@@ -1,0 +1,146 @@
+"""The strategy of a capacity search: on literals, on a server without noise, and on a noisy one of known capacity."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.analysis.capacity_search import Bracket, End, Range, Tried, Word, bracket, following
+from loadtest.analysis.intervals import Interval, quantile_intervals
+from loadtest.analysis.percentiles import required_samples
+
+P, F, I, U = Word.PASS, Word.FAIL, Word.INCONCLUSIVE, Word.UNSOUND  # noqa: E741
+LEVELS_AT_MOST = 40
+
+
+def tried(*levels):
+    return [Tried(users, word) for users, word in levels]
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ([], 100),
+        ([(100, P)], 200),
+        ([(100, P), (200, P), (400, P)], 800),
+        ([(100, I)], 200),  # too few messages to tell: with more users there are more
+        ([(100, P), (200, F)], 150),
+        ([(100, P), (200, F), (150, P)], 180),
+        ([(100, P), (200, F), (150, I)], 120),
+        ([(100, P), (200, F), (150, I), (120, P)], 180),
+        ([(2000, P), (4000, F), (3000, P)], 3500),
+        ([(100, F)], 25),
+        ([(100, F), (25, P)], 50),  # a wide gap: its geometric middle
+        ([(100, F), (25, F)], 6),
+    ],
+)
+def test_levels_double_to_find_the_edge_and_then_narrow(seen, expected):
+    assert following(Range(100), tried(*seen)) == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "seen", "end"),
+    [
+        (Range(100), [(100, P), (200, F), (150, P), (180, F), (160, P), (170, F)], End.FOUND),
+        (Range(100, precision=0.5), [(100, P), (150, F)], End.FOUND),
+        (Range(100), [(1000, P), (1200, F), (1100, I)], End.FOUND),
+        (Range(4), [(4, P), (5, F)], End.FOUND),
+        (Range(100, most=400), [(100, P), (200, P), (400, P)], End.MOST),
+        (Range(100, most=400), [(100, P), (200, P), (400, I)], End.MOST),
+        (Range(100), [(100, F), (25, F), (6, F)], End.NOTHING_PASSES),
+        (Range(1), [(1, F)], End.NOTHING_PASSES),
+        (Range(100), [(100, P), (200, U), (200, U)], End.GENERATOR),
+    ],
+)
+def test_a_search_ends(where, seen, end):
+    assert following(where, tried(*seen)) is end
+
+
+def test_the_last_doubling_stops_at_the_most():
+    assert following(Range(100, most=300), tried((100, P), (200, P))) == 300
+
+
+def test_a_level_is_run_again_once_where_the_generator_was_not_sound():
+    assert following(Range(100), tried((100, P), (200, U))) == 200
+    assert following(Range(100), tried((100, P), (200, U), (200, P))) == 400
+
+
+def test_between_the_ends_an_unsound_level_tells_nothing():
+    assert following(Range(100), tried((100, P), (200, F), (150, U), (150, U))) == 120
+
+
+def test_a_pass_above_a_level_that_could_not_be_told_counts_once_it_has_come_twice():
+    seen = [(100, P), (200, F), (150, I), (180, P)]
+    assert following(Range(100), tried(*seen)) == 180
+    assert bracket(tried(*seen)) == Bracket(100, 200)
+    assert bracket(tried(*seen, (180, P))) == Bracket(180, 200)
+    assert bracket(tried(*seen, (180, I))) == Bracket(100, 200)
+
+
+def test_the_bracket_holds_the_highest_pass_below_the_lowest_fail():
+    assert bracket(tried((100, P), (200, P), (400, F), (300, I), (250, F))) == Bracket(200, 250)
+    assert bracket([]) == Bracket(None, None)
+    assert bracket(tried((100, F))) == Bracket(None, 100)
+
+
+def search(where, verdict):
+    """Every level of a whole search, and how it ended."""
+    levels = []
+    while not isinstance(step := following(where, levels), End):
+        levels.append(Tried(step, verdict(step)))
+        assert len(levels) < LEVELS_AT_MOST
+    return levels, step
+
+
+@given(
+    start=st.integers(1, 500), most=st.none() | st.integers(500, 5000), capacity=st.integers(0, 100_000),
+    blur=st.floats(0, 0.3), precision=st.floats(0.01, 1),
+)  # fmt: skip
+def test_without_noise_the_capacity_is_in_the_bracket(start, most, capacity, blur, precision):
+    def verdict(users):
+        return I if abs(users - capacity) < blur * capacity else P if users <= capacity else F
+
+    levels, end = search(Range(start, most, precision), verdict)
+    found = bracket(levels)
+    assert (found.passes or 0) <= capacity
+    assert capacity < (found.fails or math.inf)
+    if end is End.FOUND and not blur:
+        assert found.fails - found.passes <= max(precision * found.passes, 1)
+    assert most is None or all(level.users <= most for level in levels)
+
+
+# --- a noisy server of known capacity ---------------------------------------------------------------------------------
+SERVICE_S = 0.01
+LIMIT_S = 0.1
+RATE_PER_USER = 8 / 60
+SEARCHES = 120
+CAPACITY = (1 / SERVICE_S - math.log(100) / LIMIT_S) / RATE_PER_USER
+"""Of M/M/1, p99 of the time in the system is ln(100) / (service rate - arrival rate)."""
+
+
+def level_of(users, rng, at_least=20.0):
+    """What a level says of a queue with random arrivals and random costs: its p99 against the limit."""
+    seconds = max(at_least, 1.5 * required_samples(0.99) / (users * RATE_PER_USER))
+    count = rng.poisson(users * RATE_PER_USER * seconds * 2)
+    arrivals = np.sort(rng.uniform(0, 2 * seconds, count))
+    costs = rng.exponential(SERVICE_S, count)
+    # Lindley: done[n] = max(done[n-1], arrival[n]) + cost[n]
+    work = np.cumsum(costs)
+    done = work + np.maximum.accumulate(arrivals - work + costs)
+    measured = arrivals >= seconds  # the first half is the settling time
+    values, at = (done - arrivals)[measured], arrivals[measured]
+    found = quantile_intervals(values, (at * 1e9).astype(np.int64), rng.integers(0, users, len(at)), [0.99])[0]
+    if not isinstance(found, Interval):
+        return I
+    return P if found.high < LIMIT_S else F if found.low >= LIMIT_S else I
+
+
+def test_on_a_noisy_server_the_truth_is_in_the_bracket_in_19_of_20_searches():
+    rng = np.random.default_rng(8)
+    brackets = [bracket(search(Range(100), lambda users: level_of(users, rng))[0]) for _ in range(SEARCHES)]
+    inside = [each.passes is not None and each.passes <= CAPACITY < each.fails for each in brackets]
+    assert sum(inside) >= 0.95 * SEARCHES
+    # nor are they wide: what 20 s of 54 messages a second say of their p99 spans half of a doubling
+    assert np.median([each.fails / each.passes for each in brackets if each.passes]) < 2.5

@@ -1,0 +1,148 @@
+"""`loadtest capacity`: what it refuses, and what it leaves and says of levels that are only pretended."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from staged_levels import ACK, asked, summary
+
+from loadtest.analysis.capacity import level
+from loadtest.commands.capacity import capacity
+from loadtest.errors import LoadtestError, UsageError
+from loadtest.experiment import capacity as experiment
+
+HOST = ("--host", "ws://127.0.0.1:9/ws")
+SLO = ("--slo", ACK)
+
+
+def invoke(*words):
+    """Exit code, stdout and stderr; what the command line would print of our own errors is in the last one."""
+    done = CliRunner().invoke(capacity, [*map(str, words)], standalone_mode=False)
+    if isinstance(done.exception, LoadtestError):
+        return done.exception.exit_code, done.stdout, f"{done.stderr}{done.exception}"
+    if done.exception is not None:
+        return getattr(done.exception, "exit_code", 130), done.stdout, f"{done.stderr}{done.exception}"
+    return done.return_value, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), "--slo: missing; say what has to hold, as in --slo 'ack_delivered.p99 < 250ms'"),
+        ((*SLO, "--message-rate", "12/60s"), "--message-rate: 12/60s is above --rate-limit 10/60s"),
+        ((*SLO, "AboveLimitUser"), "AboveLimitUser: sends beyond the rate limit, so the search"),
+        ((*SLO, "--weights", "AboveLimitUser=1"), "AboveLimitUser: sends beyond the rate limit"),
+        ((*SLO, "--start-users", 200, "--max-users", 100), "--start-users: 200 is above --max-users 100; lower"),
+        ((*SLO, "--max-time", "30s"), "--max-time: 30 s is too short for the first level, which may take 91 s; allow"),
+        ((*SLO, "--warmup", "5s"), "--warmup: each level has its own; say how long it settles with --settle"),
+        ((*SLO, "--abort-on", "lost > 0"), "--abort-on: a level ends once an objective of --slo has failed"),
+        ((*SLO, "--spawn-rate", 0), "--spawn-rate: 0 is not above 0"),
+        ((*SLO, "--server-pid", 1, "--server-metrics", "http://a/"), "--server-metrics: --server-pid says where"),
+        (("--slo", "ack_delivered < 250ms"), "'ack_delivered' is a metric: say which percentile of it"),
+        (("--resume", "nowhere"), "--resume: goes on with the plan as it was; leave out --host"),
+        ((*SLO, "-f", "nothing"), "--locustfile: there is no nothing"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused_before_anything_runs(words, complaint, tmp_path):
+    code, out, err = invoke(*HOST, *words, "--results", tmp_path)
+    assert (code, out) == (2, "")
+    assert complaint in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """Levels of a server that holds 300 users; `pretend.word` decides by users, `pretend.fate` may raise."""
+
+    class Pretend:
+        fate = staticmethod(lambda _users: None)
+        holds = 300
+
+    pretend = Pretend()
+    pretend.changes = {}
+
+    def run(_plan, users, _levels, _folder, _url, _secrets):
+        pretend.fate(users)
+        good = users <= pretend.holds
+        result = asked(
+            ACK, 20.0 if good else 900.0, "pass" if good else "fail", (18.0, 23.0) if good else (800.0, 990.0)
+        )
+        return level(summary(users, [result], **pretend.changes), users, f"run-{users}")
+
+    monkeypatch.setattr(experiment, "_level", run)
+    return pretend
+
+
+def the_search(results):
+    (folder,) = results.iterdir()
+    return folder
+
+
+def test_a_search_leaves_its_file_and_picture_and_json_is_alone_on_stdout(tmp_path, pretend):
+    code, out, err = invoke(*HOST, *SLO, "--results", tmp_path, "--format", "json")
+    assert code == 0
+    content = json.loads(out)
+    assert (content["schema"], content["max_users"], content["fails_at_users"]) == (1, 300, 320)
+    assert content["max_messages_per_s"] == 40.0
+    assert content["limited_by"] == f"objective: {ACK}"
+    lines = err.splitlines()
+    assert lines[0].startswith(
+        "plan: levels from 100 users on, doubling, each 10 s settle + 20 s (41 s at first); 8 min"
+    )
+    assert lines[1].startswith("100 users: 13 messages/s, ack p99 20.0 [18.0, 23.0] ms; pass")
+    assert len(lines) == 1 + len(content["levels"])
+    assert {file.name for file in the_search(tmp_path).iterdir()} == {"capacity.json", "capacity.png", "capacity.svg"}
+
+
+def test_an_objective_that_no_number_of_users_meets_exits_with_1(tmp_path, pretend):
+    pretend.holds = 0
+    code, out, _ = invoke(*HOST, *SLO, "--results", tmp_path)
+    assert code == 1
+    assert f"fails with 6 users, and no level passed. --slo: {ACK} with 6 already; loosen it" in out
+
+
+def test_where_the_generator_is_the_limit_it_says_so_and_exits_with_3(tmp_path, pretend):
+    pretend.changes = {"verdict": {"status": "invalid", "reasons": ["the load generator sent late"]}}
+    code, out, _ = invoke(*HOST, *SLO, "--results", tmp_path)
+    assert code == 3
+    assert "the load generator is the limit, so the capacity is not known: nothing is known" in out
+    assert json.loads((the_search(tmp_path) / "capacity.json").read_text())["max_users"] is None
+
+
+def test_a_server_that_dies_leaves_what_was_found_and_how_to_go_on(tmp_path, pretend):
+    def dead(users):
+        if users == 200:
+            raise UsageError("--host: nobody listens at ws://127.0.0.1:9/ws; start the backend")
+
+    pretend.fate = dead
+    code, out, err = invoke(*HOST, *SLO, "--results", tmp_path)
+    folder = the_search(tmp_path)
+    assert code == 2
+    assert "holds 100 users or more" in out
+    assert err.splitlines()[-1] == (
+        "level of 200 users: --host: nobody listens at ws://127.0.0.1:9/ws; start the backend; what was found until "
+        f"then is kept, and loadtest capacity --resume {folder} goes on"
+    )
+    pretend.fate = lambda _users: None
+    code, out, _ = invoke("--resume", folder)
+    assert code == 0
+    assert "holds 300 users, 40 messages/s (fails at 320)" in out
+
+
+def test_a_search_that_was_broken_off_goes_on_with_its_plan(tmp_path, pretend):
+    def interrupt(users):
+        if users == 400:
+            raise KeyboardInterrupt
+
+    pretend.fate = interrupt
+    code, out, err = invoke(*HOST, *SLO, "--results", tmp_path)
+    folder = the_search(tmp_path)
+    assert (code, out) == (130, "")
+    assert f"broken off after 2 levels; go on with: loadtest capacity --resume {folder}" in err
+    pretend.fate = lambda _users: None
+    code, _, err = invoke("--resume", folder, "-t", "60s")
+    assert code == 2
+    assert "--resume: goes on with the plan as it was; leave out --run-time" in err
+    code, out, _ = invoke("--resume", folder, "--max-time", "20m")
+    assert code == 0
+    assert "holds 300 users" in out

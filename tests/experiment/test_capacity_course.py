@@ -1,0 +1,159 @@
+"""The course of a capacity search, with levels that are only pretended: times, state, resuming, what stops it."""
+
+import json
+
+import pytest
+
+from loadtest.analysis.capacity import Level
+from loadtest.analysis.capacity_search import Word
+from loadtest.errors import RunFolderError, UsageError
+from loadtest.experiment import capacity
+from loadtest.experiment.capacity import Plan, carry_on, enough_messages, first_users, lost_when, new, restore, save
+
+OBJECTIVE = "ack_delivered.p99 < 250ms"
+
+
+def plan(**changes):
+    facts = {
+        "host": "ws://a/ws", "start": 100, "most": None, "precision": 0.1, "settle_s": 10.0, "run_time_s": 20.0,
+        "spawn_rate": 200.0, "user_per_s": 8 / 60, "reply_timeout_s": 30.0, "processes": 0, "locustfile": "chat",
+        "classes": ["WithinLimitUser"], "objectives": [OBJECTIVE], "options": [], "seed": 1, "rest_s": 0.0,
+    }  # fmt: skip
+    return Plan(**facts | changes)
+
+
+def level(users, verdict, **changes):
+    facts = {
+        "users": users, "run": f"run-{users}", "verdict": verdict, "reason": "" if verdict is Word.PASS else OBJECTIVE,
+        "sent_per_s": users / 7.5, "delivered_per_s": users / 7.5, "streams": users / 5, "in_flight": None,
+        "in_flight_per_s": None, "lost": 0, "generator_cpu": 0.1, "connected": users, "answer_s": 1.5, "full": [],
+        "objectives": [],
+    }  # fmt: skip
+    return Level(**facts | changes)
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """Levels of a server that holds so many users; `pretend.fate` may raise at a number of users."""
+
+    class Pretend:
+        holds, fate = 700, staticmethod(lambda _users: None)
+
+    pretend = Pretend()
+    pretend.run = []
+
+    def run(_plan, users, _levels, _folder, _url, _secrets):
+        pretend.fate(users)
+        pretend.run.append(users)
+        return level(users, Word.PASS if users <= pretend.holds else Word.FAIL)
+
+    monkeypatch.setattr(capacity, "_level", run)
+    return pretend
+
+
+def search(folder, record, max_time_s=1e6):
+    told = []
+    return carry_on(record, folder, "ws://a/ws", {}, told.append, max_time_s), told
+
+
+def test_a_search_finds_the_bracket_and_keeps_every_level(tmp_path, pretend):
+    record, told = search(tmp_path, new(plan()))
+    assert pretend.run == [100, 200, 400, 800, 600, 700, 750]
+    assert (record.max_users, record.fails_at_users, record.ended) == (700, 750, "found")
+    assert record.max_messages_per_s == 700 / 7.5
+    assert [each.level.users for each in told] == pretend.run
+    assert restore(tmp_path) == record
+
+
+def test_the_file_is_the_contract(tmp_path, pretend):
+    search(tmp_path, new(plan()))
+    content = json.loads((tmp_path / "capacity.json").read_text())
+    contract = ("schema", "max_users", "fails_at_users", "max_messages_per_s", "limited_by", "levels")
+    assert set(contract) <= set(content)
+    assert (content["schema"], content["max_users"], content["fails_at_users"]) == (1, 700, 750)
+    assert [each["verdict"] for each in content["levels"]] == ["pass"] * 3 + ["fail"] + ["pass"] * 2 + ["fail"]
+
+
+def test_what_is_broken_off_goes_on_where_it_was(tmp_path, pretend):
+    def interrupt(users):
+        if users == 600:
+            raise KeyboardInterrupt
+
+    pretend.fate = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, new(plan()))
+    kept = restore(tmp_path)
+    assert (kept.ended, [each.users for each in kept.levels]) == (None, [100, 200, 400, 800])
+    pretend.fate = lambda _users: None
+    record, _ = search(tmp_path, kept)
+    assert (record.max_users, record.fails_at_users) == (700, 750)
+
+
+def test_a_server_that_dies_stops_the_search_and_what_was_found_is_kept(tmp_path, pretend):
+    def dead(users):
+        if users == 400:
+            raise UsageError("--host: nobody listens at ws://a/ws; start the backend")
+
+    pretend.fate = dead
+    record, _ = search(tmp_path, new(plan()))
+    assert record.stopped == "level of 400 users: --host: nobody listens at ws://a/ws; start the backend"
+    assert (record.max_users, record.fails_at_users, record.ended) == (200, None, None)
+    assert restore(tmp_path) == record
+
+
+def test_a_level_that_there_may_be_no_time_for_is_not_begun(tmp_path, pretend):
+    first = plan().longest_s(100)
+    record, _ = search(tmp_path, new(plan()), max_time_s=first + 1)
+    assert pretend.run == [100, 200, 400, 800, 600, 700, 750]  # pretended levels take no time
+    record, _ = search(tmp_path, new(plan()), max_time_s=first - 1)
+    assert (record.levels, record.ended, record.limited_by) == ([], "--max-time", "--max-time")
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+def test_a_level_of_few_users_lasts_until_it_has_enough_messages():
+    assert enough_messages([OBJECTIVE]) == 552  # 1.5 x 368
+    few, many = plan().timing(100), plan().timing(1_000)
+    assert (few.ramp_s, few.settle_s, few.measured_s) == (0.5, 10.0, 41.4)
+    assert (many.ramp_s, many.measured_s) == (5.0, 20.0)
+    assert many.run_s == 36.0
+    assert plan(start=1).timing(1).measured_s == 60.0  # three times as long, and no more
+
+
+def test_a_level_settles_for_two_answers_of_the_last_one():
+    assert plan().timing(200, [level(100, Word.PASS, answer_s=14.0)]).settle_s == 28.0
+    assert plan().timing(200, [level(100, Word.PASS, answer_s=500.0)]).settle_s == 60.0
+
+
+def test_the_first_level_has_enough_users_for_a_verdict():
+    assert first_users([OBJECTIVE], 8 / 60, 20.0) == 100
+    assert first_users(["ack_delivered.p99.9 < 1s"], 8 / 60, 20.0) == 692
+    assert first_users(["delivered_ratio > 99.9%"], 8 / 60, 20.0) == 692
+    assert first_users(["lost < 1"], 8 / 60, 20.0) == 100
+
+
+def test_with_its_own_settings_a_search_that_never_fails_ends_within_its_time():
+    levels = plan().doublings(480.0)
+    assert levels == [100 * 2**place for place in range(len(levels))]
+    spent = sum(plan().timing(users).expected_s for users in levels[:-1]) + plan().longest_s(levels[-1])
+    assert len(levels) >= 5
+    assert spent <= 480.0
+    assert plan(most=250).doublings(480.0) == [100, 200, 250]
+
+
+def test_a_level_is_lost_when_an_objective_has_failed():
+    asked = [OBJECTIVE, "delivered_ratio >= 99%", "ttft.max < 3s", "lost == 0", "stream_rate.p50 > 20chars/s"]
+    assert lost_when(asked) == ["ack_delivered.p99 >= 250ms", "delivered_ratio < 99%"]
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+def test_a_folder_without_a_search_and_one_of_a_newer_version_are_refused(tmp_path):
+    with pytest.raises(RunFolderError, match="give the folder of a capacity"):
+        restore(tmp_path)
+    (tmp_path / "capacity.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        restore(tmp_path)
+    save(tmp_path, new(plan()))
+    text = (tmp_path / "capacity.json").read_text().replace('"schema": 1', '"schema": 99')
+    (tmp_path / "capacity.json").write_text(text)
+    with pytest.raises(RunFolderError, match="newer loadtest"):
+        restore(tmp_path)

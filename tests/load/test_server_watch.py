@@ -1,0 +1,164 @@
+"""What is seen of the server's own resources: processes, endpoints good and hostile, and a run that keeps them."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from locust_command import LocustRun
+
+from loadtest.errors import UsageError
+from loadtest.load.server_watch import Endpoint, Processes, Reading, sample_of
+from loadtest.runs.reader import RunReader
+
+S = 1_000_000_000
+NODE = """# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
+# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total 12.5
+# TYPE process_resident_memory_bytes gauge
+process_resident_memory_bytes 52428800
+# TYPE process_open_fds gauge
+process_open_fds 1020
+# TYPE process_max_fds gauge
+process_max_fds 1024
+# TYPE nodejs_version_info gauge
+nodejs_version_info{version="v22.1.0",major="22"} 1
+http_requests_total{path="/\\"quoted\\""} 7
+"""
+
+
+@pytest.fixture
+def endpoint():
+    """An HTTP server whose answer is set; yields a function from an answer to an `Endpoint`."""
+    answer = {"status": 200, "body": b""}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(answer["status"])
+            self.end_headers()
+            self.wfile.write(answer["body"])
+
+        def log_message(self, *_words):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def build(body, status=200):
+            answer.update(status=status, body=body.encode() if isinstance(body, str) else body)
+            return Endpoint(f"http://127.0.0.1:{server.server_port}/metrics?key=secret")
+
+        yield build
+        server.shutdown()
+
+
+def test_a_process_of_this_machine_is_seen():
+    reading = Processes([os.getpid()]).read()
+    assert reading.cpu_s > 0
+    assert 0 < max(reading.threads_s.values()) <= reading.cpu_s + 0.1
+    assert 10**6 < reading.memory_bytes < reading.memory_limit
+    assert reading.open_files >= 3
+
+
+def test_a_process_that_is_not_there_is_refused():
+    with pytest.raises(UsageError) as refused:
+        Processes([2**22 + 1]).read()
+    assert str(refused.value).startswith("--server-pid: there is no process 4194305 on this machine; give the server's")
+
+
+def test_a_process_that_has_ended_is_no_reading_of_nothing():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    source = Processes([process.pid])
+    source.read()
+    process.communicate(b"")
+    with pytest.raises(UsageError, match=f"--server-pid: pid {process.pid} has ended; give the one that serves now"):
+        source.read()
+
+
+def test_an_endpoint_of_node_has_one_core(endpoint):
+    assert endpoint(NODE).read() == Reading(12.5, {"": 12.5}, 52_428_800, None, 1020, 1024)
+
+
+def test_of_another_runtime_the_busiest_thread_is_not_known(endpoint):
+    text = "\n".join(line for line in NODE.splitlines() if "nodejs" not in line)
+    assert endpoint(text).read().threads_s is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "complaint"),
+    [
+        ("", 404, "answered with HTTP 404; correct the address"),
+        ("<html>hello</html>", 200, "has none of process_cpu_seconds_total, process_resident_memory_bytes, "),
+        (b"\xff\x00" * 1000, 200, "has none of process_cpu_seconds_total"),
+        ("process_cpu_seconds_total {{{", 200, "is no page for Prometheus; give the address that Prometheus scrapes"),
+        ("process_cpu_seconds_total", 200, "is no page for Prometheus; give the address that Prometheus scrapes"),
+    ],
+)
+def test_an_endpoint_that_tells_nothing_is_refused_in_one_line_without_its_query(endpoint, body, status, complaint):
+    with pytest.raises(UsageError) as refused:
+        endpoint(body, status).read()
+    told = str(refused.value)
+    assert told.startswith("--server-metrics: http://127.0.0.1:")
+    assert complaint in told
+    assert "secret" not in told
+    assert "\n" not in told
+
+
+def test_nobody_listening_is_refused():
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        port = server.server_port
+    with pytest.raises(UsageError, match=r"cannot be read: .*refused.*; start it, or correct the address"):
+        Endpoint(f"http://127.0.0.1:{port}/").read()
+
+
+def test_a_sample_is_what_happened_between_two_readings():
+    before = Reading(10.0, {"a": 4.0, "b": 6.0}, 100, None, 5, 1024)
+    after = Reading(11.5, {"a": 4.9, "b": 6.4, "c": 0.2}, 200, None, 6, 1024)
+    sample = sample_of("pid 1", 0, before, S, after)
+    assert (sample.cpu_ns, sample.busiest_ns, sample.interval_ns) == (1_500_000_000, 900_000_000, S)
+    assert (sample.memory_bytes, sample.open_files, sample.files_limit) == (200, 6, 1024)
+
+
+def test_a_server_that_was_started_anew_has_no_cpu_time_of_that_interval():
+    sample = sample_of("pid 1", 0, Reading(10.0, None, None, None, None, None), S, Reading(0.5, None, *[None] * 4))
+    assert (sample.cpu_ns, sample.busiest_ns, sample.memory_bytes) == (None, None, None)
+
+
+# --- a run with a shape, and a look at the server ---------------------------------------------------------------------
+SHAPED = """
+from loadtest.load import ChatUser, Steps
+
+class Chatting(ChatUser):
+    pass
+
+class Stepping(Steps):
+    users = (2, 5)
+    hold_s = 2
+    spawn_rate = 10
+"""
+
+
+def test_a_run_keeps_its_steps_and_what_it_saw_of_the_server(tmp_path, reference_server):
+    locustfile = tmp_path / "shaped.py"
+    locustfile.write_text(SHAPED)
+    options = ("--headless", "--only-summary", "--server-pid", str(reference_server.pid), "--message-rate", "10/10s")
+    run = LocustRun(reference_server, tmp_path / "results", *options, "--rate-limit", "none", locustfile=locustfile)
+    try:
+        run.end_as_its_verdict_says()
+    finally:
+        run.kill()
+    with closing(RunReader(tmp_path / "results" / "latest")) as reader:
+        steps, samples = reader.steps(), reader.server()
+    assert [(step.number, step.users) for step in steps] == [(1, 2), (2, 5)]
+    assert all(2 * S <= step.ended_ns - step.began_ns < 8 * S for step in steps)
+    assert steps[0].ended_ns <= steps[1].began_ns
+    assert len(samples) >= 3
+    assert all(0 <= sample.busiest_ns <= 2 * sample.interval_ns for sample in samples)
+    server = run.summary["server"]
+    assert server["source"] == f"pid {reference_server.pid}"
+    assert server["memory_bytes"] > 10**6
+    assert f"server, pid {reference_server.pid}: " in run.output
+    assert {process["process"] for process in run.summary["generator"]["processes"]} == {"local"}
