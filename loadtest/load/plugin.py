@@ -38,8 +38,16 @@ from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
 from loadtest.load.process import Numbers, Process
 from loadtest.load.prometheus import Exporter
-from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
+from loadtest.load.quirks import (
+    dispatch_order,
+    end_csv_writer,
+    end_workers,
+    heed_signals,
+    ignore_signals,
+    is_of_its_own,
+)
 from loadtest.load.reach import read_endpoint, remarks
+from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
 from loadtest.load.users import ChatUser, chat_classes, logs_in
 from loadtest.model import Batch, RunInfo
 from loadtest.objectives import Demands
@@ -76,6 +84,8 @@ class Plugin:
         self._pump: gevent.Greenlet | None = None
         self._abort = AbortWatch(())
         self._place = (0, 1)
+        self._files = 0
+        self._own_sources: list[str] | None = None
         self._drained = gevent.event.Event()
         self._draining = False
         self._awaited: set[str] = set()
@@ -117,9 +127,12 @@ class Plugin:
             runner.register_message(FINAL, self._on_final)
         if os.environ.get(CONSOLE_ENV):
             logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)
-        if isinstance(runner, WorkerRunner) and not options.processes:
-            return  # a worker of its own knows options and host only when the run starts
+        self._files = raise_file_limit()
+        self._own_sources = options.source_addresses
         try:
+            if isinstance(runner, WorkerRunner) and is_of_its_own():
+                check_sources(read_settings(options).source_addresses)
+                return  # the other options and the host are known only when the run starts
             self._check(environment, starts_now=bool(options.headless or options.autostart), runner=runner)
         except UsageError as error:
             if not isinstance(runner, WorkerRunner):
@@ -148,6 +161,7 @@ class Plugin:
                     "shorten the one or lengthen the other"
                 )
             if not isinstance(runner, WorkerRunner):
+                self._check_sockets(options, self._settings)
                 check_results(Path(self._settings.results))
                 endpoint = read_endpoint(url, self._settings)
                 self._preflight = preflight(
@@ -157,6 +171,13 @@ class Plugin:
                     _a_log_in(environment, self._settings),
                     _dialect(environment),
                 )
+
+    def _check_sockets(self, options: Any, settings: Settings) -> None:
+        check_sources(settings.source_addresses)
+        if not options.num_users or (options.master and not options.processes):
+            return  # what the machines of its workers have, a master cannot know
+        check_files(options.num_users, options.processes or 1, self._files)
+        check_ports(options.num_users, settings.source_addresses, local_ports())
 
     def _set_weights(self, environment: Any, settings: Settings) -> None:
         by_name = {cls.__name__: cls for cls in environment.user_classes}
@@ -190,6 +211,8 @@ class Plugin:
     def _begin(self, environment: Any) -> None:
         runner = environment.runner
         url = check_host(environment.host)
+        if isinstance(runner, WorkerRunner):  # the master's are of another machine
+            environment.parsed_options.source_addresses = self._own_sources
         settings = self._settings = read_settings(environment.parsed_options)
         people = self._people = _people(environment, settings, self._place[1])
         endpoint = read_endpoint(url, settings)

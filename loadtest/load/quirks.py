@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
+import sys
 from typing import Any
 
 import gevent
@@ -30,6 +32,11 @@ def end_workers() -> None:
     """End the workers that `--processes` has just forked; left alone they would wait a minute for their master."""
     for child in psutil.Process().children():
         child.kill()
+
+
+def is_of_its_own() -> bool:
+    """Whether this worker was started as one, and not forked by a master of the same command line (`--processes`)."""
+    return "--worker" in sys.argv or bool(os.environ.get("LOCUST_MODE_WORKER"))
 
 
 def dispatch_order(runner: MasterRunner) -> list[str]:

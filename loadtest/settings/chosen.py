@@ -56,6 +56,7 @@ class Settings(Struct, frozen=True):
     origin: str | None
     subprotocol: tuple[str, ...]
     connect_to: Address | None
+    source_addresses: tuple[str, ...]
     no_compression: bool
     traceparent: bool
     connect_timeout: float
@@ -113,7 +114,7 @@ def settings(values: Mapping[str, Any]) -> Settings:
             raise ValueError(f"--{option.name}: {error}") from None
     parsed["label"] = dict(parsed["label"])
     parsed["weights"] = parsed["weights"] or {}
-    parsed |= {name: tuple(parsed[name]) for name in ("header", "subprotocol")}
+    parsed |= {name: tuple(parsed[name]) for name in ("header", "subprotocol", "source_addresses")}
     _check_together(parsed)
     return Settings(**parsed)
 
