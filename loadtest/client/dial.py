@@ -39,9 +39,9 @@ class DialError(Exception):
     """No WebSocket came about.
 
     Attributes:
-        kind: `dns`, `refused`, `unreachable`, `NO_PORT`, `NO_FILE`, `timeout`, one of `TlsFault`, `http NNN`, `no websocket`, `not offered`
-            or `closed`; of a proxy on the way `proxy dns`, `proxy refused`, `proxy unreachable`, `proxy NNN` or
-            `proxy` alone.
+        kind: `dns`, `refused`, `unreachable`, `NO_PORT`, `NO_FILE`, `timeout`, one of `TlsFault`, `http NNN`,
+            `no websocket`, `not offered` or `closed`; of a proxy on the way `proxy dns`, `proxy refused`,
+            `proxy unreachable`, `proxy NNN` or `proxy` alone.
         detail: what was seen, without the query of the address.
     """
 

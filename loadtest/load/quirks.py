@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -46,10 +47,37 @@ def dispatch_order(runner: MasterRunner) -> list[str]:
     return [node.id for node in nodes]
 
 
+def end_dispatch(runner: Any) -> None:
+    """Users are dealt out, and the next worker that joins or comes back may have them dealt out anew.
+
+    Locust's dispatcher forgets to say so where a deal has changed no number (locust/dispatch.py, `_dispatcher`), and
+    whoever joined after that would stay without users.
+    """
+    dispatcher = getattr(runner, "_users_dispatcher", None)
+    if dispatcher is not None:
+        dispatcher._dispatch_in_progress = False
+
+
+def forget_worker(runner: MasterRunner, client_id: str) -> None:
+    """Have Locust forget a worker that is gone for good.
+
+    Left to itself it does so after a minute, and then begins the whole load again from its first user
+    (locust/runners.py, `heartbeat_worker`).
+    """
+    if client_id in runner.clients:
+        del runner.clients[client_id]
+
+
 def ignore_signals() -> None:
     """Ctrl-C reaches the whole process group; a worker that left by itself would take its last records with it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def on_signals(leave: Callable[[], None]) -> None:
+    """What a worker of its own does when it is told to end: it is the only process that is meant."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave())
 
 
 def heed_signals() -> None:

@@ -17,8 +17,8 @@ _ON_ITS_WAY: Final[Mapping[str, str]] = {
     "dns": "{option}: {detail}; correct the name, or name a proxy that knows it by HTTPS_PROXY",
     "unreachable": "{option}: {detail}; correct the address, or name a proxy by HTTPS_PROXY",
     NO_PORT: (
-        "--source-addresses: no free port to connect from ({detail}); wait a minute for those of an earlier run, or give "
-        "several addresses of this machine"
+        "--source-addresses: no free port to connect from ({detail}); wait a minute for those of an earlier run, or "
+        "give several addresses of this machine"
     ),
     NO_FILE: "--users: {detail} already before the run; raise the limit of open files (ulimit -n)",
     "timeout": (

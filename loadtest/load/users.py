@@ -17,6 +17,7 @@ from locust.exception import StopUser
 from loadtest.client.client import ChatClient, State
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.load import schedule
+from loadtest.load.numbers import NoNumber
 from loadtest.load.process import Process
 from loadtest.model import Population
 from loadtest.protocol import CLIENT_TYPING_STOP_S, ServerEvent
@@ -144,7 +145,7 @@ class ChatUser(User):
             raise StopUser
         self._alarm = process.alarm
         self.settings = process.settings
-        self.number = process.numbers.take()
+        self.number = self._take_number(process)
         has_hook = type(self).on_event is not ChatUser.on_event
         self.client = process.new_client(
             self.number,
@@ -161,9 +162,10 @@ class ChatUser(User):
             self._next = next(self._actions, None)
 
     def on_stop(self) -> None:
-        """Close with 1000."""
+        """Get the open replies, and close with 1000."""
         client = getattr(self, "client", None)
         if client is not None and self._process is not None:
+            self._process.await_replies(client)
             client.disconnect()
             self._process.forget(client)
             self._process.numbers.give_back(self.number)
@@ -203,6 +205,17 @@ class ChatUser(User):
     @property
     def _sending(self) -> bool:
         return self._process is not None and self._process.sending
+
+    def _take_number(self, process: Process) -> int:
+        try:
+            number = process.numbers.take()
+        except NoNumber:
+            process.recorder.tally.add("users_without_token")
+            raise StopUser from None
+        if not process.sending:  # it took a question to the master, and the run is over meanwhile
+            process.numbers.give_back(number)
+            raise StopUser
+        return number
 
     def _find_conversation(self, process: Process) -> bool:
         """Whether the user has one; without it, it stays connected and sends nothing."""
