@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ from loadtest.load.quirks import (
     end_csv_writer,
     end_workers,
     heed_signals,
+    hold_messages,
     ignore_signals,
     is_of_its_own,
     on_signals,
@@ -107,6 +109,7 @@ class Plugin:
         self._foreman: Foreman | None = None
         self._questions: Questions | None = None
         self._post = Post()
+        self._take_messages: Callable[[], None] = lambda: None
         self._files = 0
         self._own_sources: list[str] | None = None
         self._drained = gevent.event.Event()
@@ -120,6 +123,7 @@ class Plugin:
 
     def register(self, events: Any) -> None:
         """Listen to Locust's global events."""
+        self._take_messages = hold_messages()
         events.init_command_line_parser.add_listener(self.on_parser)
         events.init.add_listener(self.on_init)
         events.test_start.add_listener(self.on_test_start)
@@ -147,6 +151,7 @@ class Plugin:
             runner.register_message(BEGIN, self._on_begin)
             runner.register_message(DRAIN, self._on_drain, concurrent=True)
             runner.register_message(NUMBER, self._on_number)
+            self._take_messages()
             self._questions = Questions(lambda question: runner.send_message(ASK, {"question": question}))
         elif isinstance(runner, MasterRunner):
             runner.register_message(FINAL, self._on_final)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+import gevent.event
 import psutil
-from locust.runners import MasterRunner
+from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import StatsCSVFileWriter
 
 
@@ -45,6 +46,23 @@ def dispatch_order(runner: MasterRunner) -> list[str]:
     dispatcher = getattr(runner, "_users_dispatcher", None)
     nodes = getattr(dispatcher, "_worker_nodes", None) or runner.clients.all
     return [node.id for node in nodes]
+
+
+def hold_messages() -> Callable[[], None]:
+    """Have a worker take no message of its master before it is told to go on; returns what tells it.
+
+    A worker that joins a run is sent its users while Locust still makes its runner, before any listener of `init` has
+    been called (locust/runners.py, `WorkerRunner.__init__`).
+    """
+    ready, handle = gevent.event.Event(), WorkerRunner.handle_message
+
+    def handle_once_ready(runner: WorkerRunner, message: Any) -> None:
+        if message.type != "ack":  # what making the runner waits for
+            ready.wait()
+        handle(runner, message)
+
+    WorkerRunner.handle_message = handle_once_ready
+    return ready.set  # type: ignore[no-any-return]
 
 
 def end_dispatch(runner: Any) -> None:
