@@ -40,9 +40,9 @@ def count(records: Records) -> Counts:
     """All counts of a run.
 
     `unaccounted` is what the schedule handed to clients less what came back as a record: 0 in a sound run. In one that
-    was cut off it is None: what was open then has no record, and never will. Where a worker was lost, what it had open at
-    its last report is `lost_with_workers`. Bytes are those of payloads: `on_wire` as
-    they travelled, compressed or not.
+    was cut off it is None: what was open then has no record, and never will. Where a worker was lost, what it had
+    open at its last report is `lost_with_workers`. Bytes are those of payloads: `on_wire` as they travelled, compressed
+    or not.
     """
     messages, outages = records.messages, records.outages
     offered = records.count("messages_offered")

@@ -168,7 +168,11 @@ class ChatClient:
 
     # --- what a user does ---------------------------------------------------------------------------------------------
     def connect(self) -> bool:
-        """Connect and authenticate, by the schedule where it fails at first; blocks. Returns whether it worked."""
+        """Connect and authenticate, by the schedule where it fails at first; blocks. Returns whether it worked.
+
+        Also after `disconnect`: a user who comes back.
+        """
+        self._leaving = False
         return self._establish(reconnect=False)
 
     def send(self, conversation: str, content: str, intended_ns: int | None = None) -> str:

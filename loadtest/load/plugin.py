@@ -328,6 +328,7 @@ class Plugin:
             reply_timeout_s=settings.reply_timeout,
             warmup_s=settings.warmup,
             expect_stream=str(settings.expect_stream),
+            present_share=round(settings.present_share, 6),
             objectives=[each.text for each in demands.objectives],
             abort_on=[each.text for each in demands.abort_on],
         )

@@ -114,7 +114,6 @@ class Process:
 
     def await_replies(self, client: ChatClient) -> None:
         """A user goes while the run goes on: what is open then is not lost; blocks for the reply timeout at most."""
-        client.hold()
         deadline = time.monotonic() + self.settings.reply_timeout
         while self.sending and client.awaiting(time.monotonic_ns()) and time.monotonic() < deadline:
             gevent.sleep(DRAIN_POLL_S)

@@ -61,7 +61,7 @@ def hold_messages() -> Callable[[], None]:
             ready.wait()
         handle(runner, message)
 
-    WorkerRunner.handle_message = handle_once_ready
+    WorkerRunner.handle_message = handle_once_ready  # type: ignore[method-assign,assignment]
     return ready.set  # type: ignore[no-any-return]
 
 

@@ -12,6 +12,7 @@ from loadtest.settings.identity import check_identity
 from loadtest.settings.option import Option
 from loadtest.settings.options import OPTIONS
 from loadtest.settings.parsers import redacted
+from loadtest.settings.spread import Spread
 from loadtest.settings.template import Template
 from loadtest.settings.token_place import TokenPlace
 from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
@@ -62,7 +63,12 @@ class Settings(Struct, frozen=True):
     connect_timeout: float
     read_timeout: float | None
     expect_stream: ExpectStream
-    message_length: int
+    burst_size: int
+    think_time: Spread | None
+    message_length: Spread
+    answer_length: Spread | None
+    session_length: Spread | None
+    away_time: Spread | None
     outage_every: float
     weights: dict[str, float]
     max_frame_size: int
@@ -71,6 +77,18 @@ class Settings(Struct, frozen=True):
     prometheus_port: Address | None
     slo: list[str]
     abort_on: list[str]
+
+    @property
+    def pace(self) -> Rate:
+        """Messages that a user within the limit means to send while it is there."""
+        return self.message_rate if self.think_time is None else Rate(1, self.think_time.mean)
+
+    @property
+    def present_share(self) -> float:
+        """Of its time that a user is there, in the mean: 1 where users do not come and go."""
+        if self.session_length is None or self.away_time is None:
+            return 1.0
+        return self.session_length.mean / (self.session_length.mean + self.away_time.mean)
 
     def public(self) -> dict[str, str | int | float | bool | None]:
         """What may be stored and shown: everything but secrets, as plain values.
@@ -133,12 +151,21 @@ def _check_together(parsed: dict[str, Any]) -> None:
         raise ValueError("--ca-file: nothing is checked against it with --insecure; give one of the two")
     if parsed["traceparent"] and any(header.name.lower() == "traceparent" for header in parsed["header"]):
         raise ValueError("--traceparent: --header gives one already; leave one of the two out")
-    if parsed["llm_log"] and parsed["message_length"] < NAMED_LENGTH:
+    if parsed["llm_log"] and parsed["message_length"].least < NAMED_LENGTH:
         raise ValueError(
             f"--message-length: {parsed['message_length']} has no room for the message's id, which --llm-log needs; "
             f"give at least {NAMED_LENGTH}"
         )
-    limit, pace = parsed["rate_limit"], parsed["message_rate"]
+    for one, other in (("session_length", "away_time"), ("away_time", "session_length")):
+        if parsed[one] and not parsed[other]:
+            raise ValueError(f"--{one.replace('_', '-')}: is of no use without --{other.replace('_', '-')}; give both")
+    limit, think = parsed["rate_limit"], parsed["think_time"]
+    pace = parsed["message_rate"] if think is None else Rate(1, think.mean)
+    if limit is not None and think is not None and pace.per_second > limit.per_second:
+        raise ValueError(
+            f"--think-time: {think} is a message every {think.mean:.3g} s, above --rate-limit {limit}, so users would "
+            "be held back; think longer, or raise the limit"
+        )
     if limit is not None and pace.per_second > limit.per_second:
         raise ValueError(
             f"--message-rate: {pace} is above --rate-limit {limit}, so no user would be within it; lower the one or "

@@ -27,9 +27,13 @@ from loadtest.settings.parsers import (
     weights,
     whole,
 )
+from loadtest.settings.spread import spread
 from loadtest.settings.template import json_template, text_template
 from loadtest.settings.token_place import token_place
 from loadtest.settings.values import Arrivals, ExpectStream
+
+_LENGTHS: Final = spread(positive_int, "40", "200")
+_TIMES: Final = spread(positive_duration, "30s", "90s")
 
 IDENTITY_OPTIONS: Final = (
     Option("jwt-secret", str, None, "HS256 secret to mint a token for each user with", "SECRET", secret=True),
@@ -149,7 +153,31 @@ LOAD_OPTIONS: Final = (
         "TEMPLATE",
     ),
     Option("conversations-file", str, None, "file with one conversation id a line; users share where too few", "FILE"),
-    Option("message-length", positive_int, "40", "characters in a message", "CHARS"),
+    Option("burst-size", positive_int, "5", "messages of a burst (--arrivals burst)", "NUMBER"),
+    Option(
+        "think-time",
+        _TIMES,
+        None,
+        "from one message of a user to its next, whatever the answers do, in place of --message-rate and --arrivals: "
+        "30s, uniform:10s,50s, exponential:30s, lognormal:20s,1 (median and sigma), file:FILE (a value a line)",
+        "TIMES",
+    ),
+    Option("message-length", _LENGTHS, "40", "characters in a message: 40, uniform:20,200, file:FILE ...", "CHARS"),
+    Option(
+        "answer-length",
+        _LENGTHS,
+        None,
+        "words that a message asks its answer to have ('Answer in 80 words.'): 80, lognormal:80,0.7, file:FILE ...",
+        "WORDS",
+    ),
+    Option(
+        "session-length",
+        _TIMES,
+        None,
+        "users come and go: how long one stays, as in lognormal:5m,1 (default: to the end)",
+        "TIMES",
+    ),
+    Option("away-time", _TIMES, None, "and how long it stays away, as in exponential:10m", "TIMES"),
     Option("outage-every", positive_duration, "20s", "mean time between the outages of a RoamingUser", "TIME"),
     Option("weights", weights, None, "user classes by weight, as in WithinLimitUser=8,AboveLimitUser=0", "WEIGHTS"),
     Option("seed", whole, "1", "seed of schedules and texts", "NUMBER"),
