@@ -248,6 +248,8 @@ class Health(Struct, frozen=True, array_like=True, gc=False):
     """Largest delay from kernel to callback within the interval; 0 when nothing arrived."""
     steal_ns: int | None = None
     """Time that a hypervisor gave to others, of all cores of this machine; None where the system does not tell."""
+    rss_bytes: int | None = None
+    """Memory of the process at the end of the interval, resident; None in files of older versions."""
 
 
 class Count(Struct, frozen=True, array_like=True, gc=False):

@@ -220,6 +220,7 @@ def _floors(summary: Summary) -> str:
 def _notes(summary: Summary) -> Iterable[str]:
     yield from _way_notes(summary)
     yield from (f"notice: {text}" for text in summary.notices)
+    yield from _memory_notes(summary)
     yield from _limit_notes(summary)
     yield from _stream_notes(summary)
     for title, found in (("timeouts", summary.timeouts), ("errors", summary.errors), ("lost", summary.losses)):
@@ -246,6 +247,14 @@ def _way_notes(summary: Summary) -> Iterable[str]:
     if counts["bytes_received"] != counts["bytes_received_on_wire"]:
         parts = (f"{_squeezed(summary, name)} {name}" for name in ("received", "sent") if counts[f"bytes_{name}"])
         yield f"compressed payloads: {', '.join(parts)}"
+
+
+def _memory_notes(summary: Summary) -> Iterable[str]:
+    """What holding many connections takes."""
+    held = summary.generator.worst("kb_per_connection")
+    memory = summary.generator.worst("memory_mb")
+    if held is not None and memory is not None:
+        yield f"memory of the generator: {held[1]:.0f} KB a connection, {memory[1]:,.0f} MB in its largest process"
 
 
 def _squeezed(summary: Summary, direction: str) -> str:
