@@ -11,6 +11,8 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
+import psutil
+
 from loadtest.experiment.run import Load, under_way
 from loadtest.experiment.server import reference_server
 
@@ -31,6 +33,7 @@ def summary_of(
     with tempfile.TemporaryDirectory() as folder, reference_server(server) as backend:
         console = Path(folder, "console.log")
         secrets = {"LOADTEST_JWT_SECRET": backend.jwt_secret}
+        psutil.Process().cpu_affinity([])  # all cores: several processes, and a server that has little to do
         ours = ("--results", folder, *options)
         started = Load(host=backend.url, options=ours, secrets=secrets, **load)
         with console.open("wb") as out, under_way(started, out) as process:

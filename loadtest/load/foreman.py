@@ -61,6 +61,11 @@ class Foreman:
             self._tell(client_id, self._crew.join(client_id, self._now_s), len(self._crew))
             self._keep_changes()
 
+    @property
+    def alone(self) -> bool:
+        """Whether no worker is in touch any more."""
+        return {client.id for client in self._runner.clients.all} <= self._silent()
+
     def on_spawned(self) -> None:
         """All users have been dealt out."""
         end_dispatch(self._runner)

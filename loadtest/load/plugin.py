@@ -547,8 +547,20 @@ class Plugin:
         main = gevent.getcurrent().parent is None
         self._quitting_by = "interrupt" if main else "terminate"
         environment.runner.quit()
+        if self._foreman is not None and self._foreman.alone:
+            self._end_alone(environment)
         if self._exit_code:
             environment.process_exit_code = self._exit_code
+
+    def _end_alone(self, environment: Any) -> None:
+        """Seal a run whose workers are all lost: Locust takes it for stopped, and fires neither of its events."""
+        assert self._keeper is not None
+        assert self._foreman is not None
+        if self._keeper.info.stopped_ns is None:
+            self._keeper.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment))
+        self._keeper.update(missing_processes=self._foreman.drain(0.0))
+        self._sealing = False  # whoever had begun it has been ended by Locust
+        self.on_test_stop(environment)
 
     def _ended_by(self, environment: Any) -> str:
         options, info = environment.parsed_options, self._keeper.info if self._keeper is not None else None

@@ -211,3 +211,21 @@ def test_no_user_was_ever_connected_twice_at_a_time(troubled):
 def test_a_worker_that_is_told_to_end_ends_well(troubled):
     *_, left_with, _, _ = troubled
     assert left_with == 0
+
+
+def test_a_run_that_has_lost_its_only_worker_ends_and_keeps_what_came(start_reference_server, tmp_path):
+    server = start_reference_server("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "none")
+    machines = Machines(server, tmp_path, 1, "9s", "--reply-timeout", "2s")
+    try:
+        machines.worker()
+        machines.master.until_under_way(15)
+        machines.workers[0].kill()
+        assert machines.master.end() == 3
+        summary = machines.master.summary
+        assert summary["run"]["missing_processes"] == ["worker-0"]
+        assert summary["run"]["workers"][0]["ended"] == "lost"
+        assert summary["counts"]["delivered"] >= 10
+        assert "worker-0" in summary["verdict"]["reasons"][0]
+        assert "Traceback" not in machines.master.output
+    finally:
+        machines.close()
