@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, Listening, Roaming, Typing
+    from loadtest.load.actions import Action
+    from loadtest.load.users import AboveLimit, AtLimit, ChatUser, Listening, Roaming, Typing
     from loadtest.settings import Rate
 
 __all__ = ["AboveLimit", "Action", "AtLimit", "ChatUser", "Listening", "Rate", "Roaming", "Typing"]

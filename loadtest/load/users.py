@@ -18,8 +18,7 @@ from locust.exception import StopUser
 from loadtest.client.client import ChatClient, State
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.load import schedule
-from loadtest.load.actions import Action as Action  # noqa: PLC0414 - of the interface of `loadtest.load`
-from loadtest.load.actions import during, visits
+from loadtest.load.actions import Action, during, visits
 from loadtest.load.numbers import NoNumber
 from loadtest.load.process import Process
 from loadtest.model import Population
