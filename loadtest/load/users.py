@@ -22,7 +22,7 @@ from loadtest.load.actions import Action, during, visits
 from loadtest.load.numbers import NoNumber
 from loadtest.load.process import Process
 from loadtest.model import Population
-from loadtest.protocol import CLIENT_TYPING_STOP_S, CONTENT_MAX, ServerEvent
+from loadtest.protocol import CLIENT_TYPING_STOP_S, CONTENT_MAX, NAMED_LENGTH, ServerEvent
 from loadtest.settings import Rate, Settings
 
 ASKED: Final = "Answer in {words} words. "
@@ -90,7 +90,8 @@ class ChatUser(User):
         wanted, asked = self.settings.answer_length, ""
         if wanted is not None:
             asked = ASKED.format(words=max(round(wanted.draw(self.rng)), 1))
-        length = min(max(round(self.settings.message_length.draw(self.rng)), 1), CONTENT_MAX)
+        room = NAMED_LENGTH if asked and self.settings.llm_log else 1 - len(asked)  # the id goes behind the question
+        length = min(max(round(self.settings.message_length.draw(self.rng)), len(asked) + room), CONTENT_MAX)
         filler = self.rng.choices(string.ascii_lowercase + " ", k=max(length - len(asked), 0))
         return asked + "".join(filler)
 
