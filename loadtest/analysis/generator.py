@@ -117,7 +117,7 @@ def _memory_per_connection(process: str, records: Records) -> float | None:
     if not own:
         return None
     first, most = own[0], max(own, key=lambda sample: sample.connections)
-    gained = most.connections - first.connections
+    gained = most.connections - first.users  # those on their way take memory, too
     if gained < ENOUGH_CONNECTIONS:
         return None
     return round(((most.rss_bytes or 0) - (first.rss_bytes or 0)) / 1e3 / gained, 1)
