@@ -33,6 +33,7 @@ figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/python benchmarks/comparisons.py --json benchmarks/comparisons.json
 	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python benchmarks/accuracy --json benchmarks/accuracy.json
+	$(BIN)/python -m benchmarks.scale --full --json benchmarks/scale.json
 	$(BIN)/python -m benchmarks.peers --json benchmarks/peers.json
 
 clean:

@@ -306,6 +306,8 @@ class Health(Struct, frozen=True, array_like=True, gc=False):
     """Largest delay from kernel to callback within the interval; 0 when nothing arrived."""
     steal_ns: int | None = None
     """Time that a hypervisor gave to others, of all cores of this machine; None where the system does not tell."""
+    rss_bytes: int | None = None
+    """Memory of the process at the end of the interval, resident; None in files of older versions."""
 
 
 class ServerSample(Struct, frozen=True, array_like=True, gc=False):
@@ -369,6 +371,33 @@ class Batch(Struct, frozen=True, array_like=True):
     steps: list[Step] = []
 
 
+class WorkerEnd(StrEnum):
+    """How a worker of a run ended."""
+
+    SOUND = "with the run"
+    LEFT = "left"
+    """It was ended on its own, and sent all that it had."""
+    LOST = "lost"
+    """Its last report never came."""
+
+
+class Worker(Struct, frozen=True):
+    """A worker of a run on several processes, as the master saw it. Times are seconds from the start of the run."""
+
+    name: str
+    """As in the records."""
+    machine: str
+    joined_s: float
+    """0 for those that were there at the start."""
+    silences_s: list[float] = []
+    """How long it was out of touch, each time."""
+    ended: WorkerEnd = WorkerEnd.SOUND
+    ended_s: float | None = None
+    """When it left, or was last heard of; None for one that ended with the run."""
+    users: int = 0
+    """That it held when it was last heard of."""
+
+
 class RunInfo(Struct, frozen=True, omit_defaults=False):
     """The facts of one run, kept as JSON in `run.db`. Never holds a secret."""
 
@@ -411,8 +440,12 @@ class RunInfo(Struct, frozen=True, omit_defaults=False):
     """When the run was sealed; None marks a run that was cut off."""
     ended_by: str | None = None
     """`time`, `interrupt`, `terminate`, `stop button`, `abort` ..."""
+    present_share: float = 1.0
+    """Of its time that a user is connected, in the mean, as asked for: below 1 where users come and go."""
     missing_processes: list[str] = []
     """Workers whose last report never came."""
+    workers: list[Worker] = []
+    """Of a run on several processes, in the order in which they came."""
     proxy: str | None = None
     """HOST:PORT of the proxy on the way to the target; None without one."""
     objectives: list[str] = []

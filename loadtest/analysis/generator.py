@@ -18,6 +18,9 @@ from loadtest.analysis.window import Window
 from loadtest.model import WITHOUT_USERS, Health
 
 _Q: Final = 0.99
+ENOUGH_CONNECTIONS: Final = 500
+"""From so many on, what a connection takes outweighs what a process allocates anyway, some 5 MB in its first
+seconds."""
 
 
 class ProcessHealth(Struct, frozen=True):
@@ -33,6 +36,9 @@ class ProcessHealth(Struct, frozen=True):
         cpu_per_frame_us: CPU time by frames received, everything that the process does included.
         connections: held, mean.
         steal_share: of the time of a core, what the hypervisor gave to others; mean over the cores of the machine.
+        memory_mb: resident at most, 10⁶ bytes; of the whole run.
+        kb_per_connection: by how much it grew from its first second until most connections were held, for each of them;
+            None below `ENOUGH_CONNECTIONS`.
     """
 
     process: str
@@ -45,6 +51,8 @@ class ProcessHealth(Struct, frozen=True):
     cpu_per_frame_us: float | None
     connections: float | None
     steal_share: float | None
+    memory_mb: float | None = None
+    kb_per_connection: float | None = None
 
 
 class Generator(Struct, frozen=True):
@@ -95,7 +103,24 @@ def _process(name: str, records: Records, window: Window) -> ProcessHealth:
         cpu_per_frame_us=_ratio(cpu_s * 1e6, frames),
         connections=_mean(own),
         steal_share=_steal(own, seconds, int(records.info.generator.get("processors") or 0)),
+        memory_mb=round(max(rss) / 1e6, 1) if (rss := _memory(name, records)) else None,
+        kb_per_connection=_memory_per_connection(name, records),
     )
+
+
+def _memory(process: str, records: Records) -> list[int]:
+    return [h.rss_bytes for h in records.health if h.process == process and h.rss_bytes is not None]
+
+
+def _memory_per_connection(process: str, records: Records) -> float | None:
+    own = [h for h in records.health if h.process == process and h.rss_bytes is not None]
+    if not own:
+        return None
+    first, most = own[0], max(own, key=lambda sample: sample.connections)
+    gained = most.connections - first.users  # those on their way take memory, too
+    if gained < ENOUGH_CONNECTIONS:
+        return None
+    return round(((most.rss_bytes or 0) - (first.rss_bytes or 0)) / 1e3 / gained, 1)
 
 
 def _steal(own: list[Health], seconds: float, processors: int) -> float | None:

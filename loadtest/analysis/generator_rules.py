@@ -8,6 +8,7 @@ a generator that is too slow to make the load that was asked for.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from loadtest.analysis.drift import Stationarity
@@ -147,9 +148,11 @@ def late_reports(evidence: Evidence) -> Finding | None:
 
 
 def too_few_connected(evidence: Evidence) -> Finding | None:
-    asked = evidence.records.info.users
+    info = evidence.records.info
+    asked = round((info.users or 0) * info.present_share)
     held = [process.connections for process in evidence.generator.processes if process.connections is not None]
-    if not asked or not held or sum(held) >= CONNECTED * asked:
+    by_chance = 2.0 * math.sqrt(asked * (1.0 - info.present_share))  # of users who come and go independently
+    if not asked or not held or sum(held) >= CONNECTED * asked - by_chance:
         return None
     reason = f"of {asked:,} users, {sum(held):,.0f} were connected in the mean: the load was less than asked for"
     return Finding(Status.SUSPECT, reason, "look at failed connects and disconnects")

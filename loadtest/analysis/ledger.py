@@ -6,7 +6,7 @@ import numpy as np
 
 from loadtest.analysis.records import Records
 from loadtest.analysis.values import Counts, Ending
-from loadtest.model import Outcome, Population, StreamState
+from loadtest.model import Outcome, Population, StreamState, WorkerEnd
 from loadtest.runs.columns import MISSING, Bools, Messages
 
 REFUSALS = ("AUTH_FAILED", "AUTH_REQUIRED", "http 401", "http 403")
@@ -41,15 +41,19 @@ def count(records: Records) -> Counts:
     """All counts of a run.
 
     `unaccounted` is what the schedule handed to clients less what came back as a record: 0 in a sound run. In one that
-    was cut off it is None: what was open then has no record, and never will. Bytes are those of payloads: `on_wire` as
-    they travelled, compressed or not.
+    was cut off it is None: what was open then has no record, and never will. Where a worker was lost, what it had
+    open at its last report is `lost_with_workers`. Bytes are those of payloads: `on_wire` as they travelled, compressed
+    or not.
     """
     messages, outages = records.messages, records.outages
     offered = records.count("messages_offered")
+    left_open = offered - len(messages)
+    with_workers = max(left_open, 0) if any(w.ended is WorkerEnd.LOST for w in records.info.workers) else 0
     within = messages.population.is_in(Population.HEADLINE) & messages.outcome.is_in(Outcome.REJECTED)
     return message_counts(messages, np.ones(len(messages), np.bool_)) | {
         "offered": offered,
-        "unaccounted": offered - len(messages) if records.complete else None,
+        "lost_with_workers": with_workers,
+        "unaccounted": left_open - with_workers if records.complete else None,
         "rejected_within_limit": int(within.sum()),
         "duplicates": records.count("duplicate_ack"),
         "stream_violations": records.count("stream_violation"),

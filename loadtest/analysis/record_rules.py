@@ -7,6 +7,7 @@ from typing import Final
 from loadtest.analysis.finding import Evidence, Finding, Rule, Status
 from loadtest.analysis.ledger import login_failures
 from loadtest.analysis.values import has_samples
+from loadtest.model import WorkerEnd
 
 _REPORT: Final = "this is a fault of the tool: please report it"
 
@@ -43,7 +44,8 @@ def unaccounted(evidence: Evidence) -> Finding | None:
 
 
 def missing_processes(evidence: Evidence) -> Finding | None:
-    missing = evidence.records.info.missing_processes
+    told = {worker.name for worker in evidence.records.info.workers if worker.ended is WorkerEnd.LOST}
+    missing = [name for name in evidence.records.info.missing_processes if name not in told]
     if not missing:
         return None
     reason = f"the last report of {', '.join(missing)} never came"

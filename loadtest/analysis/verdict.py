@@ -8,8 +8,9 @@ from loadtest.analysis.finding import Evidence, Finding, Rule, Status
 from loadtest.analysis.generator_rules import GENERATOR_RULES
 from loadtest.analysis.record_rules import RECORD_RULES
 from loadtest.analysis.values import Verdict
+from loadtest.analysis.worker_rules import WORKER_RULES
 
-RULES: Final[tuple[Rule, ...]] = (*RECORD_RULES, *GENERATOR_RULES)
+RULES: Final[tuple[Rule, ...]] = (*RECORD_RULES, *WORKER_RULES, *GENERATOR_RULES)
 """Of equally grave findings, the one of the earlier rule is told first."""
 
 

@@ -172,7 +172,11 @@ class ChatClient:
 
     # --- what a user does ---------------------------------------------------------------------------------------------
     def connect(self) -> bool:
-        """Connect and authenticate, by the schedule where it fails at first; blocks. Returns whether it worked."""
+        """Connect and authenticate, by the schedule where it fails at first; blocks. Returns whether it worked.
+
+        Also after `disconnect`: a user who comes back.
+        """
+        self._leaving = False
         return self._establish(reconnect=False)
 
     def send(self, conversation: str, content: str, intended_ns: int | None = None) -> str:
@@ -345,8 +349,10 @@ class ChatClient:
         self._gone = gevent.event.Event()
         self._admission = gevent.event.AsyncResult()
         shown = replace(credentials(token, self._config.token_in), trace_id=trace_id)
-        self._transport = Transport(self._config.endpoint, shown, self, self._observer.tally)
-        return self._transport.dial(self._config.endpoint.connect_timeout_s)
+        endpoint = self._config.endpoint
+        source = endpoint.source(self.number)
+        self._transport = Transport(endpoint, shown, self, self._observer.tally, source)
+        return self._transport.dial(endpoint.connect_timeout_s)
 
     def _await_admission(self, began_ns: int) -> tuple[str, int | None, str | None]:
         assert self._admission is not None

@@ -22,19 +22,26 @@ from loadtest.settings import Address
 SO_TIMESTAMPNS: Final = 35
 """socket(7), asm-generic/socket.h; the standard library does not name it."""
 KERNEL_STAMPS: Final = sys.platform == "linux"
+IP_BIND_ADDRESS_NO_PORT: Final = 24
+"""ip(7): the port is chosen at the connect, where it need be unique only together with the server's address."""
 READ, WRITE = 1, 2
 """Events of gevent's I/O watchers."""
 
 _IN_PROGRESS: Final = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EISCONN)
+NO_PORT: Final = "no free port"
+"""Kind of a dial for which this machine has no port left."""
+NO_FILE: Final = "too many open files"
+"""Kind of a dial for which this process may open no further socket."""
+_KINDS: Final = {errno.ECONNREFUSED: "refused", errno.EADDRNOTAVAIL: NO_PORT}
 
 
 class DialError(Exception):
     """No WebSocket came about.
 
     Attributes:
-        kind: `dns`, `refused`, `unreachable`, `timeout`, one of `TlsFault`, `http NNN`, `no websocket`, `not offered`
-            or `closed`; of a proxy on the way `proxy dns`, `proxy refused`, `proxy unreachable`, `proxy NNN` or
-            `proxy` alone.
+        kind: `dns`, `refused`, `unreachable`, `NO_PORT`, `NO_FILE`, `timeout`, one of `TlsFault`, `http NNN`,
+            `no websocket`, `not offered` or `closed`; of a proxy on the way `proxy dns`, `proxy refused`,
+            `proxy unreachable`, `proxy NNN` or `proxy` alone.
         detail: what was seen, without the query of the address.
     """
 
@@ -44,8 +51,11 @@ class DialError(Exception):
         super().__init__(f"{kind}: {detail}")
 
 
-def connect_tcp(target: Address) -> _socket.socket:
+def connect_tcp(target: Address, source: str | None = None) -> _socket.socket:
     """A connected non-blocking socket; blocks the calling greenlet.
+
+    Args:
+        source: address of this machine to connect from; None for the one that the system chooses.
 
     Raises:
         DialError: no address of the host took the connection.
@@ -56,17 +66,36 @@ def connect_tcp(target: Address) -> _socket.socket:
         raise DialError("dns", f"{target.host}: {getattr(error, 'strerror', None) or error}") from None
     error_number = errno.ECONNREFUSED
     for family, kind, proto, _, address in addresses:
-        sock = _socket.socket(family, kind, proto)
+        sock = _new_socket(family, kind, proto)
         try:
-            error_number = _connect_to(sock, address)
+            error_number = _bind(sock, source) or _connect_to(sock, address)
         except BaseException:
             sock.close()
             raise
         if error_number == 0:
             return sock
         sock.close()
-    name = "refused" if error_number == errno.ECONNREFUSED else "unreachable"
-    raise DialError(name, f"{target}: {os.strerror(error_number)}")
+    raise DialError(_KINDS.get(error_number, "unreachable"), f"{target}: {os.strerror(error_number)}")
+
+
+def _new_socket(family: int, kind: int, proto: int) -> _socket.socket:
+    try:
+        return _socket.socket(family, kind, proto)
+    except OSError as error:
+        raise DialError(NO_FILE, error.strerror or "no socket to be had") from None
+
+
+def _bind(sock: _socket.socket, source: str | None) -> int:
+    """Have a socket connect from an address of this machine; returns the error number, 0 for none."""
+    if source is None:
+        return 0
+    if sys.platform == "linux":
+        sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+    try:
+        sock.bind((source, 0))
+    except OSError as error:
+        return error.errno or errno.EADDRNOTAVAIL
+    return 0
 
 
 def _connect_to(sock: _socket.socket, address: Any) -> int:
@@ -82,14 +111,17 @@ def _connect_to(sock: _socket.socket, address: Any) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
-def connect_proxy(proxy: Proxy) -> _socket.socket:
+def connect_proxy(proxy: Proxy, source: str | None = None) -> _socket.socket:
     """A socket connected to a proxy; blocks the calling greenlet.
+
+    Args:
+        source: as for `connect_tcp`.
 
     Raises:
         DialError: no address of the proxy took the connection.
     """
     try:
-        return connect_tcp(proxy.address)
+        return connect_tcp(proxy.address, source)
     except DialError as error:
         raise DialError(f"proxy {error.kind}", error.detail) from None
 

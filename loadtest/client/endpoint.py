@@ -44,6 +44,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         tls: for wss://.
         compression: whether to offer permessage-deflate.
         traced: whether each upgrade carries a trace id of its own (`traceparent`).
+        sources: addresses of this machine to connect from, users in turn; the system's choice where there are none.
     """
 
     url: str
@@ -58,6 +59,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tls: ssl.SSLContext | None = None
     compression: bool = True
     traced: bool = False
+    sources: tuple[str, ...] = ()
 
     @property
     def secure(self) -> bool:
@@ -72,6 +74,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     def target(self) -> Address:
         """Where the backend is to be found."""
         return self.connect_to or address_of(self.url)
+
+    def source(self, user: int) -> str | None:
+        """Where user number `user` connects from; None for the address that the system chooses."""
+        return self.sources[user % len(self.sources)] if self.sources else None
 
 
 class Credentials(Struct, frozen=True):

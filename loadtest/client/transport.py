@@ -118,6 +118,7 @@ class Transport:
         shown: what this user shows there.
         listener: told of frames, pongs and the end.
         tally: counts bytes, frames, shared and clamped stamps, and what was negotiated.
+        source: address of this machine to connect from; None for the one that the system chooses.
     """
 
     __slots__ = (
@@ -139,6 +140,7 @@ class Transport:
         "_reader",
         "_shown",
         "_socket",
+        "_source",
         "_step",
         "_tally",
         "_tls",
@@ -146,8 +148,11 @@ class Transport:
         "_writer",
     )
 
-    def __init__(self, endpoint: Endpoint, shown: Credentials, listener: Listener, tally: Tally) -> None:
+    def __init__(
+        self, endpoint: Endpoint, shown: Credentials, listener: Listener, tally: Tally, source: str | None = None
+    ) -> None:
         self._endpoint = endpoint
+        self._source = source
         self._shown = shown
         self._listener = listener
         self._tally = tally
@@ -195,7 +200,9 @@ class Transport:
         endpoint, proxy = self._endpoint, self._endpoint.proxy
         began = time.monotonic_ns()
         self._step = f"no TCP connection to {proxy or endpoint.target}"
-        sock = self._socket = connect_tcp(endpoint.target) if proxy is None else connect_proxy(proxy)
+        source = self._source
+        sock = connect_tcp(endpoint.target, source) if proxy is None else connect_proxy(proxy, source)
+        self._socket = sock
         connected = tunnelled = time.monotonic_ns()
         if proxy is not None:
             self._step = f"no answer of the proxy {proxy}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext
 from typing import Any
@@ -20,6 +21,11 @@ SPAWN_S = 5.0
 """Without --spawn-rate, all users are there after this many seconds."""
 
 
+def processes_of(text: str) -> int:
+    """A number of worker processes; -1 is one for each core."""
+    return (os.cpu_count() or 1) if text.strip() == "-1" else whole(text)
+
+
 @click.command("run")
 @click.option("--host", type=Parsed(ws_url, "URL"), envvar="LOADTEST_HOST",
               help="Address of the backend; without it the reference server is started.")  # fmt: skip
@@ -36,9 +42,9 @@ SPAWN_S = 5.0
 @click.option("-t", "--run-time", type=Parsed(positive_duration, "TIME"), default="60s", show_default=True,
               envvar="LOADTEST_RUN_TIME",
               help="Time to run, such as 90, 60s or 5m.")  # fmt: skip
-@click.option("--processes", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
+@click.option("--processes", type=Parsed(processes_of, "NUMBER"), default="0", show_default=True,
               envvar="LOADTEST_PROCESSES",
-              help="Worker processes; 0 for one process that does all.")  # fmt: skip
+              help="Worker processes; 0 for one process that does all, -1 for one a core.")  # fmt: skip
 @click.option(
     "-f",
     "--locustfile",

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from loadtest.load.actions import Action
     from loadtest.load.shapes import Ramp, Soak, Spike, Staged, Steps
     from loadtest.load.stages import Stage
-    from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, InRoom, Listening, Roaming, Typing
+    from loadtest.load.users import AboveLimit, AtLimit, ChatUser, InRoom, Listening, Roaming, Typing
     from loadtest.settings import Rate
 
 SHAPES: Final = ("Ramp", "Soak", "Spike", "Stage", "Staged", "Steps")

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from loadtest.client.dial import NO_FILE, NO_PORT
 from loadtest.load.sightings import Sightings
 from loadtest.model import Batch, Outcome
 from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
@@ -166,7 +167,21 @@ def cut_off_alike(seen: Sightings, run: Facts) -> str | None:
     )
 
 
+def no_sockets(seen: Sightings, _run: Facts) -> str | None:
+    """This machine has no port left to connect from, or the process no file."""
+    ports, files = seen.failed_connects[NO_PORT], seen.failed_connects[NO_FILE]
+    if ports:
+        return (
+            f"{ports} connects found no free port on a machine of the generator: give several of its addresses by "
+            "--source-addresses, widen net.ipv4.ip_local_port_range, or add machines as workers"
+        )
+    if files:
+        return f"{files} connects were one file too many for a process: raise its limit (ulimit -n), or use --processes"
+    return None
+
+
 RULES: Final[tuple[Callable[[Sightings, Facts], str | None], ...]] = (
+    no_sockets,
     nobody_connects,
     nothing_delivered,
     no_streams,

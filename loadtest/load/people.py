@@ -31,6 +31,11 @@ class People:
         self.conversations = read_conversations(settings)
         self.conversations.check(self._public_fields(self._tokens, 0))
 
+    @property
+    def capacity(self) -> int | None:
+        """How many users there are tokens for; None for any number."""
+        return self._tokens.capacity
+
     def check_users(self, users: int | None) -> None:
         """Refuse fewer accounts or tokens than users; raises UsageError."""
         check_users(self._tokens, users, self._settings.first_user)

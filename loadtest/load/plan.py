@@ -47,11 +47,12 @@ def plan(
         user_classes: Locust's, with their weights.
         spawn_rate: users a second.
     """
+    present = settings.present_share
     chat = [cls for cls in user_classes if issubclass(cls, ChatUser)]
     weight = sum(cls.weight for cls in user_classes) or 1.0
     sent = admitted = 0.0
     for cls in chat:
-        share = users * cls.weight / weight
+        share = present * users * cls.weight / weight
         pace = cls.pace(settings).per_second if cls.pace(settings).messages else 0.0
         limit = settings.rate_limit
         capped = min(pace, limit.per_second) if limit and cls.population is Population.LIMIT else pace

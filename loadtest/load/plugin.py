@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ import gevent.event
 import locust
 import msgspec
 from locust.runners import MasterRunner, WorkerRunner
+from msgspec import Struct
 
 from loadtest import __version__
 from loadtest.client.dial import KERNEL_STAMPS
@@ -29,19 +31,32 @@ from loadtest.client.endpoint import Endpoint
 from loadtest.errors import UsageError
 from loadtest.load.abort import AbortWatch
 from loadtest.load.console import Progress
+from loadtest.load.crew import Crew
+from loadtest.load.foreman import ASK, BEGIN, DRAIN, FINAL, NUMBER, Foreman
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
 from loadtest.load.notices import Facts, Notices
+from loadtest.load.numbers import Numbers, Pool, Share
 from loadtest.load.options import add_options, check_host, check_results, read_objectives, read_settings
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.plan import plan
 from loadtest.load.preflight import preflight
-from loadtest.load.process import Numbers, Process
+from loadtest.load.process import Process
 from loadtest.load.prometheus import Exporter
-from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
+from loadtest.load.questions import Questions
+from loadtest.load.quirks import (
+    end_csv_writer,
+    end_workers,
+    heed_signals,
+    hold_messages,
+    ignore_signals,
+    is_of_its_own,
+    on_signals,
+)
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.server_watch import ServerWatch, source_of
 from loadtest.load.shapes import Staged
+from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
 from loadtest.load.users import ChatUser, chat_classes, logs_in
 from loadtest.model import SHAPE, Batch, RunInfo, Step
 from loadtest.objectives import Demands
@@ -49,16 +64,32 @@ from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
 logger = logging.getLogger("loadtest")
 
-BEGIN: Final = "lt_begin"
-DRAIN: Final = "lt_drain"
-FINAL: Final = "lt_final"
 FIELD: Final = "loadtest"
 """Our field in a worker's report."""
 FINAL_GRACE_S: Final = 15.0
 """Beyond the reply timeout, how long the master waits for the workers' last reports."""
+HURRY_S: Final = 3.0
+"""The same after a second Ctrl-C."""
+LEAVE_S: Final = 10.0
+"""How long a worker that is told to end waits for open replies: Kubernetes kills it 30 s after it told it."""
 PUMP_S: Final = 0.25
 ABORT_CHECK_S: Final = 1.0
 """How often `--abort-on` is looked at."""
+
+
+class Post(Struct, frozen=True):
+    """What the master has told this worker before a run (`foreman.BEGIN`).
+
+    Attributes:
+        name: in the records.
+        share: fields of its `Share` of the users.
+        of: processes that there are.
+    """
+
+    name: str = "worker"
+    share: tuple[int, int, int | None] = (0, 1, 0)
+    of: int = 1
+
 
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
 
@@ -79,10 +110,14 @@ class Plugin:
         self._server_watch: ServerWatch | None = None
         self._steps = 0
         self._abort = AbortWatch(())
-        self._place = (0, 1)
+        self._foreman: Foreman | None = None
+        self._questions: Questions | None = None
+        self._post = Post()
+        self._take_messages: Callable[[], None] = lambda: None
+        self._files = 0
+        self._own_sources: list[str] | None = None
         self._drained = gevent.event.Event()
         self._draining = False
-        self._awaited: set[str] = set()
         self._sealed = gevent.event.Event()
         self._sealing = False
         self._hurry = False
@@ -92,12 +127,14 @@ class Plugin:
 
     def register(self, events: Any) -> None:
         """Listen to Locust's global events."""
+        self._take_messages = hold_messages()
         events.init_command_line_parser.add_listener(self.on_parser)
         events.init.add_listener(self.on_init)
         events.test_start.add_listener(self.on_test_start)
         events.spawning_complete.add_listener(self.on_spawning_complete)
         events.test_stopping.add_listener(self.on_test_stopping)
         events.test_stop.add_listener(self.on_test_stop)
+        events.worker_connect.add_listener(self.on_worker_connect)
         events.report_to_master.add_listener(self.on_report_to_master)
         events.worker_report.add_listener(self.on_worker_report)
 
@@ -117,13 +154,20 @@ class Plugin:
         if isinstance(runner, WorkerRunner):
             runner.register_message(BEGIN, self._on_begin)
             runner.register_message(DRAIN, self._on_drain, concurrent=True)
+            runner.register_message(NUMBER, self._on_number)
+            self._take_messages()
+            self._questions = Questions(lambda question: runner.send_message(ASK, {"question": question}))
         elif isinstance(runner, MasterRunner):
             runner.register_message(FINAL, self._on_final)
+            runner.register_message(ASK, self._on_ask)
         if os.environ.get(CONSOLE_ENV):
             logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)
-        if isinstance(runner, WorkerRunner) and not options.processes:
-            return  # a worker of its own knows options and host only when the run starts
+        self._files = raise_file_limit()
+        self._own_sources = options.source_addresses
         try:
+            if isinstance(runner, WorkerRunner) and is_of_its_own():
+                check_sources(read_settings(options).source_addresses)
+                return  # the other options and the host are known only when the run starts
             self._check(environment, starts_now=bool(options.headless or options.autostart), runner=runner)
         except UsageError as error:
             if not isinstance(runner, WorkerRunner):
@@ -154,6 +198,7 @@ class Plugin:
                     "shorten the one or lengthen the other"
                 )
             if not isinstance(runner, WorkerRunner):
+                self._check_sockets(options, self._settings)
                 check_results(Path(self._settings.results))
                 server = source_of(self._settings.server_pid, self._settings.server_metrics)
                 if server is not None:
@@ -166,6 +211,13 @@ class Plugin:
                     _a_log_in(environment, self._settings),
                     _dialect(environment),
                 )
+
+    def _check_sockets(self, options: Any, settings: Settings) -> None:
+        check_sources(settings.source_addresses)
+        if not options.num_users or (options.master and not options.processes):
+            return  # what the machines of its workers have, a master cannot know
+        check_files(options.num_users, options.processes or 1, self._files)
+        check_ports(options.num_users, settings.source_addresses, local_ports())
 
     def _set_weights(self, environment: Any, settings: Settings) -> None:
         by_name = {cls.__name__: cls for cls in environment.user_classes}
@@ -199,12 +251,19 @@ class Plugin:
     def _begin(self, environment: Any) -> None:
         runner = environment.runner
         url = check_host(environment.host)
+        if isinstance(runner, WorkerRunner):  # the master's are of another machine
+            environment.parsed_options.source_addresses = self._own_sources
         settings = self._settings = read_settings(environment.parsed_options)
-        people = self._people = _people(environment, settings, self._place[1])
+        people = self._people = _people(environment, settings, self._post.of)
         endpoint = read_endpoint(url, settings)
         if isinstance(runner, WorkerRunner):
-            ignore_signals()
-            self._start_process(environment, f"worker-{self._place[0]}", endpoint, settings, people, *self._place)
+            if is_of_its_own():
+                on_signals(lambda: gevent.spawn(self._leave, environment))
+            else:
+                ignore_signals()
+            assert self._questions is not None
+            numbers = Numbers(Share(*self._post.share), self._questions.ask)
+            self._start_process(environment, self._post.name, endpoint, settings, people, numbers)
             return
         people.check_users(settings.accounts(runner.target_user_count))
         log_in = _a_log_in(environment, settings)
@@ -230,21 +289,37 @@ class Plugin:
         self._notices = Notices(Facts(url, self._keeper.info.users, streams, settings.reply_timeout, tabs))
         self._announce(environment)
         if isinstance(runner, MasterRunner):
-            order = dispatch_order(runner)
-            for place, client_id in enumerate(order):
-                runner.send_message(BEGIN, {"place": place, "of": len(order)}, client_id)
+            self._hire(environment, people)
         else:
-            self._start_process(environment, "local", endpoint, settings, people, 0, 1)
+            self._start_process(environment, "local", endpoint, settings, people, Numbers())
             self._pump = gevent.spawn(self._pump_on)
 
     def _start_process(
-        self, environment: Any, name: str, endpoint: Endpoint, settings: Settings, people: People, place: int, of: int
+        self,
+        environment: Any,
+        name: str,
+        endpoint: Endpoint,
+        settings: Settings,
+        people: People,
+        numbers: Numbers,
     ) -> None:
-        self._process = Process(
-            name, endpoint, settings, people, Numbers(settings.first_user + place, of), environment.events.request
-        )
+        self._process = Process(name, endpoint, settings, people, numbers, environment.events.request)
         self._process.start()
         environment.loadtest_process = self._process
+
+    def _hire(self, environment: Any, people: People) -> None:
+        keeper, runner = self._keeper, environment.runner
+        assert keeper is not None
+        assert self._settings is not None
+        users = None if environment.shape_class else runner.target_user_count
+        crew = Crew(Pool(users, self._settings.seats(people.capacity)), self._say_notice)
+        self._foreman = Foreman(runner, crew, keeper.info.started_ns, lambda workers: keeper.update(workers=workers))
+        self._foreman.begin()
+
+    def on_worker_connect(self, client_id: str, **_: Any) -> None:
+        """Between runs it is nothing to us: those that are there when a run begins are asked for then."""
+        if self._foreman is not None:
+            self._foreman.on_connect(client_id)
 
     def _info(self, environment: Any, endpoint: Endpoint, settings: Settings, demands: Demands) -> RunInfo:
         runner, options = environment.runner, environment.parsed_options
@@ -269,6 +344,7 @@ class Plugin:
             reply_timeout_s=settings.reply_timeout,
             warmup_s=settings.warmup,
             expect_stream=str(settings.expect_stream),
+            present_share=round(settings.present_share, 6),
             objectives=[each.text for each in demands.objectives],
             abort_on=[each.text for each in demands.abort_on],
         )
@@ -311,6 +387,8 @@ class Plugin:
             self._progress = Progress(run_time)
 
     def on_spawning_complete(self, **_: Any) -> None:
+        if self._foreman is not None:
+            self._foreman.on_spawned()
         if self._keeper is not None and self._keeper.info.spawned_ns is None:
             self._keeper.update(spawned_ns=time.monotonic_ns())
             if self._keeper.info.warmup_s is None:
@@ -402,23 +480,17 @@ class Plugin:
             environment.shape_class.leave()
         self._keeper.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment))
         try:
-            self._drain_all(environment.runner)
+            self._drain_all()
         except KeyboardInterrupt:  # once more: do not wait for replies, but lose nothing
             self._hurry = True
-            self._drain_all(environment.runner)
+            self._drain_all()
         self._drained.set()
 
-    def _drain_all(self, runner: Any) -> None:
+    def _drain_all(self) -> None:
         assert self._keeper is not None
-        if isinstance(runner, MasterRunner):
-            if not self._hurry:
-                self._awaited = {client.id for client in runner.clients.all}
-                runner.send_message(DRAIN)
-            deadline = time.monotonic() + (3.0 if self._hurry else self._drain_limit())
-            while self._awaited and time.monotonic() < deadline:
-                gevent.sleep(0.05)
-            if self._awaited:
-                self._keeper.update(missing_processes=sorted(self._awaited))
+        if self._foreman is not None:
+            missing = self._foreman.drain(HURRY_S if self._hurry else self._drain_limit())
+            self._keeper.update(missing_processes=missing)
         elif self._process is not None:
             self._process.drain(lambda: self._hurry)
             if self._pump is not None:
@@ -437,7 +509,26 @@ class Plugin:
             event.wait(limit_s)
 
     def _on_begin(self, msg: Any, **_: Any) -> None:
-        self._place = (msg.data["place"], msg.data["of"])
+        self._post = Post(**msg.data)
+
+    def _on_number(self, msg: Any, **_: Any) -> None:
+        assert self._questions is not None
+        self._questions.answer(msg.data["question"], msg.data["number"])
+
+    def _on_ask(self, msg: Any, **_: Any) -> None:
+        if self._foreman is not None:
+            self._foreman.on_ask(msg.node_id, msg.data["question"])
+
+    def _leave(self, environment: Any) -> None:
+        """This worker is told to end: its records go first."""
+        process = self._process
+        if process is not None and not self._draining:
+            self._draining = True
+            until = time.monotonic() + LEAVE_S
+            process.drain(lambda: time.monotonic() > until)
+            environment.runner.send_message(FINAL, {"batches": _encoded(process)})
+            self._process = None
+        environment.runner.quit()
 
     def _on_drain(self, environment: Any, **_: Any) -> None:
         process = self._process
@@ -453,7 +544,8 @@ class Plugin:
     def _on_final(self, msg: Any, **_: Any) -> None:
         for packed in msg.data["batches"]:
             self._keep(_decode_batch(packed))
-        self._awaited.discard(msg.node_id)
+        if self._foreman is not None:
+            self._foreman.on_final(msg.node_id)
 
     def on_test_stop(self, environment: Any, **_: Any) -> None:
         """Seal the run folder."""
@@ -473,7 +565,7 @@ class Plugin:
         if self._server_watch is not None:
             self._server_watch.stop()
         self._exit_code = max(self._exit_code, self._keeper.seal())
-        self._keeper = self._process = environment.loadtest_process = None
+        self._keeper = self._process = self._foreman = environment.loadtest_process = None
         self._sealed.set()
 
     def on_quitting(self, environment: Any, **_: Any) -> None:
@@ -483,8 +575,20 @@ class Plugin:
         main = gevent.getcurrent().parent is None
         self._quitting_by = "interrupt" if main else "terminate"
         environment.runner.quit()
+        if self._foreman is not None and self._foreman.alone:
+            self._end_alone(environment)
         if self._exit_code:
             environment.process_exit_code = self._exit_code
+
+    def _end_alone(self, environment: Any) -> None:
+        """Seal a run whose workers are all lost: Locust takes it for stopped, and fires neither of its events."""
+        assert self._keeper is not None
+        assert self._foreman is not None
+        if self._keeper.info.stopped_ns is None:
+            self._keeper.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment))
+        self._keeper.update(missing_processes=self._foreman.drain(0.0))
+        self._sealing = False  # whoever had begun it has been ended by Locust
+        self.on_test_stop(environment)
 
     def _ended_by(self, environment: Any) -> str:
         options, info = environment.parsed_options, self._keeper.info if self._keeper is not None else None

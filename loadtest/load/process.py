@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import random
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm
 from loadtest.load.clock import clock_id
 from loadtest.load.health import HealthWatch
+from loadtest.load.numbers import Numbers
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
@@ -44,29 +44,6 @@ EXPECTED: Final = {ExpectStream.AUTO: None, ExpectStream.YES: True, ExpectStream
 
 Debt = Callable[[int, int], int]
 """From an instant (monotonic ns) and a maximum to the number of actions that were due before and never done."""
-
-
-class Numbers:
-    """User numbers of one process: `first`, `first + step`, ...; the smallest free one is given out.
-
-    Args:
-        first: place of this process among all.
-        step: number of processes.
-    """
-
-    def __init__(self, first: int, step: int) -> None:
-        self._next = first
-        self._step = step
-        self._returned: list[int] = []
-
-    def take(self) -> int:
-        if self._returned:
-            return heapq.heappop(self._returned)
-        number, self._next = self._next, self._next + self._step
-        return number
-
-    def give_back(self, number: int) -> None:
-        heapq.heappush(self._returned, number)
 
 
 class Process:
@@ -144,6 +121,12 @@ class Process:
     def conversation(self, client: ChatClient, participants: int) -> str:
         """The id that the options give the conversation of a client, which so many users share."""
         return self.people.conversation(client.number, participants, client.tokens)
+
+    def await_replies(self, client: ChatClient) -> None:
+        """A user goes while the run goes on: what is open then is not lost; blocks for the reply timeout at most."""
+        deadline = time.monotonic() + self.settings.reply_timeout
+        while self.sending and client.awaiting(time.monotonic_ns()) and time.monotonic() < deadline:
+            gevent.sleep(DRAIN_POLL_S)
 
     def forget(self, client: ChatClient) -> None:
         """The client's user has stopped; what it still has open is unfinished."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import gevent
+import gevent.event
 import psutil
-from locust.runners import MasterRunner
+from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import StatsCSVFileWriter
 
 
@@ -32,6 +36,11 @@ def end_workers() -> None:
         child.kill()
 
 
+def is_of_its_own() -> bool:
+    """Whether this worker was started as one, and not forked by a master of the same command line (`--processes`)."""
+    return "--worker" in sys.argv or bool(os.environ.get("LOCUST_MODE_WORKER"))
+
+
 def dispatch_order(runner: MasterRunner) -> list[str]:
     """Worker ids in the order in which Locust deals users out, so that user numbers have no holes."""
     dispatcher = getattr(runner, "_users_dispatcher", None)
@@ -39,10 +48,54 @@ def dispatch_order(runner: MasterRunner) -> list[str]:
     return [node.id for node in nodes]
 
 
+def hold_messages() -> Callable[[], None]:
+    """Have a worker take no message of its master before it is told to go on; returns what tells it.
+
+    A worker that joins a run is sent its users while Locust still makes its runner, before any listener of `init` has
+    been called (locust/runners.py, `WorkerRunner.__init__`).
+    """
+    ready, handle = gevent.event.Event(), WorkerRunner.handle_message
+
+    def handle_once_ready(runner: WorkerRunner, message: Any) -> None:
+        if message.type != "ack":  # what making the runner waits for
+            ready.wait()
+        handle(runner, message)
+
+    WorkerRunner.handle_message = handle_once_ready  # type: ignore[method-assign,assignment]
+    return ready.set  # type: ignore[no-any-return]
+
+
+def end_dispatch(runner: Any) -> None:
+    """Users are dealt out, and the next worker that joins or comes back may have them dealt out anew.
+
+    Locust's dispatcher forgets to say so where a deal has changed no number (locust/dispatch.py, `_dispatcher`), and
+    whoever joined after that would stay without users.
+    """
+    dispatcher = getattr(runner, "_users_dispatcher", None)
+    if dispatcher is not None:
+        dispatcher._dispatch_in_progress = False
+
+
+def forget_worker(runner: MasterRunner, client_id: str) -> None:
+    """Have Locust forget a worker that is gone for good.
+
+    Left to itself it does so after a minute, and then begins the whole load again from its first user
+    (locust/runners.py, `heartbeat_worker`).
+    """
+    if client_id in runner.clients:
+        del runner.clients[client_id]
+
+
 def ignore_signals() -> None:
     """Ctrl-C reaches the whole process group; a worker that left by itself would take its last records with it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def on_signals(leave: Callable[[], None]) -> None:
+    """What a worker of its own does when it is told to end: it is the only process that is meant."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave())
 
 
 def heed_signals() -> None:

@@ -36,6 +36,7 @@ def read_endpoint(url: str, chosen: Settings) -> Endpoint:
         tls=tls_context(chosen) if secure else None,
         compression=not chosen.no_compression,
         traced=chosen.traceparent,
+        sources=chosen.source_addresses,
     )
 
 

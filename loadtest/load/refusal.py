@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from loadtest.client.dial import NO_FILE, NO_PORT
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.tls import TlsFault
 from loadtest.load.own_login import OPTION
@@ -15,6 +16,11 @@ _ON_ITS_WAY: Final[Mapping[str, str]] = {
     "refused": "{option}: nobody listens at {place}; start the server, or correct the address",
     "dns": "{option}: {detail}; correct the name, or name a proxy that knows it by HTTPS_PROXY",
     "unreachable": "{option}: {detail}; correct the address, or name a proxy by HTTPS_PROXY",
+    NO_PORT: (
+        "--source-addresses: no free port to connect from ({detail}); wait a minute for those of an earlier run, or "
+        "give several addresses of this machine"
+    ),
+    NO_FILE: "--users: {detail} already before the run; raise the limit of open files (ulimit -n)",
     "timeout": (
         "{option}: {url}: {detail}; correct the address, look for a firewall on the way, or raise --connect-timeout"
     ),

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final
 
-from loadtest.settings import Arrivals, Rate
+from loadtest.settings import Arrivals, Rate, Spread
 
-BURST: Final = 5
-"""Messages of one burst."""
 GUARD_SHARE: Final = 0.02
 GUARD_MIN_S: Final = 0.25
 """Guard band behind the rate-limit window: room for the jitter of two journeys to the server. Pacing at exactly the
@@ -43,15 +41,29 @@ def constant(rate: Rate, rng: Random) -> Iterator[float]:
         place += 1
 
 
-def burst(rate: Rate, rng: Random, size: int = BURST) -> Iterator[float]:
+def burst(rate: Rate, rng: Random, size: int) -> Iterator[float]:
     """`size` messages at once, from a random phase, at the mean of the rate."""
     for at in constant(Rate(rate.messages, rate.window_s * size), rng):
         yield from (at for _ in range(size))
 
 
-def arrivals(kind: Arrivals, rate: Rate, rng: Random) -> Iterator[float]:
+def arrivals(kind: Arrivals, rate: Rate, rng: Random, burst_size: int) -> Iterator[float]:
     """The schedule of a kind of arrivals."""
-    return {Arrivals.POISSON: poisson, Arrivals.CONSTANT: constant, Arrivals.BURST: burst}[kind](rate, rng)
+    match kind:
+        case Arrivals.POISSON:
+            return poisson(rate, rng)
+        case Arrivals.CONSTANT:
+            return constant(rate, rng)
+        case Arrivals.BURST:
+            return burst(rate, rng, burst_size)
+
+
+def thinking(gaps: Spread, rng: Random) -> Iterator[float]:
+    """Gaps drawn from a distribution, the first of them cut at a random place."""
+    at = gaps.draw(rng) * rng.random()
+    while True:
+        yield at
+        at += gaps.draw(rng)
 
 
 def within(limit: Rate, times: Iterator[float]) -> Iterator[float]:

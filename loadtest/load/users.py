@@ -7,21 +7,26 @@ import itertools
 import random
 import string
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
+import gevent
 from locust import User, task
 from locust.exception import StopUser
 
 from loadtest.client.client import ChatClient, State
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.load import schedule
+from loadtest.load.actions import Action, during, visits
+from loadtest.load.numbers import NoNumber
 from loadtest.load.process import Process
 from loadtest.model import Population
-from loadtest.protocol import CLIENT_TYPING_STOP_S, ServerEvent
+from loadtest.protocol import CLIENT_TYPING_STOP_S, CONTENT_MAX, NAMED_LENGTH, ServerEvent
 from loadtest.settings import Rate, Settings
 
+ASKED: Final = "Answer in {words} words. "
+"""How a message asks for the length of its answer (`--answer-length`); the reference server keeps to it."""
 IDLE_S: Final = 3600.0
 """How long a user sleeps that has nothing more to do."""
 EARLY_S: Final = 0.003
@@ -29,18 +34,6 @@ EARLY_S: Final = 0.003
 
 AT_ONCE: Final = 16
 """Actions of one user in one go, about a millisecond's: one who is behind must not hold the event loop."""
-
-
-class Action(NamedTuple):
-    """Something that a user does at an intended time.
-
-    Attributes:
-        at_s: seconds from the user's start.
-        do: called with the intended instant, monotonic ns.
-    """
-
-    at_s: float
-    do: Callable[[int], None]
 
 
 class ChatUser(User):
@@ -96,7 +89,13 @@ class ChatUser(User):
 
     def text(self) -> str:
         """The content of the next message."""
-        return "".join(self.rng.choices(string.ascii_lowercase + " ", k=self.settings.message_length))
+        wanted, asked = self.settings.answer_length, ""
+        if wanted is not None:
+            asked = ASKED.format(words=max(round(wanted.draw(self.rng)), 1))
+        room = NAMED_LENGTH if asked and self.settings.llm_log else 1 - len(asked)  # the id goes behind the question
+        length = min(max(round(self.settings.message_length.draw(self.rng)), len(asked) + room), CONTENT_MAX)
+        filler = self.rng.choices(string.ascii_lowercase + " ", k=max(length - len(asked), 0))
+        return asked + "".join(filler)
 
     def schedule(self) -> Iterator[float]:
         """Intended times of the messages, seconds from the user's start, ascending."""
@@ -105,7 +104,10 @@ class ChatUser(User):
 
     def arrivals(self) -> Iterator[float]:
         """The same before they are held back to stay within the limit."""
-        return schedule.arrivals(self.settings.arrivals, self.pace(self.settings), self.rng)
+        chosen = self.settings
+        if chosen.think_time is not None and self.rate is None:
+            return schedule.thinking(chosen.think_time, self.rng)
+        return schedule.arrivals(chosen.arrivals, self.pace(chosen), self.rng, chosen.burst_size)
 
     def actions(self) -> Iterator[Action]:
         """All that the user does, in the order of time; by default the messages of `schedule`."""
@@ -118,7 +120,7 @@ class ChatUser(User):
     @classmethod
     def pace(cls, settings: Settings) -> Rate:
         """Messages that a connection of this class means to send; the plan of a run adds them up."""
-        rate, tabs = cls.rate or settings.message_rate, settings.connections_per_user
+        rate, tabs = cls.rate or settings.pace, settings.connections_per_user
         return rate if tabs == 1 else Rate(rate.messages, rate.window_s * tabs)
 
     @classmethod
@@ -151,6 +153,7 @@ class ChatUser(User):
         self._conversation = ""
         self._seat = 0
         self.tab = 0
+        self._absence: gevent.Greenlet | None = None
 
     def on_start(self) -> None:
         """Connect, and begin the schedule once authenticated."""
@@ -159,8 +162,9 @@ class ChatUser(User):
             raise StopUser
         self._alarm = process.alarm
         self.settings = process.settings
-        self._seat = process.numbers.take()
-        self.number, self.tab = divmod(self._seat, self.settings.connections_per_user)
+        self._seat = self._take_seat(process)
+        place, self.tab = divmod(self._seat, self.settings.connections_per_user)
+        self.number = self.settings.first_user + place
         has_hook = type(self).on_event is not ChatUser.on_event
         self.client = process.new_client(
             self.number,
@@ -174,13 +178,16 @@ class ChatUser(User):
         )
         if self.client.connect() and self._find_conversation(process) and process.sending:
             self._began_ns = time.monotonic_ns()
-            self._actions = iter(self.actions())
+            self._actions = self._coming_and_going(iter(self.actions()))
             self._next = next(self._actions, None)
 
     def on_stop(self) -> None:
-        """Close with 1000."""
+        """Get the open replies, and close with 1000."""
         client = getattr(self, "client", None)
         if client is not None and self._process is not None:
+            if self._absence is not None:
+                self._absence.kill()
+            self._process.await_replies(client)
             client.disconnect()
             self._process.forget(client)
             self._process.numbers.give_back(self._seat)
@@ -220,6 +227,45 @@ class ChatUser(User):
     @property
     def _sending(self) -> bool:
         return self._process is not None and self._process.sending
+
+    # --- coming and going ---------------------------------------------------------------------------------------------
+    def _coming_and_going(self, actions: Iterator[Action]) -> Iterator[Action]:
+        length, away = self.settings.session_length, self.settings.away_time
+        if length is None or away is None:
+            return actions
+        rng = random.Random(f"{self.settings.seed}/{type(self).__name__}/{self.number}/sessions")
+        return during(visits(length, away, rng), actions, self._come, self._go)
+
+    def _go(self, _intended_ns: int) -> None:
+        """Close the tab, once the open answers have been read; who waits for them holds up nothing else."""
+        self._absence = gevent.spawn(self._leave)
+
+    def _leave(self) -> None:
+        assert self._process is not None
+        self._process.await_replies(self.client)
+        self.client.disconnect()
+
+    def _come(self, _intended_ns: int) -> None:
+        """Open it again; what it sends before it is connected waits in its queue, as in the browser."""
+        self._absence = gevent.spawn(self._return, self._absence)
+
+    def _return(self, absence: gevent.Greenlet | None) -> None:
+        if absence is not None:
+            absence.join()
+        if self._sending:
+            self.client.connect()
+
+    def _take_seat(self, process: Process) -> int:
+        """A number of its own for this connection: those of one user follow each other."""
+        try:
+            seat = process.numbers.take()
+        except NoNumber:
+            process.recorder.tally.add("users_without_token")
+            raise StopUser from None
+        if not process.sending:  # it took a question to the master, and the run is over meanwhile
+            process.numbers.give_back(seat)
+            raise StopUser
+        return seat
 
     def _find_conversation(self, process: Process) -> bool:
         """Whether the user has one; without it, it stays connected and sends nothing."""

@@ -226,6 +226,7 @@ def _notes(summary: Summary) -> Iterable[str]:
     yield from _way_notes(summary)
     yield from (f"notice: {text}" for text in summary.notices)
     yield from _server_notes(summary)
+    yield from _memory_notes(summary)
     yield from _limit_notes(summary)
     yield from _stream_notes(summary)
     yield from rooms.notes(summary)
@@ -271,6 +272,14 @@ def _server_notes(summary: Summary) -> Iterable[str]:
         parts.append(f"{number(server.open_files)} open files and sockets")
     full = f"FULL: {', '.join(server.full)}" if server.full else "nothing was full"
     yield f"server, {server.source}: {', '.join(parts)}; {full}"
+
+
+def _memory_notes(summary: Summary) -> Iterable[str]:
+    """What holding many connections takes."""
+    held = summary.generator.worst("kb_per_connection")
+    memory = summary.generator.worst("memory_mb")
+    if held is not None and memory is not None:
+        yield f"memory of the generator: {held[1]:.0f} KB a connection, {memory[1]:,.0f} MB in its largest process"
 
 
 def _squeezed(summary: Summary, direction: str) -> str:

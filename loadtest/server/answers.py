@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from itertools import accumulate
@@ -12,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 _PHRASE: Final = "when you ask the model for more of the same it will say so in one or two words and then wait a while"
+_ASKED: Final = re.compile(r"Answer in ([1-9]\d{0,4}) words\.")
 WORDS: Final = tuple(_PHRASE.split())
 """What answers are made of: plain ASCII, so that a character is a byte."""
 
@@ -105,9 +107,14 @@ class AnswerWriter:
         self._style = style
         self._random = Random(style.seed)
 
-    def answer(self) -> Answer:
-        """The next answer."""
-        count = max(1, round(self._draw(self._style.chunks)))
+    def answer(self, to: str = "") -> Answer:
+        """The next answer.
+
+        Args:
+            to: the message; one that begins with `Answer in N words.` gets N chunks, each of which is a word.
+        """
+        asked = _ASKED.match(to)
+        count = int(asked[1]) if asked else max(1, round(self._draw(self._style.chunks)))
         first, *others = self._random.choices(WORDS, k=count)
         chunks = [first, *(f" {word}" for word in others)]
         gaps = (self._draw(self._style.gap_s) for _ in others)

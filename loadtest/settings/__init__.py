@@ -15,6 +15,7 @@ from loadtest.settings.parsers import (
     header,
     host_port,
     http_url,
+    ip_address,
     json_path,
     label,
     listening,
@@ -31,6 +32,7 @@ from loadtest.settings.parsers import (
     whole,
     ws_url,
 )
+from loadtest.settings.spread import Spread, spread
 from loadtest.settings.template import Template, json_template, text_template
 from loadtest.settings.token_place import Carrier, TokenPlace, token_place
 from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
@@ -51,6 +53,7 @@ __all__ = [
     "Option",
     "Rate",
     "Settings",
+    "Spread",
     "Template",
     "TokenPlace",
     "duration",
@@ -58,6 +61,7 @@ __all__ = [
     "header",
     "host_port",
     "http_url",
+    "ip_address",
     "json_path",
     "json_template",
     "label",
@@ -71,6 +75,7 @@ __all__ = [
     "rate",
     "redacted",
     "settings",
+    "spread",
     "subprotocol",
     "text_template",
     "token_place",

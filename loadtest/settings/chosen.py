@@ -12,6 +12,7 @@ from loadtest.settings.identity import check_identity
 from loadtest.settings.option import Option
 from loadtest.settings.options import OPTIONS
 from loadtest.settings.parsers import redacted
+from loadtest.settings.spread import Spread
 from loadtest.settings.template import Template
 from loadtest.settings.token_place import TokenPlace
 from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
@@ -56,6 +57,7 @@ class Settings(Struct, frozen=True):
     origin: str | None
     subprotocol: tuple[str, ...]
     connect_to: Address | None
+    source_addresses: tuple[str, ...]
     no_compression: bool
     traceparent: bool
     connect_timeout: float
@@ -63,7 +65,12 @@ class Settings(Struct, frozen=True):
     expect_stream: ExpectStream
     participants: int | None
     connections_per_user: int
-    message_length: int
+    burst_size: int
+    think_time: Spread | None
+    message_length: Spread
+    answer_length: Spread | None
+    session_length: Spread | None
+    away_time: Spread | None
     outage_every: float
     weights: dict[str, float]
     max_frame_size: int
@@ -76,9 +83,25 @@ class Settings(Struct, frozen=True):
     slo: list[str]
     abort_on: list[str]
 
+    def seats(self, accounts: int | None) -> int | None:
+        """How many connections so many accounts have users for; None for any number."""
+        return None if accounts is None else max(accounts - self.first_user, 0) * self.connections_per_user
+
     def accounts(self, connections: int | None) -> int | None:
         """How many users so many connections are of; None where their number is not known."""
         return None if connections is None else -(-connections // self.connections_per_user)
+
+    @property
+    def pace(self) -> Rate:
+        """Messages that a user within the limit means to send while it is there."""
+        return self.message_rate if self.think_time is None else Rate(1, self.think_time.mean)
+
+    @property
+    def present_share(self) -> float:
+        """Of its time that a user is there, in the mean: 1 where users do not come and go."""
+        if self.session_length is None or self.away_time is None:
+            return 1.0
+        return self.session_length.mean / (self.session_length.mean + self.away_time.mean)
 
     def public(self) -> dict[str, str | int | float | bool | None]:
         """What may be stored and shown: everything but secrets, as plain values.
@@ -122,7 +145,7 @@ def settings(values: Mapping[str, Any]) -> Settings:
             raise ValueError(f"--{option.name}: {error}") from None
     parsed["label"] = dict(parsed["label"])
     parsed["weights"] = parsed["weights"] or {}
-    parsed |= {name: tuple(parsed[name]) for name in ("header", "subprotocol", "server_pid")}
+    parsed |= {name: tuple(parsed[name]) for name in ("header", "subprotocol", "server_pid", "source_addresses")}
     _check_together(parsed)
     return Settings(**parsed)
 
@@ -141,14 +164,23 @@ def _check_together(parsed: dict[str, Any]) -> None:
         raise ValueError("--ca-file: nothing is checked against it with --insecure; give one of the two")
     if parsed["traceparent"] and any(header.name.lower() == "traceparent" for header in parsed["header"]):
         raise ValueError("--traceparent: --header gives one already; leave one of the two out")
-    if parsed["llm_log"] and parsed["message_length"] < NAMED_LENGTH:
+    if parsed["llm_log"] and parsed["message_length"].least < NAMED_LENGTH:
         raise ValueError(
             f"--message-length: {parsed['message_length']} has no room for the message's id, which --llm-log needs; "
             f"give at least {NAMED_LENGTH}"
         )
     if parsed["server_pid"] and parsed["server_metrics"]:
         raise ValueError("--server-metrics: --server-pid says where to look already; give one of the two")
-    limit, pace = parsed["rate_limit"], parsed["message_rate"]
+    for one, other in (("session_length", "away_time"), ("away_time", "session_length")):
+        if parsed[one] and not parsed[other]:
+            raise ValueError(f"--{one.replace('_', '-')}: is of no use without --{other.replace('_', '-')}; give both")
+    limit, think = parsed["rate_limit"], parsed["think_time"]
+    pace = parsed["message_rate"] if think is None else Rate(1, think.mean)
+    if limit is not None and think is not None and pace.per_second > limit.per_second:
+        raise ValueError(
+            f"--think-time: {think} is a message every {think.mean:.3g} s, above --rate-limit {limit}, so users would "
+            "be held back; think longer, or raise the limit"
+        )
     if limit is not None and pace.per_second > limit.per_second:
         raise ValueError(
             f"--message-rate: {pace} is above --rate-limit {limit}, so no user would be within it; lower the one or "

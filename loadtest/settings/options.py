@@ -12,6 +12,7 @@ from loadtest.settings.parsers import (
     header,
     host_port,
     http_url,
+    ip_address,
     json_path,
     label,
     listening,
@@ -26,9 +27,13 @@ from loadtest.settings.parsers import (
     weights,
     whole,
 )
+from loadtest.settings.spread import spread
 from loadtest.settings.template import json_template, text_template
 from loadtest.settings.token_place import token_place
 from loadtest.settings.values import Arrivals, ExpectStream
+
+_LENGTHS: Final = spread(positive_int, "40", "200")
+_TIMES: Final = spread(positive_duration, "30s", "90s")
 
 IDENTITY_OPTIONS: Final = (
     Option("jwt-secret", str, None, "HS256 secret to mint a token for each user with", "SECRET", secret=True),
@@ -98,6 +103,14 @@ CONNECTION_OPTIONS: Final = (
     Option("origin", origin, None, "Origin to send, as a browser does, such as https://app.example.com", "ORIGIN"),
     Option("subprotocol", subprotocol, None, "subprotocol to offer; may be repeated", "NAME", multiple=True),
     Option("connect-to", host_port, None, "connect here, and be to the backend as if it were --host", "HOST:PORT"),
+    Option(
+        "source-addresses",
+        ip_address,
+        None,
+        "address of this machine to connect from, users in turn; may be repeated: each has ports of its own",
+        "IP",
+        multiple=True,
+    ),
     Option("no-compression", flag, "false", "do not offer permessage-deflate, which browsers do", "", flag=True),
     Option("traceparent", flag, "false", "send a W3C traceparent with each upgrade, of a random trace", "", flag=True),
     Option("connect-timeout", positive_duration, "10s", "longest wait for an authenticated connection", "TIME"),
@@ -154,7 +167,31 @@ LOAD_OPTIONS: Final = (
         "connections of each user, as tabs and devices are: they share its account, its rate and its limit",
         "NUMBER",
     ),
-    Option("message-length", positive_int, "40", "characters in a message", "CHARS"),
+    Option("burst-size", positive_int, "5", "messages of a burst (--arrivals burst)", "NUMBER"),
+    Option(
+        "think-time",
+        _TIMES,
+        None,
+        "from one message of a user to its next, whatever the answers do, in place of --message-rate and --arrivals: "
+        "30s, uniform:10s,50s, exponential:30s, lognormal:20s,1 (median and sigma), file:FILE (a value a line)",
+        "TIMES",
+    ),
+    Option("message-length", _LENGTHS, "40", "characters in a message: 40, uniform:20,200, file:FILE ...", "CHARS"),
+    Option(
+        "answer-length",
+        _LENGTHS,
+        None,
+        "words that a message asks its answer to have ('Answer in 80 words.'): 80, lognormal:80,0.7, file:FILE ...",
+        "WORDS",
+    ),
+    Option(
+        "session-length",
+        _TIMES,
+        None,
+        "users come and go: how long one stays, as in lognormal:5m,1 (default: to the end)",
+        "TIMES",
+    ),
+    Option("away-time", _TIMES, None, "and how long it stays away, as in exponential:10m", "TIMES"),
     Option("outage-every", positive_duration, "20s", "mean time between the outages of a RoamingUser", "TIME"),
     Option("weights", weights, None, "user classes by weight, as in WithinLimitUser=8,AboveLimitUser=0", "WEIGHTS"),
     Option(

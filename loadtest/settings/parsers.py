@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -189,6 +190,14 @@ def host_port(text: str) -> Address:
     if not host or not port or not plain or (":" in host and "[" not in text):
         raise ValueError(f"{redacted(text)!r} is no address: give HOST:PORT, as in 10.0.0.7:8443 or [::1]:5000")
     return Address(host, port)
+
+
+def ip_address(text: str) -> str:
+    """An IP address, as the system writes it."""
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        raise ValueError(f"{text!r} is no IP address: give one of this machine, as in 10.0.0.7") from None
 
 
 def http_url(text: str) -> str:

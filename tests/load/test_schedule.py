@@ -20,13 +20,13 @@ def first(count, times):
 @pytest.mark.parametrize("kind", list(Arrivals))
 def test_a_schedule_is_its_seed(kind):
     rate = Rate(8, 60.0)
-    once, again, other = (first(50, schedule.arrivals(kind, rate, Random(seed))) for seed in (1, 1, 2))
+    once, again, other = (first(50, schedule.arrivals(kind, rate, Random(seed), 5)) for seed in (1, 1, 2))
     assert once == again != other
 
 
 @pytest.mark.parametrize("kind", list(Arrivals))
 def test_times_ascend_and_keep_the_mean_rate(kind):
-    times = first(4000, schedule.arrivals(kind, Rate(8, 60.0), Random(5)))
+    times = first(4000, schedule.arrivals(kind, Rate(8, 60.0), Random(5), 5))
     assert all(a <= b for a, b in pairwise(times))
     assert times[-1] == pytest.approx(4000 * 7.5, rel=0.06)
 
@@ -38,7 +38,7 @@ def test_constant_gaps_begin_at_a_random_phase():
 
 
 def test_a_burst_leaves_at_once():
-    times = first(10, schedule.burst(Rate(10, 60.0), Random(1)))
+    times = first(10, schedule.burst(Rate(10, 60.0), Random(1), 5))
     assert len(set(times)) == 2
     assert times[5] - times[4] == pytest.approx(30.0)
 
@@ -46,7 +46,7 @@ def test_a_burst_leaves_at_once():
 @given(st.integers(0, 10_000), st.sampled_from(list(Arrivals)), st.integers(1, 12), st.floats(1.0, 120.0))
 def test_a_user_within_the_limit_never_has_more_than_it_in_any_window(seed, kind, messages, window):
     limit = Rate(messages, window)
-    wanted = schedule.arrivals(kind, Rate(messages, window * 0.9), Random(seed))
+    wanted = schedule.arrivals(kind, Rate(messages, window * 0.9), Random(seed), 5)
     times = first(200, schedule.within(limit, wanted))
     room = window + schedule.guard_s(limit)
     assert all(later - earlier >= room - 1e-6 for earlier, later in zip(times, times[messages:], strict=False))

@@ -72,3 +72,10 @@ def test_every_chunk_brings_something_new_and_the_last_ends_the_text(style: Answ
     assert answer.ends[0] > 0
     assert answer.ends[-1] == len(answer.text)
     assert all(wait_s >= 0 for wait_s in answer.waits_s)
+
+
+def test_a_message_may_ask_for_the_length_of_its_answer():
+    writer = AnswerWriter(AnswerStyle(chunks=4))
+    answer = writer.answer("Answer in 12 words. What is new?")
+    assert (len(answer.ends), len(answer.text.split())) == (12, 12)
+    assert len(writer.answer("Answer in 0 words.").ends) == len(writer.answer("12 words").ends) == 4

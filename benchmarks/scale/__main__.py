@@ -1,0 +1,39 @@
+"""How far one machine goes with several worker processes.
+
+`python -m benchmarks.scale`: a short form, about a minute and a half; `--full` is the one with the figures of the
+README. `--only held merged agree` picks parts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine
+from benchmarks.scale.figures import agree, held, merged
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="18,000 connections, 5,000 records a second, longer runs")
+    parser.add_argument("--connections", type=int, help="to hold, in place of 2,000 or 18,000")
+    parser.add_argument("--only", nargs="+", choices=("held", "merged", "agree"), default=("held", "merged", "agree"))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    options = parser.parse_args()
+    parts = {
+        "held": lambda: held(options.connections or (18_000 if options.full else 2_000), 40 if options.full else 10),
+        "merged": lambda: merged(5_000, 40 if options.full else 16),
+        "agree": lambda: agree(40, 60 if options.full else 20),
+    }
+    figures: dict[str, Any] = {"machine": machine()}
+    for name in options.only:
+        figures[name] = parts[name]()
+        print(f"{name}: {json.dumps(figures[name], indent=1)}", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""Master and workers as processes of their own, as on several machines: workers come, go, die and lose the network."""
+
+import collections
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+
+import pytest
+from locust_command import LOCUSTFILE, LocustRun
+from reference_server import ReferenceServer
+
+PACE = ("--rate-limit", "none", "--message-rate", "2/1s", "WithinLimitUser")
+
+
+class CutCable:
+    """The network between one worker and the master: TCP through this, until it is cut, and again once mended."""
+
+    def __init__(self, port):
+        self._to = port
+        self._whole = threading.Event()
+        self._whole.set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+
+    def _pump(self, one, other):
+        with suppress(OSError):
+            while data := one.recv(65_536):
+                self._whole.wait()
+                other.sendall(data)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+
+    def cut(self):
+        self._whole.clear()
+
+    def mend(self):
+        self._whole.set()
+
+    def close(self):
+        self._whole.set()
+        self._listener.close()
+
+
+def free_port():
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return listener.getsockname()[1]
+
+
+class Machines:
+    """A master and its workers."""
+
+    def __init__(self, server, folder, workers, run_time, *options):
+        self.port, self._secret, self._folder = free_port(), server.secret, folder
+        self.workers = []
+        self.master = LocustRun(
+            server,
+            folder / "results",
+            *("--headless", "--master", "--expect-workers", str(workers), "--master-bind-host", "127.0.0.1"),
+            *("--master-bind-port", str(self.port), "-u", "12", "-r", "12", "-t", run_time, *options, *PACE),
+        )
+
+    def worker(self, port=None):
+        log = (self._folder / f"worker{len(self.workers)}.log").open("w")
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker", "--master-host", "127.0.0.1"),
+                *("--master-port", str(port or self.port)),
+            ],
+            env=os.environ | {"LOADTEST_JWT_SECRET": self._secret},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        log.close()
+        self.workers.append(process)
+        return process
+
+    def wait_until_noticed(self, text):
+        """Until the master has kept a notice that holds this text."""
+        self.master.until(lambda: any(text in notice for notice in self._notices()))
+
+    def _notices(self):
+        database = self.master.results / "latest" / "run.db"
+        if not database.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db, suppress(sqlite3.OperationalError):
+            rows = db.execute("SELECT value FROM run WHERE key = 'notices'").fetchall()
+            return json.loads(rows[0][0]) if rows else []
+        return []
+
+    def close(self):
+        self.master.kill()
+        for process in self.workers:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory):
+    """One run in which a worker is cut off for 6 s, one joins late, one leaves, and one is killed."""
+    folder = tmp_path_factory.mktemp("troubled")
+    server = ReferenceServer(folder, ("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "none"))
+    machines = Machines(server, folder, 3, "28s", "--reply-timeout", "3s")
+    cable = CutCable(machines.port)
+    try:
+        machines.worker(cable.port)
+        leaving, dying = machines.worker(), machines.worker()
+        machines.master.until_under_way(30)
+        cable.cut()
+        machines.wait_until_noticed("is silent")
+        machines.worker()
+        machines.wait_until_noticed("joined")
+        time.sleep(1)
+        cable.mend()
+        machines.wait_until_noticed("is back")
+        leaving.send_signal(signal.SIGTERM)
+        machines.wait_until_noticed("left")
+        dying.kill()
+        left_with = leaving.wait(20)
+        code = machines.master.end()
+        yield (
+            machines.master.summary,
+            server.stop(),
+            code,
+            left_with,
+            machines.master.output,
+            folder / "results" / "latest",
+        )
+    finally:
+        server.kill()
+        cable.close()
+        machines.close()
+
+
+def by_end(summary, end):
+    return [worker for worker in summary["run"]["workers"] if worker["ended"] == end]
+
+
+def test_the_run_goes_on_to_its_end(troubled):
+    summary, _, code, _, output, _ = troubled
+    assert summary["run"]["ended_by"] == "time", output
+    assert summary["run"]["complete"]
+    assert code == 3, "a worker was lost, and with it some of the truth"
+    assert "Traceback" not in output
+
+
+def test_each_worker_is_kept_with_what_became_of_it(troubled):
+    summary, *_ = troubled
+    assert [worker["name"] for worker in summary["run"]["workers"]] == [f"worker-{place}" for place in range(4)]
+    (left,), (lost,) = by_end(summary, "left"), by_end(summary, "lost")
+    (late,) = [worker for worker in summary["run"]["workers"] if worker["joined_s"]]
+    (cut_off,) = [worker for worker in summary["run"]["workers"] if worker["silences_s"]]
+    assert late["joined_s"] < left["ended_s"] < lost["ended_s"]
+    assert 4 < cut_off["silences_s"][0] < 15
+    assert lost["users"] > 0
+    assert summary["run"]["missing_processes"] in ([lost["name"]], [])
+
+
+def test_the_verdict_tells_of_each(troubled):
+    summary, *_ = troubled
+    told = " / ".join(summary["verdict"]["reasons"])
+    assert summary["verdict"]["status"] == "invalid"
+    (lost,) = by_end(summary, "lost")
+    assert f"{lost['name']} ({socket.gethostname()}) was lost" in told
+    for words in ("joined", "left", "out of touch for", "and reported all of it afterwards"):
+        assert words in told
+    assert "never came" not in told
+    assert "fault of the tool" not in told
+
+
+def test_only_what_the_lost_worker_had_not_reported_is_missing(troubled):
+    summary, truth, *_ = troubled
+    counts = summary["counts"]
+    assert counts["unaccounted"] == 0
+    assert counts["lost"] == 0, "users who move get their open replies first"
+    unreported = truth["messages"] - counts["sent_on_wire"]
+    assert 0 <= unreported < 60, "three seconds of one worker"
+    assert counts["lost_with_workers"] <= unreported
+
+
+def test_no_user_was_ever_connected_twice_at_a_time(troubled):
+    *_, folder = troubled
+    with closing(sqlite3.connect(folder / "run.db")) as db:
+        connects = db.execute("SELECT user, began_ns FROM connects WHERE class != 'preflight'").fetchall()
+        ends = db.execute("SELECT user, at_ns FROM disconnects").fetchall()
+    assert len(connects) > 12, "some have moved"
+    held = collections.Counter()
+    for _, user, step in sorted([(at, user, 1) for user, at in connects] + [(at, user, -1) for user, at in ends]):
+        held[user] += step
+        assert held[user] <= 1, user
+
+
+def test_a_worker_that_is_told_to_end_ends_well(troubled):
+    *_, left_with, _, _ = troubled
+    assert left_with == 0
+
+
+def test_a_run_that_has_lost_its_only_worker_ends_and_keeps_what_came(start_reference_server, tmp_path):
+    server = start_reference_server("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "none")
+    machines = Machines(server, tmp_path, 1, "9s", "--reply-timeout", "2s")
+    try:
+        machines.worker()
+        machines.master.until_under_way(15)
+        machines.workers[0].kill()
+        assert machines.master.end() == 3
+        summary = machines.master.summary
+        assert summary["run"]["missing_processes"] == ["worker-0"]
+        assert summary["run"]["workers"][0]["ended"] == "lost"
+        assert summary["counts"]["delivered"] >= 10
+        assert "worker-0" in summary["verdict"]["reasons"][0]
+        assert "Traceback" not in machines.master.output
+    finally:
+        machines.close()
