@@ -65,7 +65,7 @@ def test_the_base_knows_nothing_above_it(module):
 
 CORE = (
     "session", "dialect", "ledger", "message", "correlation", "stream", "followed", "recent", "stamps", "expectation",
-    "tally", "reconnect", "outage",
+    "tally", "reconnect", "outage", "flush",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from loadtest.analysis.standin import ModelTime, model_time
-from loadtest.model import Connect, Counts, Disconnect, Health, Login, Outage, RunInfo, StreamState
+from loadtest.model import Connect, Counts, Disconnect, Ghost, Health, Login, Outage, RunInfo, StreamState
 from loadtest.runs.columns import MISSING, Messages, Text
 from loadtest.runs.reader import RunReader
 from loadtest.settings import ExpectStream
@@ -41,6 +41,7 @@ class Records:
     notices: tuple[str, ...] = ()
     logins: tuple[Login, ...] = ()
     model: ModelTime | None = None
+    ghosts: tuple[Ghost, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -96,6 +97,7 @@ def load(run: RunReader) -> Records:
         notices=tuple(run.notices()),
         logins=tuple(run.logins()),
         model=_model_time(run, messages),
+        ghosts=tuple(run.ghosts()),
     )
 
 

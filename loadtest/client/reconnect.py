@@ -27,6 +27,10 @@ class Backoff(Struct, frozen=True):
     attempts: int = 5
     jitter: float = 0.2
 
+    def bounds(self, attempt: int) -> tuple[float, float]:
+        """The least and the most that attempt `attempt` (from 0) may wait, seconds."""
+        return self.delay(attempt, 0.0), self.delay(attempt, 1.0)
+
     def delay(self, attempt: int, luck: float) -> float:
         """Seconds to wait before attempt `attempt` (from 0): min(base * 2^attempt, max), plus jitter.
 

@@ -9,10 +9,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, Listening, Roaming, Typing
+    from loadtest.load.users import (
+        AboveLimit,
+        Action,
+        AtLimit,
+        ChatUser,
+        FallingSilent,
+        Leaving,
+        Listening,
+        Roaming,
+        SlowReading,
+        Typing,
+    )
     from loadtest.settings import Rate
 
-__all__ = ["AboveLimit", "Action", "AtLimit", "ChatUser", "Listening", "Rate", "Roaming", "Typing"]
+__all__ = [
+    "AboveLimit",
+    "Action",
+    "AtLimit",
+    "ChatUser",
+    "FallingSilent",
+    "Leaving",
+    "Listening",
+    "Rate",
+    "Roaming",
+    "SlowReading",
+    "Typing",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -97,6 +97,7 @@ class HealthWatch:
         self._recorder = recorder
         self._alarm = alarm
         self._census = census
+        self._self = psutil.Process()
         self._gc = GcClock()
         self._greenlet: gevent.Greenlet | None = None
 
@@ -145,6 +146,7 @@ class HealthWatch:
                 gc_ns=self._gc.total_ns - second.gc_ns,
                 send_lag_ns=recorder.worst_send_lag_ns,
                 receive_lag_ns=max(recorder.lags, default=0),
+                rss_bytes=self._self.memory_info().rss,
                 steal_ns=None if stolen is None or second.stolen_ns is None else stolen - second.stolen_ns,
             )
         )

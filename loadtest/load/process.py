@@ -16,6 +16,7 @@ from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
+from loadtest.client.reconnect import Backoff
 from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm
 from loadtest.load.health import HealthWatch
@@ -85,8 +86,17 @@ class Process:
         self._config = ClientConfig(
             endpoint,
             settings.reply_timeout,
-            token_in=settings.token_in,
             names_messages=settings.llm_log is not None,
+            backoff=Backoff(
+                settings.reconnect_base,
+                settings.reconnect_max,
+                settings.reconnect_attempts,
+                settings.reconnect_jitter,
+            ),
+            token_in=settings.token_in,
+            queue_limit=settings.offline_queue,
+            start_anew_s=settings.start_anew,
+            silence_s=settings.silence,
         )
         self._expectation = Expectation(EXPECTED[settings.expect_stream])
         self._clients: dict[ChatClient, Debt] = {}

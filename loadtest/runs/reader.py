@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.errors import RunFolderError
-from loadtest.model import Connect, Count, Counts, Disconnect, Health, Login, Outage, RunInfo
+from loadtest.model import Connect, Count, Counts, Disconnect, Ghost, Health, Login, Outage, RunInfo
 from loadtest.runs import schema
 from loadtest.runs.columns import Messages
 from loadtest.runs.fetch import fetch_messages
@@ -103,6 +103,10 @@ class RunReader:
     def outages(self) -> list[Outage]:
         """Outages, in the order of writing."""
         return self._records("outages", Outage)
+
+    def ghosts(self) -> list[Ghost]:
+        """Old connections of users who fell silent, in the order of writing."""
+        return self._records("ghosts", Ghost)
 
     def histograms(self) -> list[Counts]:
         """Additive counts by metric, population and interval, in the order of writing."""

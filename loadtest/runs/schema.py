@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, inspect
 
-from loadtest.model import Connect, Counts, Disconnect, Health, Login, Message, Outage
+from loadtest.model import Connect, Counts, Disconnect, Ghost, Health, Login, Message, Outage
 
 VERSION: Final = 1
 """`pragma user_version` of the files written; a reader refuses a higher one."""
@@ -26,6 +26,7 @@ RECORDS: Final[Mapping[str, type[Struct]]] = {
     "histograms": Counts,
     "health": Health,
     "logins": Login,
+    "ghosts": Ghost,
 }
 """Table to the record of which it holds one a row; also the names of the lists of `model.Batch`."""
 
