@@ -3,7 +3,7 @@
     locust -f locustfiles/soak.py --host wss://staging.example.com/ws -u 200 -r 10 -t 8h
 
 The page and `timeline.png` show percentiles by interval, the verdict whether they drift, and the table of the
-generator whether this tool's own memory stays flat. Tokens are renewed and connections lost as in life, once in ten minutes or so.
+generator whether this tool's own memory stays flat.
 """
 
 from loadtest.load import ChatUser, Listening, Roaming, Typing

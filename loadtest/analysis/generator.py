@@ -33,6 +33,8 @@ class ProcessHealth(Struct, frozen=True):
         cpu_per_frame_us: CPU time by frames received, everything that the process does included.
         connections: held, mean.
         steal_share: of the time of a core, what the hypervisor gave to others; mean over the cores of the machine.
+        rss_mb: resident memory at the end, MB; median of the last tenth of the window.
+        rss_growth_mb: the same less that of its first tenth.
     """
 
     process: str
@@ -45,6 +47,8 @@ class ProcessHealth(Struct, frozen=True):
     cpu_per_frame_us: float | None
     connections: float | None
     steal_share: float | None
+    rss_mb: float | None = None
+    rss_growth_mb: float | None = None
 
 
 class Generator(Struct, frozen=True):
@@ -95,7 +99,17 @@ def _process(name: str, records: Records, window: Window) -> ProcessHealth:
         cpu_per_frame_us=_ratio(cpu_s * 1e6, frames),
         connections=_mean(own),
         steal_share=_steal(own, seconds, int(records.info.generator.get("processors") or 0)),
+        **_memory(own),
     )
+
+
+def _memory(own: list[Health]) -> dict[str, float | None]:
+    sizes = np.array([sample.rss_bytes for sample in own if sample.rss_bytes is not None], np.float64) / 1e6
+    if not len(sizes):
+        return {}
+    tenth = max(len(sizes) // 10, 1)
+    first, last = float(np.median(sizes[:tenth])), float(np.median(sizes[-tenth:]))
+    return {"rss_mb": round(last, 1), "rss_growth_mb": round(last - first, 1)}
 
 
 def _steal(own: list[Health], seconds: float, processors: int) -> float | None:

@@ -18,7 +18,9 @@ SEEN = (
     "stream_by_order", "foreign_stream", "late_stream_frame", "late_ack", "reordered_ack", "missing_ack",
     "server_timestamp", "dialect_error", "ignored_frame", "duplicate_ack", "unmatched_ack", "unmatched_stream",
     "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
-    "typing_received", "listener_error", "hook_error", "frames_sent", "bytes_sent", "negotiated",
+    "typing_received", "listener_error", "hook_error", "read_pause", "pings_answered",
+    "ping_flood", "takes_nothing_in", "actions_given_up",
+     "frames_sent", "bytes_sent", "negotiated",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 

@@ -15,6 +15,7 @@ from loadtest.analysis.generator import generator
 from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
+from loadtest.analysis.recovery import recovery
 from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
 from loadtest.analysis.slo.evaluate import evaluate
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
@@ -69,6 +70,7 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         notices=list(records.notices),
         login_failures=ledger.login_failures(records),
         objectives=evaluate(demanded, measured, metrics, counts),
+        recovery=recovery(records),
     )
 
 

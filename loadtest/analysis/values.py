@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from loadtest.analysis.drift import Drift
 from loadtest.analysis.generator import Generator
+from loadtest.analysis.recovery import Recovery
 from loadtest.analysis.slo.values import Objectives
 from loadtest.analysis.window import Window
 from loadtest.model import RunInfo
@@ -133,6 +134,7 @@ class Summary(Struct, frozen=True):
         drift: whether the run was stationary.
         notices: mistakes that were noticed while the run went on, each with its remedy.
         objectives: what the run says to what was asked of it; null where nothing was.
+        recovery: how connections were lost, and how users came back; null in files that know of none.
     """
 
     schema: int
@@ -159,6 +161,7 @@ class Summary(Struct, frozen=True):
     notices: list[str] = field(default_factory=list)
     login_failures: dict[str, int] = {}
     objectives: Objectives | None = None
+    recovery: Recovery | None = None
 
     @property
     def empty(self) -> bool:

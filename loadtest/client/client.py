@@ -25,7 +25,7 @@ from loadtest.client.flush import Flush
 from loadtest.client.ghost import GhostWatch
 from loadtest.client.message import Identity, named
 from loadtest.client.outage import OpenOutage
-from loadtest.client.reconnect import QUEUE_LIMIT, Backoff
+from loadtest.client.reconnect import QUEUE_LIMIT
 from loadtest.client.session import Session
 from loadtest.client.tally import Tally
 from loadtest.client.tokens import NoToken, Tokens
@@ -47,7 +47,7 @@ from loadtest.protocol import (
     excerpt,
     timestamp,
 )
-from loadtest.settings import TokenPlace
+from loadtest.settings import Backoff, TokenPlace
 
 BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NO_TOKEN: Final = "no token"

@@ -32,6 +32,7 @@ from loadtest.load.console import Progress
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
 from loadtest.load.notices import Facts, Notices
 from loadtest.load.options import add_options, check_host, check_results, read_objectives, read_settings
+from loadtest.load.outage_command import OutageCommands
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.plan import plan
@@ -41,7 +42,7 @@ from loadtest.load.prometheus import Exporter
 from loadtest.load.quirks import dispatch_order, end_csv_writer, end_workers, heed_signals, ignore_signals
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.users import ChatUser, chat_classes, logs_in
-from loadtest.model import Batch, RunInfo
+from loadtest.model import Batch, OutageCommand, RunInfo
 from loadtest.objectives import Demands
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
@@ -74,6 +75,7 @@ class Plugin:
         self._exporter: Exporter | None = None
         self._notices: Notices | None = None
         self._pump: gevent.Greenlet | None = None
+        self._outages: OutageCommands | None = None
         self._abort = AbortWatch(())
         self._place = (0, 1)
         self._drained = gevent.event.Event()
@@ -214,6 +216,8 @@ class Plugin:
         streams = settings.expect_stream is not ExpectStream.NO
         self._notices = Notices(Facts(url, self._keeper.info.users, streams, settings.reply_timeout))
         self._announce(environment)
+        if settings.outage_command is not None:
+            self._outages = OutageCommands(settings, self._keeper.info.started_ns, self._on_outage_command)
         if isinstance(runner, MasterRunner):
             order = dispatch_order(runner)
             for place, client_id in enumerate(order):
@@ -342,6 +346,18 @@ class Plugin:
         for text in self._notices.see(batch) if self._notices is not None else ():
             self._say_notice(text)
 
+    def _on_outage_command(self, done: OutageCommand) -> None:
+        """`--outage-command` has run; one that failed made no outage, and that is said at once."""
+        if self._keeper is None:
+            return
+        self._keeper.update(outage_commands=[*self._keeper.info.outage_commands, done])
+        if done.outcome != "ok":
+            after_s = (done.began_ns - self._keeper.info.started_ns) / 1e9
+            self._say_notice(
+                f"--outage-command, run {after_s:.0f} s after the start: {done.outcome}; run it by itself, and mind "
+                "--outage-timeout"
+            )
+
     def _say_notice(self, text: str) -> None:
         assert self._keeper is not None
         self._keeper.notice(text)
@@ -373,6 +389,9 @@ class Plugin:
             self._wait(self._drained, self._drain_limit())
             return
         self._draining = True
+        if self._outages is not None:
+            outages, self._outages = self._outages, None
+            outages.stop()
         self._keeper.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment))
         try:
             self._drain_all(environment.runner)

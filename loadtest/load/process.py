@@ -16,7 +16,6 @@ from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
-from loadtest.client.reconnect import Backoff
 from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm
 from loadtest.load.health import HealthWatch
@@ -25,7 +24,7 @@ from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
 from loadtest.model import Population
 from loadtest.protocol import ServerEvent
-from loadtest.settings import ExpectStream, Settings
+from loadtest.settings import Backoff, ExpectStream, Settings
 
 SWEEP_S: Final = 0.25
 """How often silent messages are looked for and one client is pinged."""
