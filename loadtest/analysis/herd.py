@@ -78,7 +78,7 @@ def largest_herd(records: Records) -> Herd | None:
     if len(cut) < LEAST:
         return None
     back = _return(records, cut, together=True)
-    bins = np.bincount((back.attempts / BIN_S).astype(np.int64)) if len(back.attempts) else np.zeros(1, np.int64)
+    bins = np.bincount((back.attempts / BIN_S + 1e-6).astype(np.int64)) if len(back.attempts) else np.zeros(1, np.int64)
     return Herd(
         at_s=round((cut[0].lost_ns - records.info.started_ns) / 1e9, 3),
         users=len(cut),

@@ -138,7 +138,8 @@ def schedule(options: dict[str, Any]) -> Backoff:
 def _causes(outages: Sequence[Outage], commands: Sequence[OutageCommand]) -> dict[str, ByCause]:
     groups: dict[str, list[Outage]] = {}
     for outage in outages:
-        groups.setdefault(_cause(outage, commands), []).append(outage)
+        if outage.cause:  # files of older versions know of none
+            groups.setdefault(_cause(outage, commands), []).append(outage)
     return {
         cause: ByCause(
             outages=len(own),
@@ -153,7 +154,7 @@ def _causes(outages: Sequence[Outage], commands: Sequence[OutageCommand]) -> dic
 def _cause(outage: Outage, commands: Iterable[OutageCommand]) -> str:
     by_server = outage.cause in (Cause.SERVER_CLOSE, Cause.SERVER_CUT)
     during = any(each.began_ns <= outage.lost_ns <= each.ended_ns + AFTER_COMMAND_NS for each in commands)
-    return OUTAGE_COMMAND if by_server and during else outage.cause or "not recorded"
+    return OUTAGE_COMMAND if by_server and during else outage.cause
 
 
 def _attempts(records: Records) -> list[Attempts]:

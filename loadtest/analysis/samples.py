@@ -188,11 +188,21 @@ def message_values(messages: Messages, key: str, *, streams_expected: bool, basi
 Span = tuple[str, int | None, int | None]
 """A user, a beginning and an end, monotonic ns; without an end there is no sample."""
 
+
+def _is_told_apart(outage: Outage) -> bool:
+    """Whether it is over, and known how much of it the client waited; files of older versions do not tell."""
+    return bool(outage.cause) and outage.authenticated_ns is not None
+
+
 OF_OUTAGES: Final[Mapping[str, Callable[[Outage], Span]]] = {
     "outage": lambda o: (o.user, o.lost_ns, o.authenticated_ns),
     "notice": lambda o: (o.user, o.lost_ns, None if o.noticed_ns == o.lost_ns else o.noticed_ns),
-    "backoff": lambda o: (o.user, o.lost_ns, None if o.authenticated_ns is None else o.lost_ns + o.backoff_ns),
-    "reconnect": lambda o: (o.user, (o.noticed_ns or o.lost_ns) + o.backoff_ns, o.authenticated_ns),
+    "backoff": lambda o: (o.user, o.lost_ns, o.lost_ns + o.backoff_ns if _is_told_apart(o) else None),
+    "reconnect": lambda o: (
+        o.user,
+        (o.noticed_ns or o.lost_ns) + o.backoff_ns,
+        o.authenticated_ns if _is_told_apart(o) else None,
+    ),
     "recovery": lambda o: (o.user, o.lost_ns, o.recovered_ns),
     "queue_flush": lambda o: (o.user, o.authenticated_ns, o.flushed_ns),
 }

@@ -52,8 +52,8 @@ class Host:
             self.unwelcome -= 1
             connection.close(1013)
             return
-        say(connection, "connection:authenticated", connectionId="c", timestamp="")
         self.connections.append(connection)
+        say(connection, "connection:authenticated", connectionId="c", timestamp="")
         with suppress(ConnectionClosed):
             for frame in connection:
                 self._on_message(connection, json.loads(frame))
