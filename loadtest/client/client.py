@@ -261,6 +261,7 @@ class ChatClient:
         if self.state is not State.AUTHENTICATED or self._transport is None or self._silent_ns:
             return False
         self._transport.pause()
+        self._session.leave_gaps_out()  # from here on they are made by the pauses
         return True
 
     def resume_reading(self) -> None:
@@ -320,8 +321,12 @@ class ChatClient:
             self._hand_over()
 
     def hold(self) -> None:
-        """Send nothing more: what waits in the offline queue stays there, even if the connection comes back."""
+        """Send nothing more: what waits in the offline queue stays there, even if the connection comes back.
+
+        Whoever paused its reading reads on, since what it was sent is still to be heard.
+        """
         self._sending = False
+        self.resume_reading()
 
     def finish(self) -> None:
         """The run is over: close every open record. The connection stays as it is."""

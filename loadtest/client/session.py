@@ -8,6 +8,7 @@ record to `ended`, which the caller empties. The `dialect` reads and writes fram
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import MutableSequence
 from typing import Final, NamedTuple
 
@@ -120,6 +121,11 @@ class Session:
         self._answers: dict[str, tuple[OpenMessage, Stream]] = {}
         self._guessed: Recent[str] = Recent()  # how streams ended whose ids name no message
         self._followed = Followed(dialect.content, tally)
+
+    def leave_gaps_out(self) -> None:
+        """Measure no gaps between chunks any more: whoever does not read at once only sees its own."""
+        nowhere: deque[int] = deque(maxlen=0)
+        self._gaps = Gaps(nowhere, nowhere)
 
     # --- sending ------------------------------------------------------------------------------------------------------
     @property
