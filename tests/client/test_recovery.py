@@ -286,6 +286,16 @@ def test_a_reader_that_pauses_hears_it_all_later_and_the_pause_is_no_lag_of_the_
     assert stage.client.losses == 1  # its own goodbye
 
 
+def test_once_sending_is_over_whoever_paused_reads_on():
+    with hosting() as host, connected(host.url) as stage:
+        stage.client.pause_reading()
+        send(stage, "unread")
+        stage.client.hold()
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    assert outcomes(batch) == {"delivered": 1}
+
+
 def test_a_flood_of_pings_is_answered_and_named():
     with hosting() as host, connected(host.url) as stage:
         pongs = [host.connections[0].ping(str(number)) for number in range(200)]
