@@ -81,6 +81,30 @@ class Population(StrEnum):
     """Messages of anyone that waited in the offline queue."""
 
 
+class Cause(StrEnum):
+    """What a connection was lost to, as the client knows it."""
+
+    RESET = "reset"
+    """The client tore it down on purpose, without a close frame."""
+    SILENCE = "silence"
+    """The client fell silent on purpose, as one whose network is gone: half open, and the server has to notice."""
+    SERVER_CLOSE = "server close"
+    """A close frame of the server."""
+    SERVER_CUT = "server cut"
+    """The connection went away without a close frame."""
+    READ_TIMEOUT = "read timeout"
+    """Half open: nothing was received for `--read-timeout`."""
+    PING_TIMEOUT = "ping timeout"
+    """Half open: nothing was received for `--ping-timeout`, not even the answer to a ping."""
+    INTERNAL_ERROR = "internal error"
+    """`connection:error` INTERNAL_ERROR, after which the guide's client makes its connection anew."""
+
+    @property
+    def on_purpose(self) -> bool:
+        """Whether the user did it."""
+        return self in (Cause.RESET, Cause.SILENCE)
+
+
 PREFLIGHT: Final = "preflight"
 """User and class of the one connect that tries the backend before a run; of no class in the by-class numbers."""
 SERVER: Final = "server"
@@ -172,6 +196,10 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     """Duration of a proxy's CONNECT, between TCP and TLS; None without one."""
     trace_id: str | None = None
     """What its upgrade said in `traceparent`; None without `--traceparent`."""
+    attempt: int | None = None
+    """Its number within an outage or a row of attempts, from 1; None of a first attempt, which waits for nothing."""
+    backoff_ns: int | None = None
+    """How long the schedule had it wait before; None of a first attempt."""
 
 
 class Login(Struct, frozen=True, array_like=True, gc=False):
@@ -199,7 +227,8 @@ class Disconnect(Struct, frozen=True, array_like=True, gc=False):
     """WebSocket close code; 1006 when there was no close frame."""
     reason: str
     by: str
-    """`client` (we closed), `server`, `reset` (we tore it down on purpose, without a close frame) or `read_timeout`."""
+    """`client` (we closed), `server`, `reset` (we tore it down on purpose, without a close frame), `silence` (we fell
+    silent on purpose), `read_timeout`, `ping_timeout`, or `retry` (we closed after an INTERNAL_ERROR)."""
     close_ns: int | None = None
     """Our close frame to its answer; None unless `by` is client and the server answered."""
 
@@ -210,6 +239,7 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     user: str
     user_class: str
     lost_ns: int
+    """The loss; of a half-open connection, which nothing told of, when it last received something."""
     code: int
     reason: str
     on_purpose: bool
@@ -223,7 +253,48 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     queued: int = 0
     dropped: int = 0
     ended: str = "recovered"
-    """`recovered`, `gave up` (attempts spent, or the token refused) or `run ended`."""
+    """`recovered`, `gave up` (attempts spent, or the token refused), `lost again` (back, and lost before all that had
+    waited was answered), `left` (the user closed with 1000 meanwhile) or `run ended`."""
+    cause: str = ""
+    """A `Cause`; empty in files that know of none."""
+    noticed_ns: int | None = None
+    """When the client knew of it."""
+    backoff_ns: int = 0
+    """Time that the client waited by its own schedule; the rest of the outage is the server's and the network's."""
+    lost: int = 0
+    """Messages in flight that got no ack any more."""
+    rejected: int = 0
+    """Of the queued messages, those that the rate limit refused."""
+    missed: int | None = None
+    """Messages that others in its conversation were sent meanwhile; None where that is not known."""
+
+
+class Ghost(Struct, frozen=True, array_like=True, gc=False):
+    """The old, half-open connection of a user who fell silent and noticed it: to the server it is still there."""
+
+    user: str
+    user_class: str
+    silent_ns: int
+    """When its client fell silent."""
+    noticed_ns: int
+    """When its client noticed, and began to connect anew."""
+    ended_ns: int | None = None
+    """When the server ended it; None where it never did."""
+    code: int | None = None
+    """The server's close code; 1006 without a close frame."""
+    frames: int = 0
+    """Frames that it was sent after its client had fallen silent."""
+    broadcasts: int = 0
+    """`message:receive` among them: it still counted as a member."""
+
+
+class OutageCommand(Struct, frozen=True):
+    """One run of `--outage-command`; instants monotonic ns."""
+
+    began_ns: int
+    ended_ns: int
+    outcome: str
+    """`ok`, `exit 3`, `killed by signal 9`, `timeout`, `not found` ..., or `run ended` where it was broken off."""
 
 
 class Receipts(Struct, frozen=True, array_like=True, gc=False):
@@ -369,6 +440,7 @@ class Batch(Struct, frozen=True, array_like=True):
     typed: list[Typed] = []
     server: list[ServerSample] = []
     steps: list[Step] = []
+    ghosts: list[Ghost] = []
 
 
 class WorkerEnd(StrEnum):
@@ -454,3 +526,5 @@ class RunInfo(Struct, frozen=True, omit_defaults=False):
     """What ends the run early when it comes true (`--abort-on`)."""
     aborted: str = ""
     """Which of these did, and what was seen; empty where none."""
+    outage_commands: list[OutageCommand] = []
+    """Runs of `--outage-command`."""

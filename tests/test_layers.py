@@ -65,7 +65,7 @@ def test_the_base_knows_nothing_above_it(module):
 
 CORE = (
     "session", "dialect", "ledger", "message", "correlation", "stream", "followed", "recent", "stamps", "expectation",
-    "tally", "reconnect", "outage", "membership", "room",
+    "tally", "reconnect", "outage", "membership", "room", "flush",
 )  # fmt: skip
 
 

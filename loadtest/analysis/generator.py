@@ -39,6 +39,8 @@ class ProcessHealth(Struct, frozen=True):
         memory_mb: resident at most, 10⁶ bytes; of the whole run.
         kb_per_connection: by how much it grew from its first second until most connections were held, for each of them;
             None below `ENOUGH_CONNECTIONS`.
+        rss_mb: resident memory at the end, MB; median of the last tenth of the window.
+        rss_growth_mb: the same less that of its first tenth.
     """
 
     process: str
@@ -53,6 +55,8 @@ class ProcessHealth(Struct, frozen=True):
     steal_share: float | None
     memory_mb: float | None = None
     kb_per_connection: float | None = None
+    rss_mb: float | None = None
+    rss_growth_mb: float | None = None
 
 
 class Generator(Struct, frozen=True):
@@ -105,6 +109,7 @@ def _process(name: str, records: Records, window: Window) -> ProcessHealth:
         steal_share=_steal(own, seconds, int(records.info.generator.get("processors") or 0)),
         memory_mb=round(max(rss) / 1e6, 1) if (rss := _memory(name, records)) else None,
         kb_per_connection=_memory_per_connection(name, records),
+        **_growth(own),
     )
 
 
@@ -121,6 +126,15 @@ def _memory_per_connection(process: str, records: Records) -> float | None:
     if gained < ENOUGH_CONNECTIONS:
         return None
     return round(((most.rss_bytes or 0) - (first.rss_bytes or 0)) / 1e3 / gained, 1)
+
+
+def _growth(own: list[Health]) -> dict[str, float | None]:
+    sizes = np.array([sample.rss_bytes for sample in own if sample.rss_bytes is not None], np.float64) / 1e6
+    if not len(sizes):
+        return {}
+    tenth = max(len(sizes) // 10, 1)
+    first, last = float(np.median(sizes[:tenth])), float(np.median(sizes[-tenth:]))
+    return {"rss_mb": round(last, 1), "rss_growth_mb": round(last - first, 1)}
 
 
 def _steal(own: list[Health], seconds: float, processors: int) -> float | None:

@@ -19,7 +19,8 @@ SEEN = (
     "server_timestamp", "dialect_error", "ignored_frame", "duplicate_ack", "unmatched_ack", "unmatched_stream",
     "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
     "typing_received", "typing_echo", "leak", "before_joining", "listener_error",
-    "hook_error", "frames_sent", "bytes_sent", "negotiated", "server_sample_failed",
+    "hook_error", "frames_sent", "bytes_sent", "negotiated", "server_sample_failed", "read_pause",
+    "pings_answered", "ping_flood", "takes_nothing_in", "actions_given_up",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from loadtest.analysis.standin import ModelTime, model_time
-from loadtest.model import Connect, Counts, Disconnect, Health, Login, Outage, RunInfo, ServerSample, StreamState
+from loadtest.model import Connect, Counts, Disconnect, Ghost, Health, Login, Outage, RunInfo, ServerSample, StreamState
 from loadtest.runs.columns import MISSING, Messages, Text
 from loadtest.runs.reader import RunReader
 from loadtest.runs.rooms import RoomRecords
@@ -45,6 +45,7 @@ class Records:
     model: ModelTime | None = None
     rooms: RoomRecords | None = None
     server: tuple[ServerSample, ...] = ()
+    ghosts: tuple[Ghost, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -102,6 +103,7 @@ def load(run: RunReader) -> Records:
         model=_model_time(run, messages),
         rooms=run.rooms(),
         server=tuple(run.server()),
+        ghosts=tuple(run.ghosts()),
     )
 
 

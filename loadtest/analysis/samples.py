@@ -164,7 +164,7 @@ OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
 """Metrics with their own two ends."""
 
 
-EVENTS: Final = ("login", "connect", "close", "outage", "recovery", "queue_flush")
+EVENTS: Final = ("login", "connect", "close", "outage", "notice", "backoff", "reconnect", "recovery", "queue_flush")
 """Metrics of connections and of the logins before them. They are over the whole run: most are made before the steady
 window begins."""
 
@@ -185,6 +185,30 @@ def message_values(messages: Messages, key: str, *, streams_expected: bool, basi
     return values
 
 
+Span = tuple[str, int | None, int | None]
+"""A user, a beginning and an end, monotonic ns; without an end there is no sample."""
+
+
+def _is_told_apart(outage: Outage) -> bool:
+    """Whether it is over, and known how much of it the client waited; files of older versions do not tell."""
+    return bool(outage.cause) and outage.authenticated_ns is not None
+
+
+OF_OUTAGES: Final[Mapping[str, Callable[[Outage], Span]]] = {
+    "outage": lambda o: (o.user, o.lost_ns, o.authenticated_ns),
+    "notice": lambda o: (o.user, o.lost_ns, None if o.noticed_ns == o.lost_ns else o.noticed_ns),
+    "backoff": lambda o: (o.user, o.lost_ns, o.lost_ns + o.backoff_ns if _is_told_apart(o) else None),
+    "reconnect": lambda o: (
+        o.user,
+        (o.noticed_ns or o.lost_ns) + o.backoff_ns,
+        o.authenticated_ns if _is_told_apart(o) else None,
+    ),
+    "recovery": lambda o: (o.user, o.lost_ns, o.recovered_ns),
+    "queue_flush": lambda o: (o.user, o.authenticated_ns, o.flushed_ns),
+}
+"""Metrics of outages."""
+
+
 def event_samples(records: Records, key: str, user_class: str | None = None) -> Samples:
     """Samples of a metric of connections, of all users or of one class.
 
@@ -201,11 +225,7 @@ def event_samples(records: Records, key: str, user_class: str | None = None) -> 
     if key == "close":
         closes = _of_class(records.disconnects, user_class)
         return _spans((d.user, d.at_ns, d.at_ns + d.close_ns) for d in closes if d.close_ns is not None)
-    if key == "outage":
-        return _spans((o.user, o.lost_ns, o.authenticated_ns) for o in outages)
-    if key == "recovery":
-        return _spans((o.user, o.lost_ns, o.recovered_ns) for o in outages)
-    return _spans((o.user, o.authenticated_ns, o.flushed_ns) for o in outages)
+    return _spans(map(OF_OUTAGES[key], outages))
 
 
 def connect_part(records: Records, part: str) -> Samples:
@@ -223,8 +243,7 @@ def _of_class(events: Sequence[Event], user_class: str | None) -> Sequence[Event
     return events if user_class is None else [event for event in events if event.user_class == user_class]
 
 
-def _spans(spans: Iterable[tuple[str, int | None, int | None]]) -> Samples:
-    """Samples from (user, beginning, end); without an end there is no sample."""
+def _spans(spans: Iterable[Span]) -> Samples:
     numbers: dict[str, int] = {}
     rows = [
         (end - begin, begin, numbers.setdefault(user, len(numbers)))

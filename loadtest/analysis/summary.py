@@ -15,6 +15,7 @@ from loadtest.analysis.generator import generator
 from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
+from loadtest.analysis.recovery import recovery
 from loadtest.analysis.rooms.metrics import counts as room_counts
 from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
 from loadtest.analysis.server import server
@@ -77,6 +78,7 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         objectives=evaluate(demanded, measured, metrics, counts),
         rooms=rooms,
         server=server(records, measured.window),
+        recovery=recovery(records),
     )
 
 

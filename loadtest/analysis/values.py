@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from loadtest.analysis.drift import Drift
 from loadtest.analysis.generator import Generator
+from loadtest.analysis.recovery import Recovery
 from loadtest.analysis.rooms.values import Rooms
 from loadtest.analysis.server import Server
 from loadtest.analysis.slo.values import Objectives
@@ -137,6 +138,7 @@ class Summary(Struct, frozen=True):
         objectives: what the run says to what was asked of it; null where nothing was.
         rooms: whether members received each other's messages; null of a run without rooms.
         server: its own resources, where they could be seen.
+        recovery: how connections were lost, and how users came back; null in files that know of none.
     """
 
     schema: int
@@ -165,6 +167,7 @@ class Summary(Struct, frozen=True):
     objectives: Objectives | None = None
     rooms: Rooms | None = None
     server: Server | None = None
+    recovery: Recovery | None = None
 
     @property
     def empty(self) -> bool:

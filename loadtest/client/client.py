@@ -21,21 +21,26 @@ from loadtest.client.dial import DialError
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint, credentials, new_trace_id
 from loadtest.client.expectation import Expectation
+from loadtest.client.flush import Flush
+from loadtest.client.ghost import GhostWatch
 from loadtest.client.message import Identity, named
 from loadtest.client.outage import OpenOutage
-from loadtest.client.reconnect import Backoff
+from loadtest.client.reconnect import QUEUE_LIMIT
 from loadtest.client.room import RoomLog
 from loadtest.client.session import Session
 from loadtest.client.tally import Tally
 from loadtest.client.tokens import NoToken, Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
-from loadtest.model import Connect, Disconnect, Message, Outage
+from loadtest.model import Cause, Connect, Disconnect, Ghost, Message, Outage
 from loadtest.protocol import (
     AUTH_FAILED,
     AUTH_REQUIRED,
+    CLOSE_ABNORMAL,
     CLOSE_NORMAL,
+    INTERNAL_ERROR,
     ConnectionAuthenticated,
     ConnectionError_,
+    MessageReceive,
     Payload,
     ServerEvent,
     TypingStart,
@@ -43,11 +48,18 @@ from loadtest.protocol import (
     excerpt,
     timestamp,
 )
-from loadtest.settings import TokenPlace
+from loadtest.settings import Backoff, TokenPlace
 
 BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NO_TOKEN: Final = "no token"
 _NO_TOKEN_FOR_GOOD: Final = "no token, for good"
+_CAUSES: Final = {
+    ClosedBy.RESET: Cause.RESET,
+    ClosedBy.SILENCE: Cause.SILENCE,
+    ClosedBy.READ_TIMEOUT: Cause.READ_TIMEOUT,
+    ClosedBy.PING_TIMEOUT: Cause.PING_TIMEOUT,
+    ClosedBy.RETRY: Cause.INTERNAL_ERROR,
+}
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
 
 
@@ -79,6 +91,7 @@ class Observer(Protocol):
     def on_connect(self, connect: Connect) -> None: ...
     def on_disconnect(self, disconnect: Disconnect) -> None: ...
     def on_outage(self, outage: Outage) -> None: ...
+    def on_ghost(self, ghost: Ghost) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_sent(self, lag_ns: int) -> None: ...
 
@@ -88,6 +101,9 @@ class ClientConfig(Struct, frozen=True):
 
     Attributes:
         names_messages: whether each text ends in the id of its message (`message.named`).
+        queue_limit: messages that the offline queue holds.
+        start_anew_s: how long one that gave up waits before it begins anew; None to stay away.
+        silence_s: how long one that falls silent (`fall_silent`) takes to notice it.
     """
 
     endpoint: Endpoint
@@ -95,6 +111,9 @@ class ClientConfig(Struct, frozen=True):
     backoff: Backoff = Backoff()
     token_in: TokenPlace = TokenPlace()
     names_messages: bool = False
+    queue_limit: int = QUEUE_LIMIT
+    start_anew_s: float | None = None
+    silence_s: float = 5.0
 
 
 class ChatClient:
@@ -108,12 +127,18 @@ class ChatClient:
         on_event: told of each decoded event, after it is accounted for.
         dialect: how the server words the guide's events.
         room: told of what happens in a room.
+
+    Attributes:
+        losses: authenticated connections that have ended.
+        last_loss: how the last of them did, as in `1006 by server`.
     """
 
     __slots__ = (
         "_admission",
         "_config",
         "_dialect",
+        "_flush",
+        "_ghost",
         "_gone",
         "_leaving",
         "_observer",
@@ -123,8 +148,11 @@ class ChatClient:
         "_rng",
         "_sending",
         "_session",
+        "_silent_ns",
         "_transport",
         "identity",
+        "last_loss",
+        "losses",
         "number",
         "state",
         "tokens",
@@ -146,6 +174,8 @@ class ChatClient:
         self.identity = identity
         self.state = State.DISCONNECTED
         self.number = number
+        self.losses = 0
+        self.last_loss = ""
         self._config = config
         self.tokens = tokens
         self._observer = observer
@@ -161,23 +191,24 @@ class ChatClient:
             round(config.reply_timeout_s * 1e9),
             dialect,
             room,
+            config.queue_limit,
         )
         self._transport: Transport | None = None
         self._admission: gevent.event.AsyncResult | None = None
         self._gone = gevent.event.Event()
         self._outage: OpenOutage | None = None
+        self._flush: Flush | None = None
+        self._ghost: GhostWatch | None = None
+        self._silent_ns = 0
         self._reconnector: gevent.Greenlet | None = None
         self._leaving = False
         self._sending = True
 
     # --- what a user does ---------------------------------------------------------------------------------------------
     def connect(self) -> bool:
-        """Connect and authenticate, by the schedule where it fails at first; blocks. Returns whether it worked.
-
-        Also after `disconnect`: a user who comes back.
-        """
+        """Connect and authenticate, by the schedule where it fails at first; blocks. Returns whether it worked."""
         self._leaving = False
-        return self._establish(reconnect=False)
+        return self._persist(reconnect=False)
 
     def send(self, conversation: str, content: str, intended_ns: int | None = None) -> str:
         """Send a message, or queue it while not authenticated; never blocks.
@@ -220,20 +251,54 @@ class ChatClient:
 
     def reset(self) -> None:
         """Lose the connection on purpose, without a close frame; the client then comes back by its schedule."""
-        if self.state is State.AUTHENTICATED and self._transport is not None:
+        if self.state is State.AUTHENTICATED and self._transport is not None and not self._silent_ns:
             self._transport.reset()
 
+    def fall_silent(self) -> None:
+        """Lose the network on purpose: nothing is sent or read any more, and nobody is told.
+
+        The client notices after `silence_s` and comes back by its schedule; the old connection stays for the server to
+        find out about.
+        """
+        if self.state is State.AUTHENTICATED and self._transport is not None and not self._silent_ns:
+            self._silent_ns = time.monotonic_ns()
+            self._transport.fall_silent()
+
+    def pause_reading(self) -> bool:
+        """Read nothing until `resume_reading`; returns whether there is a connection that can be left unread."""
+        if self.state is not State.AUTHENTICATED or self._transport is None or self._silent_ns:
+            return False
+        self._transport.pause()
+        self._session.leave_gaps_out()  # from here on they are made by the pauses
+        return True
+
+    def resume_reading(self) -> None:
+        """Read on, where there still is a connection."""
+        if self._transport is not None:
+            self._transport.resume()
+
     def disconnect(self) -> None:
-        """Close with 1000 and stay away; blocks until the server has answered, at most `CLOSE_TIMEOUT_S`."""
+        """Close with 1000 and stay away; blocks until the server has answered, at most `CLOSE_TIMEOUT_S`.
+
+        What waits in the offline queue is dropped, and an outage that was not over ends.
+        """
         self._leaving = True
         if self._reconnector is not None:
             self._reconnector.kill(block=False)
             self._reconnector = None
         transport = self._transport
         if transport is not None:
-            transport.close(CLOSE_NORMAL)
-            self._gone.wait(CLOSE_TIMEOUT_S + 1.0)
+            if self._silent_ns:
+                transport.reset()  # whoever fell silent has no way to say goodbye
+            else:
+                transport.resume()
+                transport.close(CLOSE_NORMAL)
+            if self.state in (State.AUTHENTICATED, State.CONNECTED):  # a dial that is broken off tells nobody
+                self._gone.wait(CLOSE_TIMEOUT_S + 1.0)
         self.state = State.DISCONNECTED
+        self._session.abandon("disconnected")
+        self._hand_over()
+        self._end_outage("left")
 
     # --- what the process does ----------------------------------------------------------------------------------------
     @property
@@ -255,14 +320,21 @@ class ChatClient:
     def expire(self, now_ns: int) -> None:
         """Give up messages, and the connection, that have been silent for longer than their timeouts."""
         if self._transport is not None:
-            self._transport.give_up_silent(now_ns)
+            if self._silent_ns and now_ns - self._silent_ns >= self._config.silence_s * 1e9:
+                self._notice_silence(now_ns)
+            else:
+                self._transport.give_up_silent(now_ns)
         if self._session.open:
             self._session.expire(now_ns)
             self._hand_over()
 
     def hold(self) -> None:
-        """Send nothing more: what waits in the offline queue stays there, even if the connection comes back."""
+        """Send nothing more: what waits in the offline queue stays there, even if the connection comes back.
+
+        Whoever paused its reading reads on, since what it was sent is still to be heard.
+        """
         self._sending = False
+        self.resume_reading()
 
     def finish(self) -> None:
         """The run is over: close every open record. The connection stays as it is."""
@@ -270,16 +342,33 @@ class ChatClient:
         self._session.finish()
         self._hand_over()
         self._end_outage("run ended")
+        if self._ghost is not None:
+            self._ghost.leave()
+            self._ghost = None
 
     # --- the connection -----------------------------------------------------------------------------------------------
+    def _persist(self, reconnect: bool) -> bool:
+        """Establish a connection; where that is given up, begin anew after `start_anew_s`, if so set."""
+        pause_s = self._config.start_anew_s
+        while not self._establish(reconnect):
+            if pause_s is None or self._leaving:
+                return False
+            gevent.sleep(pause_s)
+            if self._leaving or not self._sending:
+                return False
+            self._observer.tally.add("started_anew")
+            reconnect = False
+        return True
+
     def _establish(self, reconnect: bool) -> bool:
         refused_before = False
         waits = range(self._config.backoff.attempts)
         for wait in waits if reconnect else (None, *waits):
+            backoff_ns = None
             if wait is not None:
                 self.state = State.RECONNECTING
-                gevent.sleep(self._config.backoff.delay(wait, self._rng.random()))
-            outcome = self._attempt(reconnect)
+                backoff_ns = self._wait(wait)
+            outcome = self._attempt(reconnect, None if wait is None else wait + 1, backoff_ns)
             if outcome == "ok":
                 return True
             # AUTH_REQUIRED: log in again. AUTH_FAILED: once more with a fresh token, and no more if that fails too.
@@ -293,13 +382,23 @@ class ChatClient:
         self._give_up("gave up connecting")
         return False
 
+    def _wait(self, attempt: int) -> int:
+        """Wait for the turn of an attempt; returns how long it was, ns."""
+        began = time.monotonic_ns()
+        gevent.sleep(self._config.backoff.delay(attempt, self._rng.random()))
+        waited = time.monotonic_ns() - began
+        if self._outage is not None:
+            self._outage.waited(waited)
+        return waited
+
     def _give_up(self, reason: str) -> None:
         self.state = State.ERROR
+        self._observer.tally.add("gave_up", reason)
         self._session.abandon(reason)
         self._hand_over()
         self._end_outage("gave up")
 
-    def _attempt(self, reconnect: bool) -> str:
+    def _attempt(self, reconnect: bool, number: int | None, backoff_ns: int | None) -> str:
         """One dial and login; returns `ok` or what stopped it.
 
         What it takes to get a token is no part of connecting, and is recorded by whoever gets it.
@@ -341,6 +440,8 @@ class ChatClient:
                 auth_ns=_auth_part(began, dialled, authenticated),
                 authenticated_ns=authenticated,
                 trace_id=trace_id,
+                attempt=number,
+                backoff_ns=backoff_ns,
             )
         )
         return outcome
@@ -369,7 +470,7 @@ class ChatClient:
         return outcome, at, detail
 
     def _reconnect(self) -> None:
-        if self._establish(reconnect=True):
+        if self._persist(reconnect=True):
             self._reconnector = None
 
     def on_leaving(self, event: str, frame: bytes, message_id: str | None, sent_ns: int) -> None:
@@ -389,6 +490,8 @@ class ChatClient:
         event = session.receive(data, text, at_ns, bound_ns, lag_ns)
         if isinstance(event, (ConnectionAuthenticated, ConnectionError_)):
             self._on_connection_event(event, at_ns)
+        elif self._flush is not None and isinstance(event, MessageReceive):
+            self._heed_flushed(self._flush, event.message_id)
         if session.ended or session.answered:
             self._hand_over()
         if event is not None and self._on_event is not None:
@@ -402,10 +505,13 @@ class ChatClient:
         """See `transport.Listener`."""
         self._transport = None
         self._gone.set()
-        if self.state is not State.AUTHENTICATED:
+        if self.state is not State.AUTHENTICATED and closed.by is not ClosedBy.RETRY:
             self._admit("closed", None, f"close {closed.code} {excerpt(closed.reason)}".strip())
             return
-        now = time.monotonic_ns()
+        self._lose(closed, time.monotonic_ns())
+
+    def _lose(self, closed: Closed, now: int) -> None:
+        """An authenticated connection is gone."""
         self._observer.on_disconnect(
             Disconnect(
                 user=self.identity.user,
@@ -417,15 +523,34 @@ class ChatClient:
                 close_ns=closed.close_ns,
             )
         )
+        self.losses += 1
+        self.last_loss = f"{closed.code} by {closed.by.name.lower().replace('_', ' ')}"
         self._session.gone(now)
-        self._session.lost(closed.code)
+        lost = self._session.lost(closed.code)
         self._hand_over()
+        self._silent_ns = 0
         self.state = State.DISCONNECTED
-        if closed.by is not ClosedBy.CLIENT:
-            self._begin_outage(closed, now)
+        if closed.by is not ClosedBy.CLIENT and not self._leaving:
+            self._begin_outage(closed, now, lost)
+
+    def _notice_silence(self, now_ns: int) -> None:
+        """After a silence of its own: the client takes its connection for dead, and the server keeps a ghost of it."""
+        transport, silent_ns = self._transport, self._silent_ns
+        if transport is None:
+            return
+        if self._ghost is not None:
+            self._ghost.leave()
+        self._transport = None
+        self._gone.set()
+        self._ghost = GhostWatch(self.identity, silent_ns, now_ns, transport, self._dialect, self._observer.on_ghost)
+        self._lose(Closed(CLOSE_ABNORMAL, "fell silent", ClosedBy.SILENCE, None, silent_ns), now_ns)
 
     def _on_connection_event(self, event: ConnectionAuthenticated | ConnectionError_, at_ns: int) -> None:
         if self.state is State.AUTHENTICATED:
+            # the guide, Common Errors: after an INTERNAL_ERROR the connection is made anew
+            if isinstance(event, ConnectionError_) and event.code == INTERNAL_ERROR and self._transport is not None:
+                self.state = State.RECONNECTING
+                self._transport.retry()
             return
         if isinstance(event, ConnectionAuthenticated):
             self.state = State.AUTHENTICATED
@@ -441,21 +566,33 @@ class ChatClient:
     def _flush_queue(self, at_ns: int) -> None:
         now = time.monotonic_ns()
         flushed = self._session.flush(now, timestamp(time.time())) if self._sending else []
+        ids = [message_id for message_id, _ in flushed]
         if self._outage is not None:
-            self._outage.authenticated(at_ns, [message_id for message_id, _ in flushed])
+            self._outage.authenticated(at_ns, ids)
+        if ids:
+            self._flush = Flush(ids)
         for message_id, frame in flushed:
             if self._transport is not None:
                 self._put_on_wire(self._transport, message_id, frame, now)
 
     # --- outages ------------------------------------------------------------------------------------------------------
-    def _begin_outage(self, closed: Closed, now_ns: int) -> None:
-        self._end_outage("gave up")
-        self._outage = OpenOutage(now_ns, closed.code, excerpt(closed.reason), closed.by is ClosedBy.RESET)
-        if closed.code == CLOSE_NORMAL:  # the browser client takes 1000 for a goodbye
+    def _begin_outage(self, closed: Closed, now_ns: int, lost: int) -> None:
+        self._end_outage("lost again")
+        by_frame = Cause.SERVER_CUT if closed.code == CLOSE_ABNORMAL else Cause.SERVER_CLOSE
+        cause = _CAUSES.get(closed.by, by_frame)
+        lost_ns = now_ns if closed.heard_ns is None else closed.heard_ns
+        self._outage = OpenOutage(lost_ns, closed.code, excerpt(closed.reason), cause, now_ns, lost)
+        if closed.code == CLOSE_NORMAL and closed.by is ClosedBy.SERVER:  # the browser client takes 1000 for a goodbye
             self._give_up("closed 1000 by the server")
             return
         self.state = State.RECONNECTING
         self._reconnector = gevent.spawn(self._reconnect)
+
+    def _heed_flushed(self, flush: Flush, message_id: str) -> None:
+        """Hold a broadcast of an own message against the order of the flush."""
+        found = flush.heard(message_id)
+        if found is not None:
+            self._observer.tally.add("flushed_broadcast", found)
 
     def _end_outage(self, ended: str) -> None:
         if self._outage is not None:

@@ -36,6 +36,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         url: ws:// or wss:// address without a query.
         connect_timeout_s: from the dial to `connection:authenticated`.
         read_timeout_s: longest silence of a connection before it is taken for dead; None for any.
+        ping_timeout_s: the same, where a ping goes out after half of it; None for no pings.
         max_frame_size: bytes; a larger message closes the connection with 1009.
         headers: to send at the upgrade; the values may be secret.
         subprotocols: to offer, the liked best first.
@@ -51,6 +52,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     connect_timeout_s: float
     max_frame_size: int
     read_timeout_s: float | None = None
+    ping_timeout_s: float | None = None
     headers: tuple[Header, ...] = ()
     origin: str | None = None
     subprotocols: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Final
 
 from loadtest.client.message import Identity, OpenMessage
 from loadtest.client.recent import Recent
-from loadtest.client.reconnect import OfflineQueue
+from loadtest.client.reconnect import QUEUE_LIMIT, OfflineQueue
 from loadtest.model import Message, Outcome, StreamState
 
 _DELIVERED: Final = Outcome.DELIVERED
@@ -19,16 +19,19 @@ End = Outcome | StreamState
 class Ledger:
     """Messages whose end is not known, those that wait for a connection, and the finished records.
 
+    Args:
+        queue_limit: messages that may wait.
+
     Attributes:
         ended: finished records, for the caller to take and clear.
     """
 
     __slots__ = ("_closed", "_identity", "_open", "_queue", "ended")
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, queue_limit: int = QUEUE_LIMIT) -> None:
         self._identity = identity
         self._open: dict[str, OpenMessage] = {}
-        self._queue: OfflineQueue[OpenMessage] = OfflineQueue()
+        self._queue: OfflineQueue[OpenMessage] = OfflineQueue(queue_limit)
         self._closed: Recent[End] = Recent()
         self.ended: list[Message] = []
 

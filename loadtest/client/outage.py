@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from loadtest.model import Outage
+from loadtest.model import Cause, Outage
 
 
 class OpenOutage:
     """One outage that is not over yet.
 
     It is over once the user is authenticated again, has a message delivered, and every message that waited is answered.
+
+    Args:
+        lost_ns: when the connection was lost; of a half-open one, when it last received something.
+        noticed_ns: when the client knew of it.
+        lost: messages in flight that are lost with it.
     """
 
-    def __init__(self, lost_ns: int, code: int, reason: str, on_purpose: bool) -> None:
+    def __init__(
+        self, lost_ns: int, code: int, reason: str, cause: Cause, noticed_ns: int | None = None, lost: int = 0
+    ) -> None:
         self._lost_ns = lost_ns
         self._code = code
         self._reason = reason
-        self._on_purpose = on_purpose
+        self._cause = cause
+        self._noticed_ns = lost_ns if noticed_ns is None else noticed_ns
+        self._lost = lost
+        self._backoff_ns = 0
         self._attempts = 0
         self._authenticated_ns: int | None = None
         self._recovered_ns: int | None = None
         self._flushed_ns: int | None = None
         self._queued = 0
         self._dropped = 0
+        self._rejected = 0
         self._waiting: set[str] = set()
+
+    def waited(self, backoff_ns: int) -> None:
+        """The client has waited by its schedule."""
+        self._backoff_ns += backoff_ns
 
     def attempt(self) -> None:
         """One more try to reconnect begins."""
@@ -38,14 +53,19 @@ class OpenOutage:
         self._queued = len(flushed)
         self._waiting = set(flushed)
 
-    def answered(self, message_id: str, at_ns: int, delivered: bool) -> bool:
-        """A final ack came; returns whether the outage is over with it."""
+    def answered(self, message_id: str, at_ns: int, delivered: bool, limited: bool = False) -> bool:
+        """A final ack came; returns whether the outage is over with it.
+
+        Args:
+            limited: whether the rate limit refused it.
+        """
         if self._authenticated_ns is None:
             return False
         if delivered and self._recovered_ns is None:
             self._recovered_ns = at_ns
         if message_id in self._waiting:
             self._waiting.discard(message_id)
+            self._rejected += limited
             if not self._waiting:
                 self._flushed_ns = at_ns
         return self._recovered_ns is not None and not self._waiting
@@ -58,7 +78,7 @@ class OpenOutage:
         """What is known of it now.
 
         Args:
-            ended: `recovered`, `gave up` or `run ended`.
+            ended: as in `Outage.ended`; a run that ends finds those recovered that are back.
         """
         return Outage(
             user=user,
@@ -66,12 +86,17 @@ class OpenOutage:
             lost_ns=self._lost_ns,
             code=self._code,
             reason=self._reason,
-            on_purpose=self._on_purpose,
+            on_purpose=self._cause.on_purpose,
             attempts=self._attempts,
             authenticated_ns=self._authenticated_ns,
             recovered_ns=self._recovered_ns,
             flushed_ns=self._flushed_ns,
             queued=self._queued,
             dropped=self._dropped,
-            ended="recovered" if self.reconnected else ended,
+            ended="recovered" if self.reconnected and ended in ("run ended", "left") else ended,
+            cause=self._cause,
+            noticed_ns=self._noticed_ns,
+            backoff_ns=self._backoff_ns,
+            lost=self._lost,
+            rejected=self._rejected,
         )

@@ -1,39 +1,13 @@
-"""When the browser client comes back, and what it keeps for later (backend.md, Browser client). Pure."""
+"""What the browser client keeps for later, while it is away (backend.md, Browser client). Pure."""
 
 from __future__ import annotations
 
 from typing import Final, Generic, TypeVar
 
-from msgspec import Struct
-
 QUEUE_LIMIT: Final = 100
 """Messages that the offline queue holds (the guide, Message Queue During Disconnection)."""
 
 Item = TypeVar("Item")
-
-
-class Backoff(Struct, frozen=True):
-    """The browser client's reconnection schedule.
-
-    Attributes:
-        base_s: wait before the first attempt, seconds.
-        max_s: longest wait before jitter, seconds.
-        attempts: attempts in a row before it gives up; a success starts the count anew.
-        jitter: greatest share of the wait that is added to it.
-    """
-
-    base_s: float = 1.0
-    max_s: float = 30.0
-    attempts: int = 5
-    jitter: float = 0.2
-
-    def delay(self, attempt: int, luck: float) -> float:
-        """Seconds to wait before attempt `attempt` (from 0): min(base * 2^attempt, max), plus jitter.
-
-        Args:
-            luck: a uniform draw from [0, 1).
-        """
-        return min(self.base_s * 2.0**attempt, self.max_s) * (1.0 + self.jitter * luck)
 
 
 class OfflineQueue(Generic[Item]):

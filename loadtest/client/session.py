@@ -8,6 +8,7 @@ record to `ended`, which the caller empties. The `dialect` reads and writes fram
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import MutableSequence
 from typing import Final, NamedTuple
 
@@ -19,6 +20,7 @@ from loadtest.client.ledger import Ledger
 from loadtest.client.membership import Membership, Span, Standing
 from loadtest.client.message import Identity, OpenMessage
 from loadtest.client.recent import Recent
+from loadtest.client.reconnect import QUEUE_LIMIT
 from loadtest.client.room import RoomLog, digest
 from loadtest.client.stamps import fault
 from loadtest.client.stream import Gaps, Stream, new_stream
@@ -53,11 +55,12 @@ _GOES_ON: Final = frozenset({StreamState.INTERRUPTED, StreamState.NOT_EXPECTED, 
 
 
 class Answer(NamedTuple):
-    """The final ack of one message."""
+    """The final ack of one message; `limited` where the rate limit refused it."""
 
     message_id: str
     at_ns: int
     delivered: bool
+    limited: bool = False
 
 
 class Session:
@@ -72,6 +75,7 @@ class Session:
         reply_timeout_ns: longest silence before a message or stream is given up.
         dialect: how the server words the guide's events.
         room: told of what happens in a room, of a client that has a number; None outside of rooms.
+        queue_limit: messages that may wait for a connection.
 
     Attributes:
         ended: finished records, for the caller to take and clear.
@@ -111,6 +115,7 @@ class Session:
         reply_timeout_ns: int,
         dialect: Dialect = GUIDE,
         room: RoomLog | None = None,
+        queue_limit: int = QUEUE_LIMIT,
     ) -> None:
         self.identity = identity
         self._room = room if identity.client is not None else None
@@ -125,12 +130,17 @@ class Session:
         self._tally = tally
         self._gaps = Gaps(gaps, gap_bounds)
         self._timeout_ns = reply_timeout_ns
-        self._ledger = Ledger(identity)
+        self._ledger = Ledger(identity, queue_limit)
         self.ended: list[Message] = self._ledger.ended
         self._correlation = Correlation(self._ledger, dialect)
         self._answers: dict[str, tuple[OpenMessage, Stream]] = {}
         self._guessed: Recent[str] = Recent()  # how streams ended whose ids name no message
         self._followed = Followed(dialect.content, tally)
+
+    def leave_gaps_out(self) -> None:
+        """Measure no gaps between chunks any more: whoever does not read at once only sees its own."""
+        nowhere: deque[int] = deque(maxlen=0)
+        self._gaps = Gaps(nowhere, nowhere)
 
     # --- sending ------------------------------------------------------------------------------------------------------
     @property
@@ -340,7 +350,7 @@ class Session:
     def _refuse(self, entry: OpenMessage, text: str, at_ns: int) -> None:
         entry.refused_ns = at_ns
         limited, entry.retry_after_s = self._dialect.refusal(text)
-        self.answered.append(Answer(entry.message_id, at_ns, False))
+        self.answered.append(Answer(entry.message_id, at_ns, False, limited))
         self._membership.refused(entry.conversation, at_ns)
         reason = "rate limit" if limited else excerpt(text)
         self._close(entry, Outcome.REJECTED if limited else Outcome.ERROR, reason)
@@ -467,17 +477,24 @@ class Session:
                 self._give_up(entry)
         self._followed.expire(now_ns - self._timeout_ns)
 
-    def lost(self, code: int) -> None:
-        """The connection went away: what was on it will not be answered. Queued messages stay."""
+    def lost(self, code: int) -> int:
+        """The connection went away: what was on it will not be answered. Queued messages stay.
+
+        Returns:
+            Messages that are lost with it.
+        """
+        lost = 0
         for entry in self._ledger:
             if entry.outcome is None:
+                lost += 1
                 self._close(entry, Outcome.LOST, f"closed {code}")
             else:
                 self._close_stream(entry, StreamState.INTERRUPTED)
         self._followed.end_all(StreamState.INTERRUPTED)
+        return lost
 
     def abandon(self, reason: str) -> None:
-        """The client gave up for good: queued messages are dropped."""
+        """The client gave up, or left: queued messages are dropped."""
         for entry in self._ledger.take_queue():
             self._close(entry, Outcome.DROPPED, reason)
 

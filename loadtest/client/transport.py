@@ -30,7 +30,7 @@ import gevent.event
 from gevent.hub import get_hub
 from msgspec import Struct
 from websockets.exceptions import InvalidHandshake, InvalidStatus, NegotiationError
-from websockets.frames import CLOSE, CTRL_OPCODES, PONG, TEXT, Opcode
+from websockets.frames import CLOSE, CTRL_OPCODES, PING, PONG, TEXT, Opcode
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
 
@@ -59,6 +59,11 @@ QUEUEING_NS: Final = 200_000
 """A stamp may precede the previous read by this much: the kernel stamps a packet first and queues its bytes then."""
 CLOSE_TIMEOUT_S: Final = 3.0
 """How long a peer may take to finish the closing handshake."""
+MOST_WAITING: Final = 16 * 2**20
+"""Bytes that may wait for a peer that takes nothing in, such as answers to a flood of pings, before it is given up."""
+FLOOD: Final = 100
+"""Pings of one connection within a second from which on they are called a flood: servers send one in many seconds."""
+FLOOD_NS: Final = 1_000_000_000
 
 _ANCILLARY: Final = CMSG_SPACE(16) if KERNEL_STAMPS else 0
 _TIMESPEC: Final = struct.Struct("qq")
@@ -74,6 +79,12 @@ class ClosedBy(IntEnum):
     """The client, on purpose and without a close frame."""
     READ_TIMEOUT = 3
     """The client, since the connection had been silent for so long that it takes it for dead."""
+    PING_TIMEOUT = 4
+    """The same, and a ping was not answered either."""
+    SILENCE = 5
+    """The client fell silent on purpose, and noticed it."""
+    RETRY = 6
+    """The client, politely, to connect anew."""
 
 
 class Dialled(Struct, frozen=True):
@@ -86,12 +97,16 @@ class Dialled(Struct, frozen=True):
 
 
 class Closed(Struct, frozen=True):
-    """How a connection ended: close code (1006 without a close frame), reason, who, and how long our close took, ns."""
+    """How a connection ended: close code (1006 without a close frame), reason, who, and how long our close took, ns.
+
+    `heard_ns`: when it last received something, where it had fallen silent (monotonic ns).
+    """
 
     code: int
     reason: str
     by: ClosedBy
     close_ns: int | None
+    heard_ns: int | None = None
 
 
 class Listener(Protocol):
@@ -134,11 +149,16 @@ class Transport:
         "_listener",
         "_open",
         "_out",
+        "_paused",
         "_ping_sent_ns",
+        "_pings",
+        "_pings_since_ns",
         "_polls",
         "_protocol",
         "_reader",
+        "_resumed_ns",
         "_shown",
+        "_silent",
         "_socket",
         "_source",
         "_step",
@@ -175,6 +195,8 @@ class Transport:
         self._close_sent_ns: int | None = None
         self._close_ns: int | None = None
         self._ping_sent_ns: int | None = None
+        self._pings = self._pings_since_ns = self._resumed_ns = 0
+        self._silent = self._paused = False
 
     # --- opening ------------------------------------------------------------------------------------------------------
     def dial(self, timeout_s: float) -> Dialled:
@@ -250,7 +272,7 @@ class Transport:
         """Hand a text frame over; never blocks, what the socket does not take waits in the out-buffer.
 
         Returns:
-            Whether the socket has taken all of it.
+            Whether the socket has taken all of it; of one that has fallen silent it never does.
         """
         if self._protocol.state is not OPEN or self._ended:
             return False
@@ -258,7 +280,7 @@ class Transport:
         self._tally.add("frames_sent")
         self._tally.add("bytes_sent", "", len(data))
         self._flush_protocol()
-        return not self._out
+        return not self._out and not self._silent
 
     def ping(self) -> None:
         """Send a WebSocket ping, unless one is still unanswered."""
@@ -268,11 +290,67 @@ class Transport:
             self._flush_protocol()
 
     def give_up_silent(self, now_ns: int) -> None:
-        """Take the connection for dead if it has been silent for longer than the read timeout."""
-        limit_s = self._endpoint.read_timeout_s
-        if limit_s is not None and self._open and not self._ended and now_ns - self._floor_ns > limit_s * 1e9:
+        """Take the connection for dead if it has been silent for longer than the read timeout or the ping timeout.
+
+        With a ping timeout, a ping goes out after half of it.
+        """
+        endpoint = self._endpoint
+        if not self._open or self._ended or self._paused or self._silent:
+            return
+        silence_s = (now_ns - self._floor_ns) / 1e9
+        if endpoint.ping_timeout_s is not None:
+            if silence_s > endpoint.ping_timeout_s:
+                self._by = ClosedBy.PING_TIMEOUT
+                self._end()
+                return
+            if silence_s > endpoint.ping_timeout_s / 2:
+                self.ping()
+        if endpoint.read_timeout_s is not None and silence_s > endpoint.read_timeout_s:
             self._by = ClosedBy.READ_TIMEOUT
             self._end()
+
+    # --- losses, and readers that are slow ----------------------------------------------------------------------------
+    @property
+    def heard_ns(self) -> int:
+        """When something was last received, monotonic ns."""
+        return self._floor_ns
+
+    def fall_silent(self) -> None:
+        """Send nothing more and read nothing more, and leave the socket open, as where the network is gone."""
+        if self._reader is not None and not self._ended:
+            self._silent = True
+            self._out.clear()
+            for watcher in (self._reader, self._writer):
+                if watcher is not None:
+                    watcher.stop()
+
+    def haunt(self, listener: Listener) -> None:
+        """After falling silent: hear what the server still says, and answer nothing."""
+        self._listener = listener
+        self._by = ClosedBy.SERVER
+        if self._reader is not None:
+            self._left_some = True
+            self._reader.start(self._on_readable)
+
+    def pause(self) -> None:
+        """Read nothing until `resume`: what the server sends fills the buffers on the way, and then its own."""
+        if self._reader is not None and not self._ended and not self._silent:
+            self._paused = True
+            self._reader.stop()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused and self._reader is not None:
+            self._paused = False
+            self._resumed_ns = time.monotonic_ns()
+            self._left_some = True  # what waits has arrived at any time since the last read
+            self._reader.start(self._on_readable)
+
+    def retry(self) -> None:
+        """Begin the closing handshake, to connect anew once it is over."""
+        if not self._ended:
+            self.close(CLOSE_NORMAL)
+            self._by = ClosedBy.RETRY
 
     def close(self, code: int) -> None:
         """Begin the closing handshake; `on_closed` follows within `CLOSE_TIMEOUT_S`."""
@@ -301,6 +379,8 @@ class Transport:
 
     def _flush_protocol(self) -> None:
         for data in self._protocol.data_to_send():
+            if self._silent:
+                continue
             if data:
                 self._out += data if self._tls is None else self._tls.sealed(data)
             else:
@@ -316,6 +396,10 @@ class Transport:
         except BlockingIOError:
             pass
         except OSError:  # over; but what had arrived before is still to be read, such as the reason
+            return
+        if len(self._out) > MOST_WAITING:
+            self._tally.add("takes_nothing_in")
+            self._end()
             return
         if self._out and self._writer is None:
             self._writer = get_hub().loop.io(self._socket.fileno(), WRITE)
@@ -390,7 +474,7 @@ class Transport:
     def _pass_on(self, items: list[Item], stamp: int | None, floor: int, now: int) -> None:
         """Give everything that one read completed its time."""
         at = now if stamp is None else stamp
-        lag, width = now - at, max(at - floor, 0)
+        lag, width = now - max(at, self._resumed_ns), max(at - floor, 0)  # a pause is the user's, and no lag of ours
         last = items.pop()
         if items:
             self._tally.add("coalesced_frames", "", len(items))
@@ -416,11 +500,23 @@ class Transport:
 
     def _on_control(self, opcode: Opcode, at: int) -> None:
         self._flush_protocol()  # the answer to a ping or a close
-        if opcode is PONG and self._ping_sent_ns is not None:
+        if opcode is PING:
+            self._on_ping(at)
+        elif opcode is PONG and self._ping_sent_ns is not None:
             self._listener.on_pong(max(at - self._ping_sent_ns, 0))
             self._ping_sent_ns = None
         elif opcode is CLOSE and self._close_sent_ns is not None:
             self._close_ns = max(at - self._close_sent_ns, 0)
+
+    def _on_ping(self, at: int) -> None:
+        if self._silent:
+            return
+        self._tally.add("pings_answered")
+        if at - self._pings_since_ns > FLOOD_NS:
+            self._pings, self._pings_since_ns = 0, at
+        self._pings += 1
+        if self._pings == FLOOD:
+            self._tally.add("ping_flood")
 
     def _on_response(self) -> None:
         if self._protocol.handshake_exc is None:
@@ -460,9 +556,14 @@ class Transport:
             reason = f"our protocol check: {sent.code} {sent.reason}".strip()
         elif received is None and self._by is ClosedBy.READ_TIMEOUT:
             reason = f"nothing received for {self._endpoint.read_timeout_s:g} s"
+        elif received is None and self._by is ClosedBy.PING_TIMEOUT:
+            reason = f"nothing received for {self._endpoint.ping_timeout_s:g} s, and a ping not answered"
+        elif received is None and len(self._out) > MOST_WAITING:
+            reason = f"took nothing in: more than {MOST_WAITING // 2**20} MiB waited to be sent"
         elif received is None and self._tls is not None and self._tls.broken is not None:
             reason = f"TLS: {fault(self._tls.broken)[1]}"
-        self._listener.on_closed(Closed(code, reason, self._by, self._close_ns))
+        half_open = self._by in (ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
+        self._listener.on_closed(Closed(code, reason, self._by, self._close_ns, self._floor_ns if half_open else None))
 
     def _refusal(self) -> DialError:
         error = self._protocol.handshake_exc

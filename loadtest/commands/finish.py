@@ -43,6 +43,7 @@ def finish(run: Path) -> int:
     draw_run(opened)
     write_page(opened)
     files = [PAGE, "percentiles.png", "timeline.png", SUMMARY]
+    files += ["recovery.png"] if opened.summary.counts["outages"] else []
     files += [JUNIT] if opened.summary.objectives is not None else []
     click.echo(as_text(opened.summary, files=f"{run}: {', '.join(files)}", color=sys.stdout.isatty()), nl=False)
     add_to_job_summary(as_markdown(opened.summary))

@@ -65,6 +65,13 @@ def _pictures(run: OpenedRun) -> Iterator[Picture]:
         text = "Percentiles of each headline metric by interval; users, messages a second and errors beneath."
         values = timeline_values(timeline(run.measured, HEADLINE))
         yield Picture("The run over time", markup, text, values)
+    yield from _recovery(run)
+
+
+def _recovery(run: OpenedRun) -> Iterator[Picture]:
+    if (markup := _markup(run.folder / "recovery.svg")) is not None:
+        text = "Share of the lost connections that were back, by time since their loss; attempts to connect beneath."
+        yield Picture("Recovery", markup, text)
 
 
 def _markup(file: Path) -> str | None:

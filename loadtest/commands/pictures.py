@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from loadtest.analysis.curves import Curve, curves
+from loadtest.analysis.herd import recovery_return
+from loadtest.analysis.recovery import schedule
 from loadtest.analysis.timeline import Timeline, timeline
 from loadtest.analysis.values import Verdict
 from loadtest.commands.opened import OpenedRun
@@ -18,6 +20,7 @@ from loadtest.metrics import BY_KEY, HEADLINE
 from loadtest.report.caption import names, subtitle
 from loadtest.report.figure import save
 from loadtest.report.percentile_plot import RunCurves, percentile_plot
+from loadtest.report.recovery_plot import recovery_plot
 from loadtest.report.timeline_plot import timeline_plot
 
 ENDINGS: Final = (".png", ".svg")
@@ -69,13 +72,32 @@ def _draw_timeline(values: Timeline, caption: str, verdict: Verdict, files: Sequ
         save(figure, file)
 
 
+def draw_recovery(run: OpenedRun, files: Sequence[Path]) -> None:
+    """Draw how the users of one run came back.
+
+    Raises:
+        NothingMeasured: it has no outage.
+        UsageError: a file cannot be written.
+    """
+    records = run.measured.records
+    if not records.outages:
+        raise NothingMeasured(f"{run.path}: has no outage; no connection was lost")
+    figure = recovery_plot(
+        recovery_return(records), schedule(records.info.options), subtitle(run.summary), run.summary.verdict
+    )
+    for file in files:
+        save(figure, file)
+
+
 def draw_run(run: OpenedRun) -> None:
-    """Draw one run by percentile and over time, into its folder.
+    """Draw one run by percentile and over time, and its recovery where there were outages, into its folder.
 
     Raises:
         NothingMeasured: it has no sample to draw.
         UsageError: a file cannot be written.
     """
+    if run.measured.records.outages:
+        draw_recovery(run, files_in(run.folder, "recovery"))
     if sys.platform != "linux":  # where a fork is cheap and safe, two cores draw the two pictures
         draw_percentiles([run], (), files_in(run.folder, "percentiles"))
         draw_timeline(run, files_in(run.folder, "timeline"))

@@ -26,6 +26,7 @@ class Kind(StrEnum):
 
     PERCENTILES = "percentiles"
     TIMELINE = "timeline"
+    RECOVERY = "recovery"
     COMPARISON = "comparison"
     TREND = "trend"
 
@@ -33,7 +34,8 @@ class Kind(StrEnum):
 @click.command("plot", cls=AgainstCommand)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("--kind", type=Parsed(one_of(Kind), "KIND"),
-              help="percentiles, timeline, comparison (RUN... --against CANDIDATE..., or an ab folder) or trend "
+              help="percentiles, timeline, recovery (after outages), "
+              "comparison (RUN... --against CANDIDATE..., or an ab folder) or trend "
               "[default: percentiles, and the timeline of one run].")  # fmt: skip
 @click.option(AGAINST, "candidate", type=click.Path(path_type=Path), multiple=True, metavar="CANDIDATE...",
               help="Runs of the candidate, for a comparison.")  # fmt: skip
@@ -66,14 +68,18 @@ def plot(
 
 def _runs(runs: tuple[Path, ...], kind: Kind | None, metrics: tuple[str, ...], output: Path | None) -> list[Path]:
     from .opened import open_run  # noqa: PLC0415  # numpy and matplotlib, only now
-    from .pictures import draw_percentiles, draw_timeline, files_in  # noqa: PLC0415
+    from .pictures import draw_percentiles, draw_recovery, draw_timeline, files_in  # noqa: PLC0415
 
-    if kind is Kind.TIMELINE and len(runs) > 1:
-        raise click.UsageError("--kind: a timeline is of one run; name one")
+    if kind in (Kind.TIMELINE, Kind.RECOVERY) and len(runs) > 1:
+        raise click.UsageError(f"--kind: a {kind} is of one run; name one")
     opened = [open_run(run) for run in runs]
     for run in opened:
         run.refuse_if_empty()
     first, drawn = opened[0], []
+    if kind is Kind.RECOVERY:
+        drawn = [output] if output else files_in(first.folder, "recovery")
+        draw_recovery(first, drawn)
+        return drawn
     if kind is not Kind.TIMELINE:
         drawn = [output] if output else files_in(first.folder, "percentiles" if len(runs) == 1 else "overlay")
         draw_percentiles(opened, metrics, drawn)

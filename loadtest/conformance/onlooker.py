@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtest.client.client import ChatClient
 from loadtest.conformance.narrator import Narrator
-from loadtest.model import Connect, Disconnect, Message, Outage
+from loadtest.model import Connect, Disconnect, Ghost, Message, Outage
 from loadtest.protocol import Payload, ServerEvent
 
 
@@ -58,6 +58,7 @@ class Onlooker:
     def on_outage(self, outage: Outage) -> None:
         self._narrator.outage(outage)
 
+    def on_ghost(self, ghost: Ghost) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_sent(self, lag_ns: int) -> None: ...
 

@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from loadtest.load.actions import Action
     from loadtest.load.shapes import Ramp, Soak, Spike, Staged, Steps
     from loadtest.load.stages import Stage
-    from loadtest.load.users import AboveLimit, AtLimit, ChatUser, InRoom, Listening, Roaming, Typing
+    from loadtest.load.users import (
+        AboveLimit,
+        AtLimit,
+        ChatUser,
+        FallingSilent,
+        InRoom,
+        Leaving,
+        Listening,
+        Roaming,
+        SlowReading,
+        Typing,
+    )
     from loadtest.settings import Rate
 
 SHAPES: Final = ("Ramp", "Soak", "Spike", "Stage", "Staged", "Steps")
@@ -21,11 +32,14 @@ __all__ = [
     "Action",
     "AtLimit",
     "ChatUser",
+    "FallingSilent",
     "InRoom",
+    "Leaving",
     "Listening",
     "Ramp",
     "Rate",
     "Roaming",
+    "SlowReading",
     "Soak",
     "Spike",
     "Stage",

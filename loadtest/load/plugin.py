@@ -37,6 +37,7 @@ from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_no
 from loadtest.load.notices import Facts, Notices
 from loadtest.load.numbers import Numbers, Pool, Share
 from loadtest.load.options import add_options, check_host, check_results, read_objectives, read_settings
+from loadtest.load.outage_command import OutageCommands
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.plan import plan
@@ -58,7 +59,7 @@ from loadtest.load.server_watch import ServerWatch, source_of
 from loadtest.load.shapes import Staged
 from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
 from loadtest.load.users import ChatUser, chat_classes, logs_in
-from loadtest.model import SHAPE, Batch, RunInfo, Step
+from loadtest.model import SHAPE, Batch, OutageCommand, RunInfo, Step
 from loadtest.objectives import Demands
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
@@ -109,6 +110,7 @@ class Plugin:
         self._pump: gevent.Greenlet | None = None
         self._server_watch: ServerWatch | None = None
         self._steps = 0
+        self._outages: OutageCommands | None = None
         self._abort = AbortWatch(())
         self._foreman: Foreman | None = None
         self._questions: Questions | None = None
@@ -288,6 +290,8 @@ class Plugin:
         tabs = settings.connections_per_user
         self._notices = Notices(Facts(url, self._keeper.info.users, streams, settings.reply_timeout, tabs))
         self._announce(environment)
+        if settings.outage_command is not None:
+            self._outages = OutageCommands(settings, self._keeper.info.started_ns, self._on_outage_command)
         if isinstance(runner, MasterRunner):
             self._hire(environment, people)
         else:
@@ -440,6 +444,18 @@ class Plugin:
         for text in self._notices.see(batch) if self._notices is not None else ():
             self._say_notice(text)
 
+    def _on_outage_command(self, done: OutageCommand) -> None:
+        """`--outage-command` has run; one that failed made no outage, and that is said at once."""
+        if self._keeper is None:
+            return
+        self._keeper.update(outage_commands=[*self._keeper.info.outage_commands, done])
+        if done.outcome != "ok":
+            after_s = (done.began_ns - self._keeper.info.started_ns) / 1e9
+            self._say_notice(
+                f"--outage-command, run {after_s:.0f} s after the start: {done.outcome}; run it by itself, and mind "
+                "--outage-timeout"
+            )
+
     def _say_notice(self, text: str) -> None:
         assert self._keeper is not None
         self._keeper.notice(text)
@@ -478,6 +494,9 @@ class Plugin:
         self._draining = True
         if isinstance(environment.shape_class, Staged):
             environment.shape_class.leave()
+        if self._outages is not None:
+            outages, self._outages = self._outages, None
+            outages.stop()
         self._keeper.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment))
         try:
             self._drain_all()

@@ -10,7 +10,6 @@ from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
-from loadtest.client.reconnect import Backoff
 from loadtest.errors import UsageError
 from loadtest.load.login_refusal import explained_login
 from loadtest.load.own_login import LogIn
@@ -18,7 +17,7 @@ from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
 from loadtest.load.refusal import explained
 from loadtest.model import PREFLIGHT, Batch, Population
-from loadtest.settings import Settings
+from loadtest.settings import Backoff, Settings
 
 
 class _Silent:

@@ -25,7 +25,7 @@ from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
 from loadtest.model import SETTLED_NS, Population
 from loadtest.protocol import ServerEvent
-from loadtest.settings import ExpectStream, Settings
+from loadtest.settings import Backoff, ExpectStream, Settings
 
 SWEEP_S: Final = 0.25
 """How often silent messages are looked for and one client is pinged."""
@@ -66,8 +66,17 @@ class Process:
         self._config = ClientConfig(
             endpoint,
             settings.reply_timeout,
-            token_in=settings.token_in,
             names_messages=settings.llm_log is not None,
+            backoff=Backoff(
+                settings.reconnect_base,
+                settings.reconnect_max,
+                settings.reconnect_attempts,
+                settings.reconnect_jitter,
+            ),
+            token_in=settings.token_in,
+            queue_limit=settings.offline_queue,
+            start_anew_s=settings.start_anew,
+            silence_s=settings.silence,
         )
         self._expectation = Expectation(EXPECTED[settings.expect_stream])
         self._clients: dict[ChatClient, Debt] = {}

@@ -27,6 +27,7 @@ def read_endpoint(url: str, chosen: Settings) -> Endpoint:
         url=url,
         connect_timeout_s=chosen.connect_timeout,
         read_timeout_s=chosen.read_timeout,
+        ping_timeout_s=chosen.ping_timeout,
         max_frame_size=chosen.max_frame_size,
         headers=chosen.header,
         origin=chosen.origin,

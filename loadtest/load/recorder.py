@@ -17,6 +17,7 @@ from loadtest.model import (
     Count,
     Counts,
     Disconnect,
+    Ghost,
     Health,
     Login,
     Message,
@@ -88,6 +89,7 @@ class Recorder:
         self._disconnects: list[Disconnect] = []
         self._outages: list[Outage] = []
         self._logins: list[Login] = []
+        self._ghosts: list[Ghost] = []
         self._health: list[Health] = []
         self._histograms: list[Counts] = []
 
@@ -116,6 +118,9 @@ class Recorder:
         self._outages.append(outage)
         if outage.recovered_ns is not None:
             self._fire("recovery", outage.recovered_ns - outage.lost_ns)
+
+    def on_ghost(self, ghost: Ghost) -> None:
+        self._ghosts.append(ghost)
 
     def on_pong(self, rtt_ns: int) -> None:
         self.pings.append(rtt_ns)
@@ -162,10 +167,11 @@ class Recorder:
             self.rooms.take(ROWS_AT_ONCE),
             self.rooms.take_stays(),
             self.rooms.take_typed(),
+            ghosts=self._ghosts,
         )
         self._sequence += 1
         self._connects, self._disconnects, self._outages, self._logins = [], [], [], []
-        self._histograms, self._health = [], []
+        self._histograms, self._health, self._ghosts = [], [], []
         return batch
 
     def take_all(self) -> list[Batch]:

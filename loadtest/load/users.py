@@ -29,9 +29,15 @@ ASKED: Final = "Answer in {words} words. "
 """How a message asks for the length of its answer (`--answer-length`); the reference server keeps to it."""
 IDLE_S: Final = 3600.0
 """How long a user sleeps that has nothing more to do."""
+GIVEN_UP_S: Final = 0.5
+"""How often a user that gave up looks whether its client has begun anew."""
+OUTAGE_EVERY_S: Final = 20.0
+"""Mean time between the outages of a user who makes its own, where the options do not say."""
 EARLY_S: Final = 0.003
 """Locust's sleep is coarse: it ends this much early, and the alarm does the rest."""
 
+PAUSE_VERDICT_S: Final = 1.0
+"""How long after a slow reader reads on it is looked at whether the server has kept its connection."""
 AT_ONCE: Final = 16
 """Actions of one user in one go, about a millisecond's: one who is behind must not hold the event loop."""
 
@@ -196,13 +202,18 @@ class ChatUser(User):
         """Seconds to the next action."""
         if self._next is None or not self._sending:
             return IDLE_S
+        if self.client.state is State.ERROR:
+            return IDLE_S if self.settings.start_anew is None else GIVEN_UP_S
         return max((self._due_ns(self._next) - time.monotonic_ns()) / 1e9 - EARLY_S, 0.0)
 
     @task
     def act(self) -> None:
         """Do what is due, at most so much that others get their turn; Locust then waits `wait_time`."""
+        if self._next is not None and self._sending and self.client.state is State.ERROR:
+            self._pass_over(time.monotonic_ns(), AT_ONCE)
+            return
         for _ in range(AT_ONCE):
-            if self._next is None or not self._sending or self.client.state is State.ERROR:
+            if self._next is None or not self._sending:
                 return
             if self.wait_time() > 0.0:
                 return
@@ -215,11 +226,20 @@ class ChatUser(User):
     def _owed(self, until_ns: int, at_most: int) -> int:
         """Actions that were due by then and never done, though the user could have."""
         if self.client.state is State.ERROR:
+            self._pass_over(until_ns, at_most)
             return 0
         owed = 0
         while owed < at_most and self._next is not None and self._due_ns(self._next) < until_ns:
             owed, self._next = owed + 1, next(self._actions, None)
         return owed
+
+    def _pass_over(self, until_ns: int, at_most: int) -> None:
+        """Actions that fall due while the user has given up are not done; they are counted."""
+        passed = 0
+        while passed < at_most and self._next is not None and self._due_ns(self._next) < until_ns:
+            passed, self._next = passed + 1, next(self._actions, None)
+        if passed and self._process is not None:
+            self._process.recorder.tally.add("actions_given_up", "", passed)
 
     def _due_ns(self, action: Action) -> int:
         return self._began_ns + round(action.at_s * 1e9)
@@ -394,15 +414,79 @@ class Roaming(ChatUser):
     population = Population.OUTAGE
 
     def actions(self) -> Iterator[Action]:
-        outages = itertools.accumulate(
-            self.rng.expovariate(1.0 / self.settings.outage_every) for _ in itertools.count()
-        )
+        mean_s = self.settings.outage_every or OUTAGE_EVERY_S
+        outages = itertools.accumulate(self.rng.expovariate(1.0 / mean_s) for _ in itertools.count())
         return heapq.merge(
             super().actions(), (Action(at, self.lose_connection) for at in outages), key=lambda a: a.at_s
         )
 
     def lose_connection(self, _intended_ns: int) -> None:
         self.client.reset()
+
+
+class FallingSilent(Roaming):
+    """Loses its network: it neither sends nor reads, notices after `--silence`, and comes back.
+
+    Its old connection stays half open until the server finds out: a ghost.
+    """
+
+    abstract = True
+
+    def lose_connection(self, _intended_ns: int) -> None:
+        self.client.fall_silent()
+
+
+class Leaving(Roaming):
+    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage."""
+
+    abstract = True
+
+    def lose_connection(self, _intended_ns: int) -> None:
+        if self.client.state is State.AUTHENTICATED:
+            gevent.spawn(self._leave_and_return)
+
+    def _leave_and_return(self) -> None:
+        self.client.disconnect()
+        gevent.sleep(self.settings.away)
+        if self._sending and self.client.state is State.DISCONNECTED:
+            self.client.connect()
+
+
+class SlowReading(ChatUser):
+    """Reads nothing for `--read-pause`, every `--read-pause-every`; what it is sent meanwhile piles up in buffers."""
+
+    abstract = True
+    population = Population.OUTAGE
+
+    def actions(self) -> Iterator[Action]:
+        return heapq.merge(super().actions(), self._pauses(), key=lambda action: action.at_s)
+
+    def _pauses(self) -> Iterator[Action]:
+        pause_s, every_s = self.settings.read_pause, self.settings.read_pause_every
+        begin_s = self.rng.uniform(0.0, every_s - pause_s)
+        for count in itertools.count():
+            at = begin_s + count * every_s
+            yield Action(at, self.pause_reading)
+            yield Action(at + pause_s, self.resume_reading)
+
+    def pause_reading(self, _intended_ns: int) -> None:
+        self._losses = self.client.losses
+        self._paused = self.client.pause_reading()
+
+    def resume_reading(self, _intended_ns: int) -> None:
+        if not getattr(self, "_paused", False):
+            self._tell("not connected")
+            return
+        self.client.resume_reading()
+        gevent.spawn_later(PAUSE_VERDICT_S, self._judge)
+
+    def _judge(self) -> None:
+        """What the server did about it: a close that it sent meanwhile is found once all before it has been read."""
+        self._tell("kept" if self.client.losses == self._losses else f"closed {self.client.last_loss}")
+
+    def _tell(self, what: str) -> None:
+        if self._process is not None:
+            self._process.recorder.tally.add("read_pause", what)
 
 
 class Listening(ChatUser):

@@ -10,6 +10,7 @@ from typing import Final
 from loadtest.analysis.values import Metrics, MetricSummary, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS, PERCENTILES
 from loadtest.report import rooms
+from loadtest.report.recovery_notes import recovery_notes
 from loadtest.report.units import (
     DASH,
     INFINITE,
@@ -61,6 +62,11 @@ _SEEN: Final = {
     "before_joining": "events of a conversation that its user had yet to join",
     "hook_error": "errors in hooks of the locustfile",
     "server_sample_failed": "times that the server's resources could not be read",
+    "read_pause": "read pauses of slow readers",
+    "pings_answered": "pings of the server answered",
+    "ping_flood": "floods of pings (seconds of a connection)",
+    "takes_nothing_in": "connections given up, since the server took nothing in",
+    "actions_given_up": "actions that fell due after a user had given up",
     "dialect_error": "frames that the locustfile's dialect failed at",
 }
 _NO_COMPRESSION: Final = "no compression"
@@ -237,6 +243,9 @@ def _notes(summary: Summary) -> Iterable[str]:
     for name, title in _SEEN.items():
         if name in summary.seen:
             yield f"{title}: {_listed(summary.seen[name])}"
+    if (heaviest := summary.generator.worst("rss_growth_mb")) is not None:
+        held = summary.generator.worst("rss_mb") or heaviest
+        yield f"memory of the generator: {held[1]:,.0f} MB, {heaviest[1]:+,.1f} MB over the steady window"
     if summary.run.receive_clock != "kernel":
         yield "receive times are the callback's, since this platform stamps no packets: latencies hold our own delays"
 
@@ -325,6 +334,8 @@ def _connection_notes(summary: Summary) -> Iterable[str]:
             f"outages: {number(counts['outages'])}, {number(counts['outages_on_purpose'])} on purpose, "
             f"{number(counts['outages_unrecovered'])} without recovery; {number(counts['reconnects'])} reconnects"
         )
+    if summary.recovery is not None:
+        yield from recovery_notes(summary.recovery)
     if summary.disconnects:
         ends = (
             f"{end.count:,} x {end.code}{' ' + end.reason if end.reason else ''} by {_who(end.by)}"
@@ -334,7 +345,9 @@ def _connection_notes(summary: Summary) -> Iterable[str]:
 
 
 def _who(by: str) -> str:
-    return {"client": "us", "reset": "us, abruptly", "read_timeout": "our read timeout"}.get(by, f"the {by}")
+    ours = {"client": "us", "reset": "us, abruptly", "silence": "us, in silence", "retry": "us, to connect anew",
+            "read_timeout": "our read timeout", "ping_timeout": "our ping timeout"}  # fmt: skip
+    return ours.get(by, f"the {by}")
 
 
 def _listed(found: Mapping[str, int]) -> str:

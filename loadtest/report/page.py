@@ -222,7 +222,10 @@ def _recovery(summary: Summary) -> Sequence[tuple[str, str]]:
 
 
 def _generator(summary: Summary) -> Table:
-    head = ("process", "CPU of a core", "loop lag p99", "loop lag max", "receive lag p99", "frames/s", "GC", "steal")
+    head = (
+        *("process", "CPU of a core", "loop lag p99", "loop lag max", "receive lag p99", "frames/s", "GC", "steal"),
+        *("memory", "growth"),
+    )
     rows = [
         (
             health.process,
@@ -233,6 +236,10 @@ def _generator(summary: Summary) -> Table:
             DASH if health.frames_per_s is None else f"{health.frames_per_s:,.0f}",
             percent(health.gc_share),
             percent(health.steal_share),
+            *(
+                DASH if held is None else f"{held:{sign},.1f} MB"
+                for held, sign in ((health.rss_mb, ""), (health.rss_growth_mb, "+"))
+            ),
         )
         for health in summary.generator.processes
     ]

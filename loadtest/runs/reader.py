@@ -20,6 +20,7 @@ from loadtest.model import (
     Count,
     Counts,
     Disconnect,
+    Ghost,
     Health,
     Login,
     Outage,
@@ -126,6 +127,10 @@ class RunReader:
     def outages(self) -> list[Outage]:
         """Outages, in the order of writing."""
         return self._records("outages", Outage)
+
+    def ghosts(self) -> list[Ghost]:
+        """Old connections of users who fell silent, in the order of writing."""
+        return self._records("ghosts", Ghost)
 
     def histograms(self) -> list[Counts]:
         """Additive counts by metric, population and interval, in the order of writing."""

@@ -17,6 +17,7 @@ from loadtest.model import (
     Connect,
     Counts,
     Disconnect,
+    Ghost,
     Health,
     Login,
     Message,
@@ -44,6 +45,7 @@ RECORDS: Final[Mapping[str, type[Struct]]] = {
     "typed": Typed,
     "server": ServerSample,
     "steps": Step,
+    "ghosts": Ghost,
 }
 """Table to the record of which it holds one a row; also the names of the lists of `model.Batch`."""
 

@@ -6,6 +6,7 @@ either command line can print it behind the option's name.
 
 from typing import Final
 
+from loadtest.settings.backoff import Backoff
 from loadtest.settings.chosen import Settings, settings
 from loadtest.settings.option import Option
 from loadtest.settings.options import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS
@@ -47,6 +48,7 @@ __all__ = [
     "OPTIONS",
     "Address",
     "Arrivals",
+    "Backoff",
     "Carrier",
     "ExpectStream",
     "Header",

@@ -71,7 +71,21 @@ class Settings(Struct, frozen=True):
     answer_length: Spread | None
     session_length: Spread | None
     away_time: Spread | None
-    outage_every: float
+    ping_timeout: float | None
+    reconnect_base: float
+    reconnect_max: float
+    reconnect_attempts: int
+    reconnect_jitter: float
+    offline_queue: int
+    start_anew: float | None
+    silence: float
+    away: float
+    read_pause: float
+    read_pause_every: float
+    outage_every: float | None
+    outage_command: str | None
+    outage_at: tuple[float, ...]
+    outage_timeout: float
     weights: dict[str, float]
     max_frame_size: int
     first_user: int
@@ -145,7 +159,8 @@ def settings(values: Mapping[str, Any]) -> Settings:
             raise ValueError(f"--{option.name}: {error}") from None
     parsed["label"] = dict(parsed["label"])
     parsed["weights"] = parsed["weights"] or {}
-    parsed |= {name: tuple(parsed[name]) for name in ("header", "subprotocol", "server_pid", "source_addresses")}
+    several = ("header", "subprotocol", "server_pid", "source_addresses", "outage_at")
+    parsed |= {name: tuple(parsed[name]) for name in several}
     _check_together(parsed)
     return Settings(**parsed)
 
@@ -192,4 +207,16 @@ def _check_together(parsed: dict[str, Any]) -> None:
             f"--connections-per-user: {tabs} connections share --rate-limit {limit}, and each needs a message to join "
             f"its conversation; give at most {limit.messages}"
         )
+    _check_recovery(parsed)
     check_identity(parsed)
+
+
+def _check_recovery(parsed: dict[str, Any]) -> None:
+    if parsed["reconnect_max"] < parsed["reconnect_base"]:
+        raise ValueError("--reconnect-max: is below --reconnect-base; raise the one or lower the other")
+    if parsed["outage_at"] and not parsed["outage_command"]:
+        raise ValueError("--outage-at: says when --outage-command runs; give that, or leave this out")
+    if parsed["outage_command"] and not parsed["outage_at"] and parsed["outage_every"] is None:
+        raise ValueError("--outage-command: when is it to run? Give --outage-at or --outage-every")
+    if parsed["read_pause"] >= parsed["read_pause_every"]:
+        raise ValueError("--read-pause: leaves no time to read; make it shorter than --read-pause-every")

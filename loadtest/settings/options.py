@@ -7,6 +7,7 @@ from typing import Final
 from loadtest.objectives import checked, checked_condition
 from loadtest.settings.option import Option
 from loadtest.settings.parsers import (
+    command,
     duration,
     flag,
     header,
@@ -23,6 +24,7 @@ from loadtest.settings.parsers import (
     positive_duration,
     positive_int,
     rate,
+    share,
     subprotocol,
     weights,
     whole,
@@ -122,6 +124,13 @@ CONNECTION_OPTIONS: Final = (
         "TIME",
     ),
     Option(
+        "ping-timeout",
+        positive_duration,
+        None,
+        "the same, where a ping goes out after half of it: finds half-open connections of a quiet backend",
+        "TIME",
+    ),
+    Option(
         "max-frame-size",
         positive_int,
         str(16 * 2**20),
@@ -192,7 +201,6 @@ LOAD_OPTIONS: Final = (
         "TIMES",
     ),
     Option("away-time", _TIMES, None, "and how long it stays away, as in exponential:10m", "TIMES"),
-    Option("outage-every", positive_duration, "20s", "mean time between the outages of a RoamingUser", "TIME"),
     Option("weights", weights, None, "user classes by weight, as in WithinLimitUser=8,AboveLimitUser=0", "WEIGHTS"),
     Option(
         "first-user", whole, "0", "number of the first user: runs with numbers of their own share no user", "NUMBER"
@@ -200,6 +208,35 @@ LOAD_OPTIONS: Final = (
     Option("seed", whole, "1", "seed of schedules and texts", "NUMBER"),
 )
 """What users do."""
+
+RECOVERY_OPTIONS: Final = (
+    Option("reconnect-base", positive_duration, "1s", "wait before the first attempt to reconnect, doubled each time",
+           "TIME"),
+    Option("reconnect-max", positive_duration, "30s", "longest wait before an attempt, without jitter", "TIME"),
+    Option("reconnect-attempts", whole, "5", "attempts in a row before a user gives up", "NUMBER"),
+    Option("reconnect-jitter", share, "0.2", "greatest share of a wait that is added, drawn; 0 for none", "SHARE"),
+    Option("offline-queue", positive_int, "100", "messages that wait while a user is away; the oldest give way",
+           "NUMBER"),
+    Option("start-anew", positive_duration, None, "time after which a user that gave up begins anew (default: never)",
+           "TIME"),
+    Option("silence", positive_duration, "5s", "how long a SilentUser takes to notice its lost network", "TIME"),
+    Option("away", positive_duration, "5s", "how long a LeavingUser stays away", "TIME"),
+    Option("read-pause", positive_duration, "5s", "how long a slow reader reads nothing", "TIME"),
+    Option("read-pause-every", positive_duration, "15s", "time from one of its pauses to the next", "TIME"),
+    Option(
+        "outage-every",
+        positive_duration,
+        None,
+        "time between outages: of a user who makes its own, on average (default 20s), and of --outage-command",
+        "TIME",
+    ),
+    Option("outage-command", command, None, "command that makes an outage, as one that restarts the backend; no shell",
+           "COMMAND"),
+    Option("outage-at", positive_duration, None, "time from the start at which it runs; may be repeated", "TIME",
+           multiple=True),
+    Option("outage-timeout", positive_duration, "60s", "longest time that it may take before it is ended", "TIME"),
+)  # fmt: skip
+"""How connections are lost, and how users come back."""
 
 RUN_OPTIONS: Final = (
     Option("results", str, "results", "folder that run folders are made in", "FOLDER"),
@@ -267,5 +304,12 @@ OBJECTIVE_OPTIONS: Final = (
 )
 """What is asked of the run."""
 
-OPTIONS: Final = (*IDENTITY_OPTIONS, *CONNECTION_OPTIONS, *LOAD_OPTIONS, *RUN_OPTIONS, *OBJECTIVE_OPTIONS)
+OPTIONS: Final = (
+    *IDENTITY_OPTIONS,
+    *CONNECTION_OPTIONS,
+    *LOAD_OPTIONS,
+    *RECOVERY_OPTIONS,
+    *RUN_OPTIONS,
+    *OBJECTIVE_OPTIONS,
+)
 """Every option of a run beside Locust's own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -89,6 +90,28 @@ def positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise ValueError(f"{text!r} is not a number above 0")
     return value
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text!r} is no share: give a number from 0 to 1")
+    return value
+
+
+def command(text: str) -> str:
+    """Words as a shell would split them; at least one."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no command ({error}); quote it as for a shell") from None
+    if not words:
+        raise ValueError("is empty; give a program and its words, as in './restart-backend staging'")
+    return text
 
 
 def one_of(choices: type[Choice]) -> Callable[[str], Choice]:

@@ -14,10 +14,10 @@ from loadtest.client.client import ChatClient, ClientConfig, State
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
-from loadtest.client.reconnect import Backoff
 from loadtest.client.tokens import MintedTokens
 from loadtest.load.recorder import Recorder
 from loadtest.model import Outcome, Population
+from loadtest.settings import Backoff
 
 SECRET = "a secret of the tests, long enough for HS256"
 

@@ -15,7 +15,6 @@ from websockets.sync.server import serve
 
 from loadtest.client.client import ChatClient, ClientConfig, State
 from loadtest.client.endpoint import Endpoint
-from loadtest.client.reconnect import Backoff
 from loadtest.client.session import Expectation, Identity
 from loadtest.client.tokens import (
     AnswerPaths,
@@ -29,7 +28,7 @@ from loadtest.client.tokens import (
 )
 from loadtest.load.recorder import Recorder
 from loadtest.model import Population
-from loadtest.settings import json_template, token_place
+from loadtest.settings import Backoff, json_template, token_place
 
 
 class NoTable:

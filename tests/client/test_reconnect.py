@@ -2,7 +2,8 @@
 
 import pytest
 
-from loadtest.client.reconnect import Backoff, OfflineQueue
+from loadtest.client.reconnect import OfflineQueue
+from loadtest.settings import Backoff
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(0, 1), (1, 2), (2, 4), (3, 8), (4, 16), (5, 30), (9, 30)])

@@ -1,0 +1,107 @@
+"""Runs `--outage-command` at its moments, bounded, in the process that keeps the run folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Final
+
+import gevent
+from gevent import subprocess
+
+from loadtest.model import OutageCommand
+from loadtest.settings import Settings
+
+ENDING_S: Final = 2.0
+"""How long what is ended may take before it is killed."""
+
+
+def moments(at_s: tuple[float, ...], every_s: float | None) -> Iterator[float]:
+    """When the command runs, seconds from the start of the run, ascending.
+
+    Args:
+        at_s: the moments asked for.
+        every_s: from one run to the next; the first is at the first moment asked for, or after this long.
+    """
+    if every_s is None:
+        yield from sorted(at_s)
+        return
+    rest = sorted(at_s)
+    due = rest.pop(0) if rest else every_s
+    while True:
+        yield due
+        due += every_s
+        while rest and rest[0] <= due:
+            yield rest.pop(0)
+
+
+class OutageCommands:
+    """The runs of one command during one run; starts none before the one before it has ended.
+
+    Args:
+        settings: with an `outage_command`.
+        began_ns: start of the run, monotonic.
+        tell: given each run of the command once it is over.
+    """
+
+    def __init__(self, settings: Settings, began_ns: int, tell: Callable[[OutageCommand], None]) -> None:
+        assert settings.outage_command is not None
+        self._words = shlex.split(settings.outage_command)
+        self._timeout_s = settings.outage_timeout
+        self._moments = moments(settings.outage_at, settings.outage_every)
+        self._began_ns = began_ns
+        self._tell = tell
+        self._greenlet = gevent.spawn(self._run_on)
+
+    def stop(self) -> None:
+        """The run is over: end what runs, and start no more; blocks for at most twice `ENDING_S`."""
+        self._greenlet.kill(timeout=2 * ENDING_S)
+
+    def _run_on(self) -> None:
+        for at_s in self._moments:
+            wait_s = at_s - (time.monotonic_ns() - self._began_ns) / 1e9
+            gevent.sleep(max(wait_s, 0.0))
+            self._run()
+
+    def _run(self) -> None:
+        began, outcome = time.monotonic_ns(), "run ended"
+        process: subprocess.Popen | None = None
+        try:
+            process = subprocess.Popen(
+                self._words,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno(),  # stdout may be read by programs
+                start_new_session=True,
+            )
+            outcome = _ending(process.wait(self._timeout_s))
+        except subprocess.TimeoutExpired:
+            outcome = "timeout"
+        except FileNotFoundError:
+            outcome = "not found"
+        except OSError as error:
+            outcome = error.strerror or type(error).__name__
+        finally:  # a run that ends comes here by GreenletExit
+            if process is not None and process.returncode is None:
+                _end(process)
+            self._tell(OutageCommand(began, time.monotonic_ns(), outcome))
+
+
+def _ending(code: int) -> str:
+    if code == 0:
+        return "ok"
+    return f"killed by signal {-code}" if code < 0 else f"exit {code}"
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a command with all that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ENDING_S)
+            return

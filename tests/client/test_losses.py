@@ -1,0 +1,304 @@
+"""How a connection is lost, what is recorded of it, and how the client comes back: a test for each cause."""
+
+import time
+from collections import Counter
+
+import gevent
+import pytest
+from chat_stage import QUICK, Stage, close, connected, cut, hosting, say, until
+from link_stage import upgraded
+from real_servers import raw, unused_port
+
+from loadtest.client.client import State
+from loadtest.model import Outcome
+from loadtest.settings import Backoff
+
+SECOND = 1_000_000_000
+
+
+def back(stage, host, number=2):
+    """Wait until the client is back, on its n-th connection."""
+    until(lambda: stage.client.state is State.AUTHENTICATED and len(host.connections) == number)
+
+
+def send(stage, *contents):
+    for content in contents:
+        stage.client.send("c", content)
+
+
+def outcomes(batch):
+    return Counter(str(message.outcome) for message in batch.messages)
+
+
+@pytest.mark.parametrize(
+    ("lose", "cause", "code", "by", "on_purpose"),
+    [
+        (lambda stage, _: stage.client.reset(), "reset", 1006, "reset", True),
+        (lambda _, host: cut(host.connections[0]), "server cut", 1006, "server", False),
+        (lambda _, host: close(host.connections[0], 1012), "server close", 1012, "server", False),
+        (
+            lambda _, host: say(
+                host.connections[0], "connection:error", code="INTERNAL_ERROR", message="", timestamp=""
+            ),
+            "internal error",
+            1000,
+            "retry",
+            False,
+        ),
+    ],
+    ids=["client reset", "server cut", "server close", "INTERNAL_ERROR"],
+)
+def test_a_loss_is_told_with_its_cause_and_what_was_lost_in_flight(lose, cause, code, by, on_purpose):
+    with hosting() as host, connected(host.url) as stage:
+        host.answers = False
+        send(stage, "in flight")
+        until(lambda: host.contents == ["in flight"])
+        host.answers = True
+        lose(stage, host)
+        back(stage, host)
+        send(stage, "after")
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    (outage,) = batch.outages
+    assert (outage.cause, outage.code, outage.on_purpose, outage.lost) == (cause, code, on_purpose, 1)
+    assert (outage.attempts, outage.ended, outage.noticed_ns) == (1, "recovered", outage.lost_ns)
+    assert outage.lost_ns < outage.authenticated_ns < outage.recovered_ns
+    assert outage.authenticated_ns - outage.lost_ns > outage.backoff_ns >= 10_000_000
+    assert (batch.disconnects[0].by, outcomes(batch)) == (by, {"lost": 1, "delivered": 1})
+
+
+def test_a_clean_close_is_measured_comes_not_back_and_clears_the_queue():
+    with hosting() as host, connected(host.url) as stage:
+        close(host.connections[0], 1012)
+        until(lambda: stage.client.state is State.RECONNECTING)
+        send(stage, "waits")
+        back(stage, host)
+        until(lambda: not stage.client.open)
+        stage.client.disconnect()
+        assert stage.client.state is State.DISCONNECTED
+        send(stage, "too late")
+        stage.client.disconnect()
+        batch, _ = stage.end()
+    assert [(end.code, end.by, end.close_ns is None) for end in batch.disconnects] == [
+        (1012, "server", True),
+        (1000, "client", False),
+    ]
+    assert len(host.connections) == 2
+    assert [(m.outcome, m.reason) for m in batch.messages] == [
+        (Outcome.DELIVERED, None),
+        (Outcome.DROPPED, "disconnected"),
+    ]
+
+
+# --- half open
+def test_a_client_that_falls_silent_notices_late_and_leaves_a_ghost_for_the_server_to_find():
+    with hosting() as host, connected(host.url, silence_s=1.0) as stage:
+        stage.client.fall_silent()
+        silent = time.monotonic_ns()
+        send(stage, "into the void")
+        say(
+            host.connections[0],
+            "message:receive",
+            messageId="x",
+            conversationId="c",
+            content="",
+            userId="u",
+            timestamp="",
+        )
+        stage.client.expire(silent + SECOND // 2)
+        assert stage.client.state is State.AUTHENTICATED
+        stage.client.expire(silent + 2 * SECOND)
+        back(stage, host)
+        cut(host.connections[0])
+        until(lambda: stage.recorder._ghosts)
+        send(stage, "after")
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    (outage,), (ghost,) = batch.outages, batch.ghosts
+    assert (outage.cause, outage.on_purpose, outage.lost) == ("silence", True, 1)
+    assert outage.noticed_ns - outage.lost_ns >= 2 * SECOND
+    assert (ghost.silent_ns, ghost.noticed_ns) == (outage.lost_ns, outage.noticed_ns)
+    assert (ghost.frames, ghost.broadcasts, ghost.code) == (1, 1, 1006)
+    assert ghost.ended_ns is not None
+    assert host.contents == ["after"]
+
+
+def test_a_ghost_that_the_server_never_finds_has_no_end():
+    with hosting() as host, connected(host.url, silence_s=0.0) as stage:
+        stage.client.fall_silent()
+        stage.client.expire(time.monotonic_ns())
+        back(stage, host)
+        batch, _ = stage.end()
+    (ghost,) = batch.ghosts
+    assert (ghost.ended_ns, ghost.code) == (None, None)
+
+
+def test_a_half_open_connection_is_found_by_a_ping_that_nobody_answers():
+    pings = []
+
+    def deaf(connection):
+        protocol = upgraded(connection)
+        protocol.send_text(b'{"type": "connection:authenticated"}')
+        connection.sendall(b"".join(protocol.data_to_send()))
+        pings.append(connection.recv(100)[0] & 0x0F)
+        connection.recv(100)  # the end
+
+    with raw(deaf) as port:
+        stage = Stage(f"ws://127.0.0.1:{port}/ws", ping_timeout_s=10.0, backoff=Backoff(attempts=0))
+        assert stage.client.connect()
+        began = time.monotonic_ns()
+        stage.client.expire(began + 4 * SECOND)
+        stage.client.expire(began + 6 * SECOND)
+        until(lambda: pings)
+        stage.client.expire(began + 9 * SECOND)
+        assert stage.client.state is State.AUTHENTICATED
+        stage.client.expire(began + 11 * SECOND)
+        until(lambda: stage.client.state is State.ERROR)
+        batch, _ = stage.end()
+    assert pings == [0x9]
+    assert (batch.outages[0].cause, batch.outages[0].ended) == ("ping timeout", "gave up")
+    assert batch.outages[0].reason == "nothing received for 10 s, and a ping not answered"
+    assert batch.outages[0].lost_ns < batch.outages[0].noticed_ns
+
+
+# --- a server that does not come back
+def test_after_five_attempts_by_the_schedule_the_user_is_given_up():
+    with hosting() as host, connected(host.url) as stage:
+        host.unwelcome = 99
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        send(stage, "waits")
+        until(lambda: stage.client.state is State.ERROR)
+        batch, counts = stage.end()
+    (outage,) = batch.outages
+    assert (outage.attempts, outage.ended, outage.authenticated_ns) == (5, "gave up", None)
+    again = [connect for connect in batch.connects if connect.reconnect]
+    assert [(connect.attempt, connect.outcome) for connect in again] == [(n, "closed") for n in range(1, 6)]
+    assert sum(connect.backoff_ns for connect in again) == outage.backoff_ns
+    for connect in again:
+        assert connect.backoff_ns / 1e9 >= QUICK.bounds(connect.attempt - 1)[0]
+    assert counts["gave_up", "gave up connecting"] == 1
+    assert (outcomes(batch), batch.messages[0].reason) == ({"dropped": 1}, "gave up connecting")
+
+
+def test_one_that_gave_up_begins_anew_if_so_set():
+    with hosting() as host, connected(host.url, backoff=Backoff(0.01, attempts=1), start_anew_s=0.01) as stage:
+        host.unwelcome = 3  # the one attempt, and both of the first new beginning
+        cut(host.connections[0])
+        back(stage, host)
+        batch, counts = stage.end()
+    assert [c.attempt for c in batch.connects] == [None, 1, None, 1, None]
+    assert (counts["gave_up", "gave up connecting"], counts["started_anew", ""]) == (2, 2)
+    assert [outage.ended for outage in batch.outages] == ["gave up"]
+
+
+def test_nobody_listens_at_all():
+    stage = Stage(f"ws://127.0.0.1:{unused_port()}/ws")
+    assert not stage.client.connect()
+    batch, _ = stage.end()
+    assert [(c.attempt, c.outcome) for c in batch.connects] == [(n, "refused") for n in (None, 1, 2, 3, 4, 5)]
+
+
+def test_a_server_that_says_goodbye_with_1000_is_not_called_again():
+    with hosting() as host, connected(host.url) as stage:
+        close(host.connections[0], 1000)
+        until(lambda: stage.client.state is State.ERROR)
+        batch, _ = stage.end()
+    assert (batch.outages[0].attempts, batch.outages[0].ended) == (0, "gave up")
+
+
+# --- the offline queue
+@pytest.mark.parametrize(("waiting", "dropped"), [(99, 0), (100, 0), (101, 1)])
+def test_a_queue_of_a_hundred_is_flushed_in_order_and_its_oldest_give_way(waiting, dropped):
+    with hosting() as host, connected(host.url) as stage:
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        contents = [str(number) for number in range(waiting)]
+        send(stage, *contents)
+        until(lambda: not stage.client.open)
+        batch, counts = stage.end()
+    assert host.contents == contents[dropped:]
+    (outage,) = batch.outages
+    assert (outage.queued, outage.dropped, outage.rejected) == (waiting - dropped, dropped, 0)
+    assert outage.flushed_ns > outage.authenticated_ns
+    assert outcomes(batch) == {"delivered": waiting - dropped} | ({"dropped": 1} if dropped else {})
+    assert counts["flushed_broadcast", "in order"] == waiting - dropped
+    assert counts["messages_offered", ""] == len(batch.messages) == waiting
+
+
+def test_of_a_flush_the_rate_limit_admits_ten():
+    with hosting() as host, connected(host.url) as stage:
+        host.admits = 10
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        send(stage, *map(str, range(100)))
+        until(lambda: not stage.client.open)
+        batch, counts = stage.end()
+    assert (batch.outages[0].queued, batch.outages[0].rejected) == (100, 90)
+    assert outcomes(batch) == {"delivered": 10, "rejected": 90}
+    assert counts["flushed_broadcast", "in order"] == 10
+
+
+def test_a_duplicate_after_the_flush_is_counted():
+    with hosting() as host, connected(host.url) as stage:
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        stage.client.send("c", "waits")
+        until(lambda: not stage.client.open)
+        again = {"conversationId": "c", "content": "waits", "userId": "load-0", "timestamp": ""}
+        (message,) = stage.recorder._messages
+        say(host.connections[1], "message:receive", messageId=message.message_id, **again)
+        until(lambda: stage.recorder.tally._counts["broadcast", "own"] == 2)
+        _, counts = stage.end()
+    assert (counts["flushed_broadcast", "in order"], counts["flushed_broadcast", "again"]) == (1, 1)
+
+
+def test_a_cut_during_the_flush_loses_it_and_is_an_outage_of_its_own():
+    with hosting() as host, connected(host.url) as stage:
+        host.answers = False
+        host.on_message = cut
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        send(stage, "a", "b", "c")
+        back(stage, host, 3)
+        host.answers, host.on_message = True, None
+        send(stage, "after")
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    assert [(o.ended, o.queued, o.lost) for o in batch.outages] == [("lost again", 3, 0), ("recovered", 0, 3)]
+    assert outcomes(batch) == {"lost": 3, "delivered": 1}
+
+
+# --- readers that are slow, and servers that ping too much
+def test_a_reader_that_pauses_hears_it_all_later_and_the_pause_is_no_lag_of_the_generator():
+    with hosting() as host, connected(host.url) as stage:
+        assert stage.client.pause_reading()
+        send(stage, "unread")
+        until(lambda: host.contents == ["unread"])
+        gevent.sleep(0.1)
+        assert stage.client.open == 1
+        stage.client.resume_reading()
+        until(lambda: not stage.client.open)
+        lags = list(stage.recorder.lags)
+        batch, _ = stage.end()
+    assert outcomes(batch) == {"delivered": 1}
+    assert max(lags[-2:]) < 100_000_000
+    assert stage.client.losses == 1  # its own goodbye
+
+
+def test_once_sending_is_over_whoever_paused_reads_on():
+    with hosting() as host, connected(host.url) as stage:
+        stage.client.pause_reading()
+        send(stage, "unread")
+        stage.client.hold()
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    assert outcomes(batch) == {"delivered": 1}
+
+
+def test_a_flood_of_pings_is_answered_and_named():
+    with hosting() as host, connected(host.url) as stage:
+        pongs = [host.connections[0].ping(str(number)) for number in range(200)]
+        until(lambda: all(pong.is_set() for pong in pongs))
+        _, counts = stage.end()
+    assert (counts["pings_answered", ""], counts["ping_flood", ""]) == (200, 1)

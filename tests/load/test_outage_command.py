@@ -1,0 +1,82 @@
+"""`--outage-command`: when it runs, and how a run of it may end."""
+
+import itertools
+import sys
+import time
+
+import gevent
+import pytest
+
+from loadtest.load.outage_command import OutageCommands, moments
+from loadtest.settings import settings
+
+
+@pytest.mark.parametrize(
+    ("at_s", "every_s", "expected"),
+    [
+        ((30.0, 10.0), None, [10, 30]),
+        ((), 20.0, [20, 40, 60, 80]),
+        ((5.0,), 20.0, [5, 25, 45, 65]),
+        ((5.0, 30.0), 20.0, [5, 25, 30, 45]),
+    ],
+    ids=["at", "every", "at first, and every", "both"],
+)
+def test_moments(at_s, every_s, expected):
+    assert list(itertools.islice(moments(at_s, every_s), 4)) == expected
+
+
+def run_of(words, **options):
+    """The one run of a command."""
+    done = []
+    chosen = settings({"outage_command": words, "outage_at": "1ms"} | options)
+    commands = OutageCommands(chosen, time.monotonic_ns(), done.append)
+    return commands, done
+
+
+def python(code):
+    return f"{sys.executable} -c '{code}'"
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        (python("pass"), "ok"),
+        (python("raise SystemExit(3)"), "exit 3"),
+        ("no-such-program --now", "not found"),
+        (python("import time; time.sleep(60)"), "timeout"),
+    ],
+    ids=["ok", "fails", "missing", "hangs"],
+)
+def test_every_end_has_a_name(words, outcome):
+    commands, done = run_of(words, outage_timeout="200ms" if outcome == "timeout" else "30s")
+    with gevent.Timeout(20):
+        while not done:
+            gevent.sleep(0.01)
+    assert [each.outcome for each in done] == [outcome]
+    assert done[0].ended_ns > done[0].began_ns
+    commands.stop()
+
+
+def test_the_end_of_the_run_ends_it_too():
+    commands, done = run_of(python("import time; time.sleep(60)"))
+    gevent.sleep(0.05)
+    commands.stop()
+    assert [each.outcome for each in done] == ["run ended"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"outage_at": "5s"}, "--outage-at: says when --outage-command runs"),
+        ({"outage_command": "true"}, "--outage-command: when is it to run? Give --outage-at or --outage-every"),
+        ({"outage_command": "'x"}, '--outage-command: "\'x" is no command (No closing quotation)'),
+        ({"outage_command": "  "}, "--outage-command: is empty"),
+        ({"reconnect_max": "500ms"}, "--reconnect-max: is below --reconnect-base"),
+        ({"reconnect_jitter": "2"}, "--reconnect-jitter: '2' is no share: give a number from 0 to 1"),
+        ({"read_pause": "20s"}, "--read-pause: leaves no time to read"),
+    ],
+)
+def test_options_that_cannot_work(options, words):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the words are what is looked at
+        settings(options)
+    assert str(caught.value).startswith(words)
