@@ -14,6 +14,7 @@ from loadtest.errors import LoadtestError
 COMMANDS: Final = {
     "run": "run_command",
     "serve": "serve",
+    "check": "check",
     "chat": "chat",
     "summarize": "summarize",
     "plot": "plot",

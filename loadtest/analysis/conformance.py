@@ -46,13 +46,12 @@ class Conformance(Struct, frozen=True):
     """What `check` found.
 
     Attributes:
-        limiter: None where it was not looked at.
         took_s: seconds.
     """
 
     host: str
     cases: tuple[Case, ...]
-    limiter: Limiter | None
+    limiter: Limiter
     took_s: float
     schema: int = SCHEMA
 

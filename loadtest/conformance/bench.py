@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 from array import array
@@ -25,6 +26,10 @@ from loadtest.settings import Rate, Settings
 
 QUICKLY: Final = Backoff(base_s=0.1, max_s=1.0, attempts=4)
 """A check need not wait as a crowd of browsers has to."""
+PLACES: Final = 12
+"""Users that a whole check takes, each with a rate limit of its own."""
+LIMITED: Final = (8, 9)
+"""Places of those whose limit is used up on purpose."""
 _USER_CLASS: Final = "check"
 
 
@@ -71,9 +76,19 @@ class Bench:
         """The rate limit that the server is said to have."""
         return self.chosen.rate_limit
 
+    def of(self, group: str) -> Bench:
+        """The same with a conversation for a group of cases, so that groups do not hear each other."""
+        bench = copy.copy(self)
+        bench.conversation = f"{self.conversation}-{group}"
+        return bench
+
     def user(self, place: int) -> int:
-        """Number of a user; few users take several places."""
-        return self.users[place % len(self.users)]
+        """Number of a user; few users take several places, but not those whose limit is used up."""
+        if len(self.users) >= PLACES:
+            return self.users[place]
+        if place in LIMITED:
+            return self.users[LIMITED.index(place) - len(LIMITED)]
+        return self.users[place % max(len(self.users) - len(LIMITED), 1)]
 
     def new_id(self) -> str:
         """A message id, as the guide makes them."""
@@ -220,7 +235,7 @@ class Probe(ChatClient):
 
     __slots__ = ("_bench", "_event", "hearing", "observer")
 
-    def __init__(self, bench: Bench, number: int) -> None:
+    def __init__(self, bench: Bench, number: int, backoff: Backoff = QUICKLY) -> None:
         self.observer = Witness(bench.counts)
         self.hearing = Hearing()
         self._bench = bench
@@ -231,7 +246,7 @@ class Probe(ChatClient):
             config=ClientConfig(
                 endpoint=bench.endpoint,
                 reply_timeout_s=bench.patience_s,
-                backoff=QUICKLY,
+                backoff=backoff,
                 token_in=bench.chosen.token_in,
             ),
             tokens=bench.tokens,

@@ -9,7 +9,7 @@ import gevent
 
 from loadtest.analysis.limiter import Evidence, Limiter, LimiterKind, Scope, Try, identify, promise_error_s
 from loadtest.client.dialect import GUIDE
-from loadtest.conformance.bench import Bench, CannotTest
+from loadtest.conformance.bench import LIMITED, Bench, CannotTest
 from loadtest.conformance.checklist import GROUPS, Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
@@ -17,7 +17,9 @@ from loadtest.conformance.line import Line, told
 from loadtest.protocol import RATE_LIMIT, ConnectionError_, MessageAck, MessageError, excerpt
 from loadtest.settings import Rate
 
-FIRST, OTHER = 8, 9
+FIRST, OTHER = LIMITED
+LEAST_USERS: Final = 4
+"""Two of them have no other cases, beside which the limit would be found too low."""
 QUICK_S: Final = 8.0
 """Windows that are over by then are looked at in the quick set, too."""
 WINDOWS: Final = 3.0
@@ -34,10 +36,12 @@ def check(bench: Bench, findings: Findings, alone: bool) -> Limiter:
         alone: whether nothing else is looked at, which leaves time for its windows.
 
     Raises:
-        CannotTest: there are not two users.
+        CannotTest: there are too few users.
     """
-    if len(bench.users) < 2:
-        raise CannotTest(f"it takes two users, and {bench.tokens.option} brings one")
+    least = len(LIMITED) if alone else LEAST_USERS
+    if len(bench.users) < least:
+        remedy = "" if alone else "; try --only limiter"
+        raise CannotTest(f"it takes {least} users, and {bench.tokens.option} has {len(bench.users)}{remedy}")
     declared = bench.declared or GUIDE_RATE
     asker = _Lines(bench)
     longest_s = max(WINDOWS * declared.window_s, LEAST_FULL_S) if bench.full or alone else QUICK_S
