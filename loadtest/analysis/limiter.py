@@ -3,12 +3,12 @@
 The procedure that collects the evidence is `conformance.limiter_probe`; what it relies on:
 
 - A full allowance of N is used up at once: N is the number admitted before the first rejection.
-- When the first message is admitted again, a *bucket* has one token, which fell after window / N; a *fixed window* and a
-  *sliding log* have all N, since the N were sent together.
+- When the first message is admitted again, a *bucket* has one token, which fell after window / N; a *fixed window* and
+  a *sliding log* have all N, since the N were sent together.
 - Another user sends 1, and the other N - 1 half a window later. When it is admitted again, a fixed window has all N; a
   sliding log has the 1 alone, since the others are still in the log.
-- The first moments at which both are admitted again are a window after each one's first message, unless windows begin by
-  the clock: then they are the same moment, and the next one says how long a window is.
+- The first moments at which both are admitted again are a window after each one's first message, unless windows begin
+  by the clock: then they are the same moment, and the next one says how long a window is.
 """
 
 from __future__ import annotations
@@ -193,7 +193,9 @@ def _scope(evidence: Evidence, told: list[str]) -> Scope | None:
         told.append("meanwhile the same user was admitted on a second connection: each connection has its own limit")
         return Scope.CONNECTION
     if other is not None and other.admitted is False:
-        told.append("another user was rejected meanwhile, too: the limit is not one user's own, or that user's was used up")
+        told.append(
+            "another user was rejected meanwhile, too: the limit is not one user's own, or that user's was used up"
+        )
         return Scope.ALL
     if second is None or second.admitted is None:
         return None
@@ -212,11 +214,9 @@ def _kind(evidence: Evidence, told: list[str]) -> LimiterKind:
     told.append(
         f"admitted again {_seconds(low)} to {_seconds(high)} after the first, {returned.at_once} of {limit} at once"
     )
-    if evidence.penal:
-        told.append("but only after a silence: messages that are rejected count against the limit, too")
-        return LimiterKind.UNCLEAR
-    if limit < 2:
-        told.append("a limit of 1 is the same for every kind")
+    if evidence.penal or limit < 2:
+        penal = "but only after a silence: messages that are rejected count against the limit, too"
+        told.append(penal if evidence.penal else "a limit of 1 is the same for every kind")
         return LimiterKind.UNCLEAR
     if returned.at_once * 2 <= limit:
         told.append("so allowance comes back bit by bit: a bucket")
@@ -224,15 +224,18 @@ def _kind(evidence: Evidence, told: list[str]) -> LimiterKind:
     if spread is None or returned.at_once < limit:
         return LimiterKind.UNCLEAR
     told.append(
-        f"a user who sent 1 message, and {limit - 1} half a window later, was admitted again with {spread.at_once} at once"
+        f"a user who sent 1 message, and {limit - 1} half a window later, was admitted again, {spread.at_once} at once"
     )
-    if spread.at_once >= limit:
-        told.append("so all is forgotten at one moment: a fixed window")
-        return LimiterKind.FIXED
-    if spread.at_once * 2 <= limit:
-        told.append("so each message is forgotten at its own time: a sliding log")
-        return LimiterKind.SLIDING
-    return LimiterKind.UNCLEAR
+    if limit > spread.at_once > limit / 2:
+        return LimiterKind.UNCLEAR
+    fixed = spread.at_once >= limit
+    how = (
+        "all is forgotten at one moment: a fixed window"
+        if fixed
+        else "each is forgotten at its own time: a sliding log"
+    )
+    told.append(f"so {how}")
+    return LimiterKind.FIXED if fixed else LimiterKind.SLIDING
 
 
 def _window(evidence: Evidence, kind: LimiterKind, told: list[str]) -> tuple[float, float] | None:
@@ -242,7 +245,9 @@ def _window(evidence: Evidence, kind: LimiterKind, told: list[str]) -> tuple[flo
     if kind is LimiterKind.BUCKET:
         return _bucket_window(evidence, returned)
     if by_clock(returned, spread):
-        told.append("two users who began at different times were admitted again at the same: windows begin by the clock")
+        told.append(
+            "two users who began at different times were admitted again at the same: windows begin by the clock"
+        )
         if after is None:
             return None
         low = after.rejected.sent_ns - returned.admitted.answered_ns

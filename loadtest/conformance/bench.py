@@ -37,6 +37,10 @@ class CannotTest(Exception):
     """Something else came in the way; the text says what."""
 
 
+class NotDelivered(CannotTest):
+    """A good message was not acked, or refused though within the rate limit."""
+
+
 class Bench:
     """The backend as a check reaches it.
 
@@ -148,21 +152,24 @@ class Bench:
         A rejection by the rate limit is waited for once, where that does not take long: a small limit is no fault.
 
         Raises:
-            CannotTest: it was not delivered.
+            NotDelivered: it was not acked, or refused.
+            CannotTest: the rate limit was used up.
         """
         for again in (True, False):
             place = probe.hearing.mark()
             id_ = probe.send(conversation or self.conversation, content)
             ack = probe.hearing.until(lambda each: _concludes(each, id_), place, self.patience_s)  # noqa: B023
             if ack is None:
-                raise CannotTest(f"a message was not acked within {self.patience_s:g} s")
+                raise NotDelivered(f"a message was not acked within {self.patience_s:g} s")
             assert isinstance(ack.event, MessageAck)
             if ack.event.status == "delivered":
                 return id_
             error = ack.event.error or "no reason given"
             limited, wait_s = probe.refusal(error)
-            if not again or not limited or (wait_s or 1) > self.patience_s:
-                raise CannotTest(f'a message was refused: "{excerpt(error, 80)}"')
+            if not limited:
+                raise NotDelivered(f'a message was refused: "{excerpt(error, 80)}"')
+            if not again or (wait_s or 1) > self.patience_s:
+                raise CannotTest(f'the rate limit was used up before: "{excerpt(error, 80)}"')
             gevent.sleep(wait_s or 1)
         raise AssertionError("not reached")
 

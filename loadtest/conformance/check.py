@@ -82,7 +82,7 @@ class Checker:
         self._tokens = source
         self._logins: list[Login] = []
         self._findings = Findings()
-        self._limiter = Limiter(LimiterKind.UNCLEAR, evidence=("not looked at",))
+        self._limiter = Limiter(LimiterKind.UNCLEAR)  # not looked at
         self._bench = Bench(
             read_endpoint(asked.host, chosen_options),
             chosen_options,

@@ -115,7 +115,8 @@ class LimiterProbe:
 
     def _returned(self, first: Try, rejected: Try, pause_s: float) -> Return | None:
         """Wait for the first user to be admitted again; None where it is not."""
-        due_ns = first.sent_ns + round(self._window_s * PATIENCE * NS_PER_S)
+        longest_s = max(self._window_s, min(self._declared.window_s, self._longest_s))  # a promise may be too short
+        due_ns = first.sent_ns + round(longest_s * PATIENCE * NS_PER_S)
         while self._asker.now_ns() < due_ns:
             self._other_does_what_is_due(first)
             (look,) = self._asker.ask(Who.FIRST, 1)
@@ -152,9 +153,9 @@ class LimiterProbe:
         if self._other_first is None and self._since(first) >= OTHER_BEGINS * self._window_s:
             self._begin_other()
         began = self._other_first
-        if began is not None and began.admitted and self._other_rejected is None:
-            if self._since(began) >= SPREAD * self._window_s:
-                self._other_uses_up()
+        waits = began is not None and began.admitted and self._other_rejected is None
+        if began is not None and waits and self._since(began) >= SPREAD * self._window_s:
+            self._other_uses_up()
 
     def _begin_other(self) -> None:
         if self._other_first is None:

@@ -44,7 +44,9 @@ class Line(Hearing):
 
     def admission(self, patience_s: float) -> Heard | None:
         """The frame that says whether the token was accepted; None where none came."""
-        return self.until(lambda each: isinstance(each.event, (ConnectionAuthenticated, ConnectionError_)), 0, patience_s)
+        return self.until(
+            lambda each: isinstance(each.event, (ConnectionAuthenticated, ConnectionError_)), 0, patience_s
+        )
 
     def say(self, frame: bytes | dict[str, Any]) -> int:
         """Send a text frame, or an event by its fields; when it left (monotonic ns)."""

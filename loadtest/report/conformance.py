@@ -46,7 +46,7 @@ def headline(found: Conformance) -> str:
     fails = counts[CaseVerdict.FAILS]
     parts = [
         f"{counts[CaseVerdict.CONFORMS]} conform",
-        f"{counts[CaseVerdict.DIFFERS]} differ where the guide is silent",
+        f"{counts[CaseVerdict.DIFFERS]} differ",
         f"{fails} FAIL" if fails else "0 fail",
         f"{counts[CaseVerdict.UNTESTED]} cannot be tested",
     ]
@@ -99,6 +99,8 @@ def _case_lines(case: Case, color: bool) -> list[str]:
 
 
 def _limiter_lines(limiter: Limiter) -> list[str]:
+    if not limiter.evidence:
+        return []
     lines = [f"rate limit: {_limiter_words(limiter)}"]
     for sentence in limiter.evidence:
         lines += textwrap.wrap(sentence, WIDTH - 2, initial_indent="  ", subsequent_indent="    ")
@@ -112,7 +114,9 @@ def _limiter_words(limiter: Limiter) -> str:
         return "unclear"
     kind = "kind unclear" if limiter.kind is LimiterKind.UNCLEAR else limiter.kind.value
     window = "window unknown" if limiter.window_s is None else f"in {limiter.window_s:g} s"
-    scope = "" if limiter.scope is None else f", per {limiter.scope}" if limiter.scope != "all" else ", for all together"
+    scope = (
+        "" if limiter.scope is None else f", per {limiter.scope}" if limiter.scope != "all" else ", for all together"
+    )
     return f"{kind}, {limiter.limit} messages {window}{scope}"
 
 

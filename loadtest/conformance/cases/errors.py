@@ -12,7 +12,10 @@ PLACE = 11
 
 def check(bench: Bench, findings: Findings) -> None:
     """Send them, and see whether the connection still works."""
-    for case, frame in (("malformed-json", b'{"type": "message:send", '), ("unknown-type", b'{"type":"check:nothing"}')):
+    for case, frame in (
+        ("malformed-json", b'{"type": "message:send", '),
+        ("unknown-type", b'{"type":"check:nothing"}'),
+    ):
         _one(bench, findings, bench.line(PLACE), case, frame)
     findings.untested(("internal-error",), "nothing that a client sends should bring one about")
 

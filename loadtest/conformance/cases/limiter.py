@@ -125,7 +125,9 @@ def _judge(declared: Rate | None, findings: Findings, limiter: Limiter, evidence
     of_limit = [id_ for id_ in GROUPS["limiter"] if id_ != "limit"]
     if limiter.kind is LimiterKind.NONE:
         note = findings.conforms if declared is None else findings.fails
-        as_declared = ", as declared" if declared is None else f"; {declared} is declared, or --rate-limit none if meant"
+        as_declared = (
+            ", as declared" if declared is None else f"; {declared} is declared, or --rate-limit none if meant"
+        )
         note("limit", f"{limiter.evidence[0]}{as_declared}")
         findings.untested(of_limit, "there is no limit")
         return
@@ -178,7 +180,9 @@ def _judge_promise(findings: Findings, evidence: Evidence) -> None:
     error = promise_error_s(evidence)
     rejection, returned = evidence.rejection, evidence.returned
     if error is None or rejection is None or returned is None:
-        findings.untested(("limit-promise",), evidence.cut_short or "nothing was promised, or never kept while we asked")
+        findings.untested(
+            ("limit-promise",), evidence.cut_short or "nothing was promised, or never kept while we asked"
+        )
         return
     wait_s = (returned.admitted.answered_ns - rejection.sent_ns) / 1e9
     seen = f"promised {rejection.retry_after_s} s, it was {wait_s:.2f} s"

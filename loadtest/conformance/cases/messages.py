@@ -77,9 +77,12 @@ def _expect(findings: Findings, case: str, answer: Heard | None, line: Line, *, 
 
 
 def _missing_fields(bench: Bench, findings: Findings, line: Line, answers: list[Heard | None]) -> None:
-    wrong, right = [], []
+    wrong: list[str] = []
+    right: list[str] = []
     for field in _FIELDS:
-        answer, _ = _sent(bench, line, bench.message(**{field: None}))
+        fields = bench.message()
+        del fields[field]
+        answer, _ = _sent(bench, line, fields)
         answers.append(answer)
         refused = answer is not None and not _accepted(answer) and not _limited(answer)
         (right if refused else wrong).append(f"without {field}: {told(answer, line)}")
@@ -140,6 +143,8 @@ def _unit(bench: Bench, findings: Findings, valid: Line, invalid: Line) -> None:
     if _limited(pairs) or _limited(accents) or pairs is None or accents is None:
         findings.untested(("length-unit",), f"{told(pairs, line)}; {told(accents, valid)}")
     elif _accepted(accents):
-        findings.conforms("length-unit", f"UTF-16 code units: {HALF:,} emojis refused, {HALF:,} accented letters accepted")
+        findings.conforms(
+            "length-unit", f"UTF-16 code units: {HALF:,} emojis refused, {HALF:,} accented letters accepted"
+        )
     else:
         findings.differs("length-unit", f"bytes of UTF-8: {HALF:,} accented letters were refused")

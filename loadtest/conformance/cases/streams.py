@@ -6,7 +6,7 @@ from typing import Final
 
 import gevent
 
-from loadtest.conformance.bench import Bench, Probe
+from loadtest.conformance.bench import Bench, NotDelivered, Probe
 from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.meanings import interval, quoted
@@ -27,7 +27,11 @@ def check(bench: Bench, findings: Findings) -> None:
         gevent.spawn(bench.probe, READER),
         gevent.spawn(bench.probe, OUTSIDER, f"{bench.conversation}-elsewhere"),
     ]
-    sender, reader, outsider = [each.get() for each in joining]
+    try:
+        sender, reader, outsider = [each.get() for each in joining]
+    except NotDelivered as reason:
+        findings.fails("acks", str(reason))
+        raise
     quiet = _quiet(reader)
     marks = sender.hearing.mark(), reader.hearing.mark(), outsider.hearing.mark()
     id_ = sender.send(bench.conversation, TEXT)
@@ -123,7 +127,8 @@ def _answer(
 
 def _completed(findings: Findings, message: Message) -> None:
     first, sent, done = message.first_content_ns, message.sent_ns, message.completed_ns
-    assert sent is not None and done is not None
+    assert sent is not None
+    assert done is not None
     begun = f"first token after {interval(first - sent)}, " if first is not None else "no content, "
     findings.conforms("stream", f"{begun}complete after {interval(done - sent)}, {message.chunks} chunks")
 
@@ -154,9 +159,7 @@ def _stream_id(findings: Findings, sender: Probe, since: int, id_: str) -> None:
         findings.differs("stream-ids", "a new id that names no message: streams can only be told apart by order")
 
 
-def _to_others(
-    bench: Bench, findings: Findings, reader: Probe, since: int, sender: Probe, sender_since: int
-) -> None:
+def _to_others(bench: Bench, findings: Findings, reader: Probe, since: int, sender: Probe, sender_since: int) -> None:
     """Whether the reader saw what the sender did of the streams that completed there."""
     asked = {event.message_id: event.content for event in _streams(sender, sender_since) if event.is_complete}
     if not asked:

@@ -18,7 +18,14 @@ from loadtest.conformance.checklist import Findings
 from loadtest.conformance.line import Line
 from loadtest.conformance.meanings import interval
 from loadtest.load.identity import signing_key
-from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED, CLOSE_POLICY, ConnectionAuthenticated, ConnectionError_, excerpt
+from loadtest.protocol import (
+    AUTH_FAILED,
+    AUTH_REQUIRED,
+    CLOSE_POLICY,
+    ConnectionAuthenticated,
+    ConnectionError_,
+    excerpt,
+)
 
 PLACE = 0
 EXPIRED_S: Final = 3600
@@ -66,9 +73,7 @@ def unsigned(token: str) -> str:
     return f"{header}.{token.split('.')[1]}."
 
 
-def _knock(
-    bench: Bench, findings: Findings, case: str, shown: Credentials, expected: str, ways: list[str]
-) -> None:
+def _knock(bench: Bench, findings: Findings, case: str, shown: Credentials, expected: str, ways: list[str]) -> None:
     """One attempt to get in.
 
     Args:
@@ -99,7 +104,9 @@ def _knock(
     closed = line.closed
     if closed is None:
         line.hang_up()
-        said = f"connection:error {code}, but the connection stays open" if answer is not None else "no word and no close"
+        said = (
+            f"connection:error {code}, but the connection stays open" if answer is not None else "no word and no close"
+        )
         findings.fails(case, f"{said}, {patience_s:g} s after the upgrade" if answer is None else said)
         return
     ways.append(f"close {closed.code}")
