@@ -7,7 +7,7 @@ import random
 import time
 from array import array
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import gevent
 
@@ -31,6 +31,8 @@ PLACES: Final = 12
 LIMITED: Final = (8, 9)
 """Places of those whose limit is used up on purpose."""
 _USER_CLASS: Final = "check"
+
+Opened = TypeVar("Opened")
 
 
 class CannotTest(Exception):
@@ -184,6 +186,23 @@ class Bench:
             for each in tuple(self._open):
                 if isinstance(each, Probe):
                     each.sweep()
+
+
+def at_once(*calls: Callable[[], Opened]) -> list[Opened]:
+    """What several calls give, made at the same time; raises the first `CannotTest` of one."""
+    reasons: list[CannotTest] = []
+
+    def caught(call: Callable[[], Opened]) -> Opened | None:
+        try:
+            return call()
+        except CannotTest as reason:  # gevent would print what leaves a greenlet
+            reasons.append(reason)
+            return None
+
+    made = [each.get() for each in [gevent.spawn(caught, call) for call in calls]]
+    if reasons:
+        raise reasons[0]
+    return [each for each in made if each is not None]
 
 
 def _concludes(each: Heard, message_id: str) -> bool:

@@ -139,6 +139,9 @@ class Checker:
             more = "" if self._asked.full else "; --full gives it more"
             self._findings.untested(GROUPS[name], f"the cases before it took all of {longest_s:g} s{more}")
 
+        except Exception as error:  # noqa: BLE001 - one group must not cost the others
+            self._findings.untested(GROUPS[name], f"an error of ours: {type(error).__name__}; please report it")
+
     @property
     def _many_users(self) -> bool:
         return len(self._bench.users) >= PLACES

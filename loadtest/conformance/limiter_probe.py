@@ -41,6 +41,9 @@ class Asker(Protocol):
 
     def now_ns(self) -> int: ...
     def sleep(self, seconds: float) -> None: ...
+    def expect(self, seconds: float) -> None:
+        """The rest takes about so long."""
+
     def ask(self, who: Who, messages: int) -> list[Try]:
         """Send messages back to back; returns once all are answered, or have waited for long enough."""
 
@@ -83,6 +86,7 @@ class LimiterProbe:
                 else "nothing was admitted: was the limit used up by an earlier run?"
             )
             return Evidence(burst, second, self._other_first, cut_short=why)
+        self._asker.expect(needed_s)
         return self._watch(burst, second)
 
     # --- the first user -----------------------------------------------------------------------------------------------

@@ -170,12 +170,12 @@ def test_tokens_of_a_file_are_shared_and_an_expired_one_cannot_be_made(served, t
 
 
 def test_nobody_listens_is_one_line():
-    with pytest.raises(UsageError, match="--host: nobody listens at ws://127.0.0.1:1/ws"):
+    with pytest.raises(UsageError, match=r"--host: nobody listens at ws://127.0.0.1:1/ws"):
         checked("ws://127.0.0.1:1/ws")
 
 
 def test_a_refused_good_token_is_the_persons_mistake(served):
-    with pytest.raises(UsageError, match="--jwt-secret: .* refused the token with AUTH_FAILED"):
+    with pytest.raises(UsageError, match=r"--jwt-secret: .* refused the token with AUTH_FAILED"):
         checked(served.url, jwt_secret="another secret, as long as HS256 wants it")
 
 

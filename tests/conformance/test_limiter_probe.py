@@ -52,6 +52,9 @@ class InVirtualTime:
     def sleep(self, seconds):
         self._now_ns += max(round(seconds * NS_PER_S), 0)
 
+    def expect(self, seconds):
+        self.expected_s = seconds
+
     def ask(self, who, messages):
         self.asked += messages
         sent_ns, self._now_ns = self._now_ns, self._now_ns + self._rtt_ns

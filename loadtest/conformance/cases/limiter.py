@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from functools import partial
 from typing import Final
 
 import gevent
 
 from loadtest.analysis.limiter import Evidence, Limiter, LimiterKind, Scope, Try, identify, promise_error_s
 from loadtest.client.dialect import GUIDE
-from loadtest.conformance.bench import LIMITED, Bench, CannotTest
+from loadtest.conformance.bench import LIMITED, Bench, CannotTest, at_once
 from loadtest.conformance.checklist import GROUPS, Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
@@ -24,6 +26,7 @@ QUICK_S: Final = 8.0
 """Windows that are over by then are looked at in the quick set, too."""
 WINDOWS: Final = 3.0
 LEAST_FULL_S: Final = 30.0
+WORTH_TELLING_S: Final = 5.0
 GUIDE_RATE: Final = Rate(10, 60.0)
 """Looked for where none is declared."""
 PROMISE_TOLERANCE_S: Final = 0.25
@@ -56,12 +59,9 @@ class _Lines:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        opening = {
-            Who.FIRST: gevent.spawn(bench.line, FIRST),
-            Who.SECOND_CONNECTION: gevent.spawn(bench.line, FIRST),
-            Who.OTHER: gevent.spawn(bench.line, OTHER),
-        }
-        self._lines = {who: each.get() for who, each in opening.items()}
+        places = {Who.FIRST: FIRST, Who.SECOND_CONNECTION: FIRST, Who.OTHER: OTHER}
+        opened = at_once(*(partial(bench.line, place) for place in places.values()))
+        self._lines = dict(zip(places, opened, strict=True))
         self.rejection: str | None = None
         """The first rejection, in words."""
         self.rejected_otherwise: str | None = None
@@ -72,6 +72,10 @@ class _Lines:
 
     def sleep(self, seconds: float) -> None:
         gevent.sleep(max(seconds, 0.0))
+
+    def expect(self, seconds: float) -> None:
+        if seconds >= WORTH_TELLING_S:
+            print(f"the rate limit is watched for about {seconds:.0f} s", file=sys.stderr, flush=True)
 
     def ask(self, who: Who, messages: int) -> list[Try]:
         line = self._lines[who]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import gevent
 
-from loadtest.conformance.bench import Bench, NotDelivered, Probe
+from loadtest.conformance.bench import Bench, NotDelivered, Probe, at_once
 from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.meanings import interval, quoted
@@ -22,13 +23,12 @@ OF_STREAMS: Final = ("stream", "cumulative", "stream-to-others", "stream-ids")
 
 def check(bench: Bench, findings: Findings) -> None:
     """Send one message, and look at it from three sides."""
-    joining = [
-        gevent.spawn(bench.probe, SENDER, joined=False),
-        gevent.spawn(bench.probe, READER),
-        gevent.spawn(bench.probe, OUTSIDER, f"{bench.conversation}-elsewhere"),
-    ]
     try:
-        sender, reader, outsider = [each.get() for each in joining]
+        sender, reader, outsider = at_once(
+            partial(bench.probe, SENDER, joined=False),
+            partial(bench.probe, READER),
+            partial(bench.probe, OUTSIDER, f"{bench.conversation}-elsewhere"),
+        )
     except NotDelivered as reason:
         findings.fails("acks", str(reason))
         raise

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import gevent
 
-from loadtest.conformance.bench import Bench, Probe
+from loadtest.conformance.bench import Bench, Probe, at_once
 from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
 from loadtest.protocol import TYPING_AUTO_STOP_S, TYPING_MIN_INTERVAL_S, TypingStart, TypingStop
@@ -18,8 +19,7 @@ TOLERANCE_S: Final = 1.0
 
 def check(bench: Bench, findings: Findings) -> None:
     """One types, the other looks on."""
-    joining = [gevent.spawn(bench.probe, place) for place in (TYPIST, READER)]
-    typist, reader = [each.get() for each in joining]
+    typist, reader = at_once(partial(bench.probe, TYPIST), partial(bench.probe, READER))
     own, since = typist.hearing.mark(), reader.hearing.mark()
     typist.typing_start(bench.conversation)
     first = reader.hearing.until(_starts, since, min(bench.patience_s, 2.0))
