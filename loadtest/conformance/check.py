@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -160,7 +161,7 @@ class Checker:
         events, fields, broken = (counts.keys(name) for name in ("unknown_event", "unknown_field", "no_event"))
         told = [
             f"{what} {', '.join(names)}"
-            for what, names in (("events", events), ("fields", fields), ("frames that are", broken))
+            for what, names in (("events", events), ("fields", fields), ("frames that break them,", broken))
             if names
         ]
         if events or broken or fields:
@@ -191,6 +192,8 @@ def _read(asked: Asked) -> Settings:
 
 def main() -> NoReturn:
     """Check as the first argument says; exit codes are those of the README, but for cases that fail."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # whatever a greenlet is at
+        gevent.signal_handler(number, os._exit, _INTERRUPTED)
     try:
         asked = msgspec.json.decode(sys.argv[1], type=Asked)
         check_host(asked.host)
@@ -200,8 +203,6 @@ def main() -> NoReturn:
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
     sys.stdout.buffer.write(msgspec.json.encode(found))
     sys.exit(0)
 
