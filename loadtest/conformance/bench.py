@@ -69,7 +69,7 @@ class Bench:
         self.full = full
         self.counts = Counts()
         self.expectation = Expectation({"yes": True, "no": False}.get(chosen.expect_stream))
-        self.patience_s = min(chosen.reply_timeout, 30.0 if full else 8.0)
+        self.patience_s = min(chosen.reply_timeout, 30.0 if full else 6.0)
         """How long an answer may take."""
         self.hush_s = min(self.patience_s, 0.5)
         """How long nothing has to come, where nothing is to come."""

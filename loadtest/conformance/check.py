@@ -36,7 +36,7 @@ from loadtest.load.refusal import explained
 from loadtest.model import Login
 from loadtest.settings import OPTIONS, Settings, settings
 
-QUICK_S: Final = 18.0
+QUICK_S: Final = 16.0
 FULL_S: Final = 600.0
 """Longest time for a group of cases."""
 UNUSED_USERS: Final = (100_000, 999_000)
@@ -161,7 +161,7 @@ class Checker:
         events, fields, broken = (counts.keys(name) for name in ("unknown_event", "unknown_field", "no_event"))
         told = [
             f"{what} {', '.join(names)}"
-            for what, names in (("events", events), ("fields", fields), ("frames that break them,", broken))
+            for what, names in (("events", events), ("fields", fields), ("frames that cannot be read:", broken))
             if names
         ]
         if events or broken or fields:

@@ -52,8 +52,6 @@ def test_a_case_that_fails_ends_with_1(start_reference_server):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ((), "Missing option '--host'"),
-        (("--host", "http://x"), "is no WebSocket address"),
         (("--host", "ws://127.0.0.1:1/ws"), "--host: nobody listens at ws://127.0.0.1:1/ws"),
         (("--host", "ws://127.0.0.1:1/ws", "--only", "acs"), "--only: there is no case 'acs'"),
         (("--host", "ws://127.0.0.1:1/ws", "--format", "yaml"), "'yaml' is none of text, json, markdown, junit"),
