@@ -1,7 +1,10 @@
 """`loadtest check` against the reference server: clean, in every variant, and with each fault that it can be told."""
 
+import json
+
 import pytest
 from check_stage import RATE, checked, seen, serving, verdicts
+from real_servers import behaving
 
 from loadtest.analysis.limiter import LimiterKind, Scope
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
@@ -167,6 +170,33 @@ def test_tokens_of_a_file_are_shared_and_an_expired_one_cannot_be_made(served, t
     assert not found.failed, seen(found)
     assert seen(found)["expired-token"] == "--tokens-file brings no key to sign an expired token with"
     assert seen(found)["limit"] == "it takes 4 users, and --tokens-file has 3; try --only limiter"
+
+
+GREETING = json.dumps({"type": "connection:authenticated", "connectionId": "one"})
+BAD_FRAMES = (
+    "\x1b[31m{",
+    b"\x00",
+    json.dumps({"type": "message:ack", "messageId": 5}),
+    json.dumps({"type": "\x1b]0;x"}),
+)
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["sends garbage", "closes"])
+def test_a_hostile_server_costs_verdicts_and_nothing_else(closes):
+    def handle(connection):
+        connection.send(GREETING)
+        for _ in connection:
+            if closes:
+                connection.close(1011, "\x1b[2J")
+            else:
+                for frame in BAD_FRAMES:
+                    connection.send(frame)
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", reply_timeout="200ms")
+    assert [case.id for case in found.cases] == list(TITLES)
+    assert verdicts(found)["acks"] == "fails"
+    assert not any("\x1b" in told or "an error of ours" in told for told in seen(found).values()), seen(found)
 
 
 def test_nobody_listens_is_one_line():
