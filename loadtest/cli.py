@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "run": "run_command",
     "serve": "serve",
     "mock-llm": "mock_llm",
+    "check": "check",
     "chat": "chat",
     "summarize": "summarize",
     "plot": "plot",

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "analysis": ({"runs"}, {"locust", "gevent", "websockets", "click", "matplotlib", "rich"}),
     "report": ({"analysis"}, {"locust", "gevent", "websockets", "click", "sqlite3", "scipy"}),
     # `load` for its options, tokens and explanations alone, which are the run's: never for Locust
-    "conformance": ({"client", "load"}, {"locust", "sqlite3", "click", "matplotlib", "asyncio"}),
+    "conformance": ({"client", "load", "analysis"}, {"locust", "sqlite3", "click", "matplotlib", "asyncio"}),
     "experiment": ({"runs", "analysis"}, {"locust", "gevent", "websockets", "click", "rich", "matplotlib"}),
     "commands": ({"server", "standin", "runs", "analysis", "report", "experiment"}, {"locust", "gevent"}),
 }

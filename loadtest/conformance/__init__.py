@@ -1,1 +1,4 @@
-"""What one client learns of a backend: `chat`, which shows every frame. Set up as a run sets its clients up."""
+"""What clients learn of a backend: `chat` shows every frame of one, `check` goes through the guide's checklist.
+
+Both set their clients up as a run does.
+"""

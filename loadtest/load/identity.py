@@ -55,6 +55,17 @@ def read_tokens(chosen: Settings, processes: int = 1) -> Tokens:
     )
 
 
+def signing_key(chosen: Settings) -> SigningKey | None:
+    """What tokens are minted with; None where they come from elsewhere.
+
+    Raises:
+        ValueError: the file holds none.
+    """
+    if chosen.jwt_secret:
+        return SigningKey(chosen.jwt_secret)
+    return read_key(Path(chosen.jwt_key), chosen.jwt_key_id) if chosen.jwt_key else None
+
+
 def login_tokens(
     chosen: Settings,
     exchange: Exchange,

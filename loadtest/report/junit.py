@@ -21,11 +21,9 @@ def junit(summary: Summary, objectives: Objectives) -> str:
     """The XML document."""
     run, found = summary.run, rows(objectives)
     cases = [_run_case(summary, objectives), *(_case(run.scenario, row) for row in found)]
-    root = Element("testsuites")
-    suite = SubElement(
-        root,
+    suite = Element(
         "testsuite",
-        name=_clean(f"loadtest {run.scenario}"),
+        name=cleaned(f"loadtest {run.scenario}"),
         tests=str(len(cases)),
         failures=str(sum(case.find("failure") is not None for case in cases)),
         errors=str(sum(case.find("error") is not None for case in cases)),
@@ -36,26 +34,33 @@ def junit(summary: Summary, objectives: Objectives) -> str:
     properties = SubElement(suite, "properties")
     facts = {"host": run.host, "folder": run.folder, "seed": str(run.seed), "version": run.tool_version}
     for name, value in {**facts, **run.labels}.items():
-        SubElement(properties, "property", name=_clean(name), value=_clean(value))
+        SubElement(properties, "property", name=cleaned(name), value=cleaned(value))
     suite.extend(cases)
+    return document(suite)
+
+
+def document(suite: Element) -> str:
+    """One suite of test cases as an XML document."""
+    root = Element("testsuites")
+    root.append(suite)
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
 def _run_case(summary: Summary, objectives: Objectives) -> Element:
     verdict = summary.verdict
-    case = Element("testcase", classname=_clean(f"loadtest.{summary.run.scenario}"), name="the run itself")
+    case = Element("testcase", classname=cleaned(f"loadtest.{summary.run.scenario}"), name="the run itself")
     if verdict.status == "invalid":
-        SubElement(case, "error", message="the run is invalid", type="invalid").text = _clean(
+        SubElement(case, "error", message="the run is invalid", type="invalid").text = cleaned(
             "\n".join(verdict.reasons)
         )
     elif objectives.aborted:
-        SubElement(case, "failure", message=_clean(f"aborted: {objectives.aborted}"), type="aborted")
+        SubElement(case, "failure", message=cleaned(f"aborted: {objectives.aborted}"), type="aborted")
     return case
 
 
 def _case(scenario: str, row: ObjectiveRow) -> Element:
-    case = Element("testcase", classname=_clean(f"loadtest.{scenario}"), name=f"{row.name} {row.limit}")
+    case = Element("testcase", classname=cleaned(f"loadtest.{scenario}"), name=f"{row.name} {row.limit}")
     told = f"{row.name} {row.value}, wanted {row.limit}" + (f"; {row.note}" if row.note else "")
     if row.verdict is Decision.FAIL:
         SubElement(case, "failure", message=told, type="objective")
@@ -66,5 +71,6 @@ def _case(scenario: str, row: ObjectiveRow) -> Element:
     return case
 
 
-def _clean(text: str) -> str:
+def cleaned(text: str) -> str:
+    """Text that XML can hold."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

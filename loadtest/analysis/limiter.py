@@ -1,0 +1,282 @@
+"""Which rate limit a server keeps, from what it admitted and when. Pure.
+
+The procedure that collects the evidence is `conformance.limiter_probe`; what it relies on:
+
+- A full allowance of N is used up at once: N is the number admitted before the first rejection.
+- When the first message is admitted again, a *bucket* has one token, which fell after window / N; a *fixed window* and
+  a *sliding log* have all N, since the N were sent together.
+- Another user sends 1, and the other N - 1 half a window later. When it is admitted again, a fixed window has all N; a
+  sliding log has the 1 alone, since the others are still in the log.
+- The first moments at which both are admitted again are a window after each one's first message, unless windows begin
+  by the clock: then they are the same moment, and the next one says how long a window is.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+NS_PER_S: Final = 1_000_000_000
+
+
+class LimiterKind(StrEnum):
+    """Kinds of rate limit."""
+
+    FIXED = "fixed"
+    SLIDING = "sliding"
+    BUCKET = "bucket"
+    NONE = "none"
+    UNCLEAR = "unclear"
+    """There is a limit, and the evidence does not carry its kind."""
+
+
+class Scope(StrEnum):
+    """Who shares a limit."""
+
+    USER = "user"
+    CONNECTION = "connection"
+    ALL = "all"
+    """Other users, too: perhaps everybody from one address."""
+
+
+class Try(Struct, frozen=True):
+    """One message that asked to be admitted; the server decided between the two instants (monotonic ns).
+
+    Attributes:
+        admitted: None where no answer came.
+        retry_after_s: the X of "Try again in X seconds"; None where nothing was promised.
+    """
+
+    sent_ns: int
+    answered_ns: int
+    admitted: bool | None
+    retry_after_s: int | None = None
+
+
+class Return(Struct, frozen=True):
+    """How a user that had used up its limit was admitted again.
+
+    Attributes:
+        first: its first message.
+        rejected: its last message that was rejected.
+        admitted: the first that was admitted after that.
+        at_once: messages admitted together then, that one included.
+    """
+
+    first: Try
+    rejected: Try
+    admitted: Try
+    at_once: int
+
+    @property
+    def wait_ns(self) -> tuple[int, int]:
+        """Least and greatest time from the server's first decision to its readmission."""
+        return (
+            max(self.rejected.sent_ns - self.first.answered_ns, 0),
+            self.admitted.answered_ns - self.first.sent_ns,
+        )
+
+
+class Evidence(Struct, frozen=True):
+    """What was seen of a limit; what has not been tried is None or empty.
+
+    Attributes:
+        burst: messages sent as fast as possible, up to the first rejections.
+        second_connection: one of the same user on another connection, while the first was rejected.
+        other_user: one of another user, likewise.
+        returned: how the user of the burst was admitted again.
+        spread: how another user was, that had sent 1 message, and the rest of its limit half a window later.
+        next_return: how the user of the burst was admitted again after `returned`, where that was watched.
+        penal: whether it was admitted after a silence only, and not as long as it went on asking.
+        cut_short: why the rest was not tried, where it was not.
+    """
+
+    burst: tuple[Try, ...]
+    second_connection: Try | None = None
+    other_user: Try | None = None
+    returned: Return | None = None
+    spread: Return | None = None
+    next_return: Return | None = None
+    penal: bool = False
+    cut_short: str = ""
+
+    @property
+    def limit(self) -> int:
+        """Messages admitted before the first that was not."""
+        taken = next((place for place, each in enumerate(self.burst) if each.admitted is False), len(self.burst))
+        return sum(each.admitted is True for each in self.burst[:taken])
+
+    @property
+    def rejection(self) -> Try | None:
+        """The first rejection."""
+        return next((each for each in self.burst if each.admitted is False), None)
+
+
+class Limiter(Struct, frozen=True):
+    """A rate limit as far as it is known.
+
+    Attributes:
+        limit: messages admitted in a window, or at once by a bucket.
+        window_s: length of the window, or time in which an empty bucket is full again; seconds.
+        window_bounds_s: it is certain to lie between these; None where it was not measured.
+        evidence: what it is concluded from, in sentences.
+    """
+
+    kind: LimiterKind
+    limit: int | None = None
+    window_s: float | None = None
+    scope: Scope | None = None
+    window_bounds_s: tuple[float, float] | None = None
+    evidence: tuple[str, ...] = ()
+
+
+def identify(evidence: Evidence) -> Limiter:
+    """The limit behind the evidence; what it does not carry is None or `unclear`."""
+    told = [_of_burst(evidence)]
+    if evidence.rejection is None:
+        silent = any(each.admitted is None for each in evidence.burst)
+        return Limiter(LimiterKind.UNCLEAR if silent else LimiterKind.NONE, evidence=tuple(told))
+    scope = _scope(evidence, told)
+    kind = _kind(evidence, told)
+    bounds = _window(evidence, kind, told)
+    promised = evidence.rejection.retry_after_s
+    window = roundest(*bounds) if bounds is not None else None
+    if evidence.returned is None and promised is not None:
+        window = float(promised)
+        told.append(f"the window is the server's own word, Try again in {promised} seconds, and not measured")
+    if evidence.cut_short:
+        told.append(evidence.cut_short)
+    return Limiter(kind, evidence.limit, window, scope, bounds, tuple(told))
+
+
+def promise_error_s(evidence: Evidence) -> tuple[float, float] | None:
+    """Least and greatest of the real wait less the promised one, seconds; None where either is not known.
+
+    A promise in whole seconds, rounded up, is right between -1 and 0.
+    """
+    rejection, returned = evidence.rejection, evidence.returned
+    if rejection is None or rejection.retry_after_s is None or returned is None or evidence.penal:
+        return None
+    least = max(returned.rejected.sent_ns - rejection.answered_ns, 0) / NS_PER_S
+    most = (returned.admitted.answered_ns - rejection.sent_ns) / NS_PER_S
+    return least - rejection.retry_after_s, most - rejection.retry_after_s
+
+
+def roundest(low: float, high: float) -> float:
+    """The number with the fewest decimals between two numbers, nearest to their middle; 0 < low <= high."""
+    for digits in range(-math.floor(math.log10(high)) if high > 0 else 0, 10):
+        unit = 10.0**-digits
+        for step in (5.0 * unit, unit):  # 55 reads as easily as 50, and 2.5 as 2.4
+            nearest = round((low + high) / 2 / step) * step
+            if low <= nearest <= high and nearest > 0:
+                return round(nearest, max(digits, 0))
+    return (low + high) / 2
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+def _of_burst(evidence: Evidence) -> str:
+    burst = evidence.burst
+    took = _seconds(burst[-1].answered_ns - burst[0].sent_ns) if burst else "0 s"
+    unanswered = sum(each.admitted is None for each in burst)
+    silence = f", {unanswered} not answered" if unanswered else ""
+    if evidence.rejection is None:
+        return f"{len(burst)} messages within {took}: {evidence.limit} admitted, none rejected{silence}"
+    return f"{evidence.limit} messages admitted at once, the next rejected{silence}"
+
+
+def _scope(evidence: Evidence, told: list[str]) -> Scope | None:
+    second, other = evidence.second_connection, evidence.other_user
+    if second is not None and second.admitted:
+        told.append("meanwhile the same user was admitted on a second connection: each connection has its own limit")
+        return Scope.CONNECTION
+    if other is not None and other.admitted is False:
+        told.append(
+            "another user was rejected meanwhile, too: the limit is not one user's own, or that user's was used up"
+        )
+        return Scope.ALL
+    if second is None or second.admitted is None:
+        return None
+    if other is None or other.admitted is None:
+        told.append("meanwhile the same user was rejected on a second connection; no other user was tried")
+        return Scope.USER
+    told.append("meanwhile the same user was rejected on a second connection, and another user admitted")
+    return Scope.USER
+
+
+def _kind(evidence: Evidence, told: list[str]) -> LimiterKind:
+    limit, returned, spread = evidence.limit, evidence.returned, evidence.spread
+    if returned is None:
+        return LimiterKind.UNCLEAR
+    low, high = returned.wait_ns
+    told.append(
+        f"admitted again {_seconds(low)} to {_seconds(high)} after the first, {returned.at_once} of {limit} at once"
+    )
+    if evidence.penal or limit < 2:
+        penal = "but only after a silence: messages that are rejected count against the limit, too"
+        told.append(penal if evidence.penal else "a limit of 1 is the same for every kind")
+        return LimiterKind.UNCLEAR
+    if returned.at_once * 2 <= limit:
+        told.append("so allowance comes back bit by bit: a bucket")
+        return LimiterKind.BUCKET
+    if spread is None or returned.at_once < limit:
+        return LimiterKind.UNCLEAR
+    told.append(
+        f"a user who sent 1 message, and {limit - 1} half a window later, was admitted again, {spread.at_once} at once"
+    )
+    if limit > spread.at_once > limit / 2:
+        return LimiterKind.UNCLEAR
+    fixed = spread.at_once >= limit
+    how = (
+        "all is forgotten at one moment: a fixed window"
+        if fixed
+        else "each is forgotten at its own time: a sliding log"
+    )
+    told.append(f"so {how}")
+    return LimiterKind.FIXED if fixed else LimiterKind.SLIDING
+
+
+def _window(evidence: Evidence, kind: LimiterKind, told: list[str]) -> tuple[float, float] | None:
+    returned, spread, after = evidence.returned, evidence.spread, evidence.next_return
+    if returned is None or evidence.penal:
+        return None
+    if kind is LimiterKind.BUCKET:
+        return _bucket_window(evidence, returned)
+    if by_clock(returned, spread):
+        told.append(
+            "two users who began at different times were admitted again at the same: windows begin by the clock"
+        )
+        if after is None:
+            return None
+        low = after.rejected.sent_ns - returned.admitted.answered_ns
+        high = after.admitted.answered_ns - returned.rejected.sent_ns
+        return max(low, 0) / NS_PER_S, high / NS_PER_S
+    low, high = returned.wait_ns
+    if spread is not None:
+        low, high = max(low, spread.wait_ns[0]), min(high, spread.wait_ns[1])
+    return (low / NS_PER_S, high / NS_PER_S) if low <= high else None
+
+
+def _bucket_window(evidence: Evidence, returned: Return) -> tuple[float, float]:
+    """A full bucket was emptied at the first message: token k falls k / N windows later."""
+    low, high = (float(ns) for ns in returned.wait_ns)
+    after = evidence.next_return
+    if after is not None:
+        fallen = returned.at_once + 1
+        low = max(low, (after.rejected.sent_ns - returned.first.answered_ns) / fallen)
+        high = min(high, (after.admitted.answered_ns - returned.first.sent_ns) / fallen)
+    if low > high:  # more than one had fallen by the time of the first look
+        low, high = (float(ns) / returned.at_once for ns in returned.wait_ns)
+    return low * evidence.limit / NS_PER_S, high * evidence.limit / NS_PER_S
+
+
+def by_clock(returned: Return, spread: Return | None) -> bool:
+    """Whether two users' windows ended together, though they began apart."""
+    return spread is not None and spread.wait_ns[1] < returned.wait_ns[0]
+
+
+def _seconds(ns: int) -> str:
+    seconds = ns / NS_PER_S
+    return f"{seconds:.3f} s" if seconds < 1 else f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"

@@ -1,0 +1,1 @@
+"""The cases of a check, a module for each group: `check(bench, findings)` concludes them, or raises `CannotTest`."""

@@ -1,0 +1,209 @@
+"""The rate limit: what it is, and whether it is the one declared."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import Final
+
+import gevent
+
+from loadtest.analysis.limiter import Evidence, Limiter, LimiterKind, Scope, Try, identify, promise_error_s
+from loadtest.client.dialect import GUIDE
+from loadtest.conformance.bench import LIMITED, Bench, CannotTest, at_once
+from loadtest.conformance.checklist import GROUPS, Findings
+from loadtest.conformance.heard import Heard
+from loadtest.conformance.limiter_probe import LimiterProbe, Who
+from loadtest.conformance.line import Line, told
+from loadtest.protocol import RATE_LIMIT, ConnectionError_, MessageAck, MessageError, excerpt
+from loadtest.settings import Rate
+
+FIRST, OTHER = LIMITED
+LEAST_USERS: Final = 4
+"""Two of them have no other cases, beside which the limit would be found too low."""
+QUICK_S: Final = 8.0
+"""Windows that are over by then are looked at in the quick set, too."""
+WINDOWS: Final = 3.0
+LEAST_FULL_S: Final = 30.0
+WORTH_TELLING_S: Final = 5.0
+GUIDE_RATE: Final = Rate(10, 60.0)
+"""Looked for where none is declared."""
+PROMISE_TOLERANCE_S: Final = 0.25
+
+
+def check(bench: Bench, findings: Findings, alone: bool) -> Limiter:
+    """Find the limit.
+
+    Args:
+        alone: whether nothing else is looked at, which leaves time for its windows.
+
+    Raises:
+        CannotTest: there are too few users.
+    """
+    least = len(LIMITED) if alone else LEAST_USERS
+    if len(bench.users) < least:
+        remedy = "" if alone else "; try --only limiter"
+        raise CannotTest(f"it takes {least} users, and {bench.tokens.option} has {len(bench.users)}{remedy}")
+    declared = bench.declared or GUIDE_RATE
+    asker = _Lines(bench)
+    longest_s = max(WINDOWS * declared.window_s, LEAST_FULL_S) if bench.full or alone else QUICK_S
+    evidence = LimiterProbe(asker, declared, longest_s).run()
+    limiter = identify(evidence)
+    _judge(bench.declared, findings, limiter, evidence, asker)
+    return limiter
+
+
+class _Lines:
+    """Asks on real connections; see `limiter_probe.Asker`."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        places = {Who.FIRST: FIRST, Who.SECOND_CONNECTION: FIRST, Who.OTHER: OTHER}
+        opened = at_once(*(partial(bench.line, place) for place in places.values()))
+        self._lines = dict(zip(places, opened, strict=True))
+        self.rejection: str | None = None
+        """The first rejection, in words."""
+        self.rejected_otherwise: str | None = None
+        """One that was no ack, likewise."""
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def sleep(self, seconds: float) -> None:
+        gevent.sleep(max(seconds, 0.0))
+
+    def expect(self, seconds: float) -> None:
+        if seconds >= WORTH_TELLING_S:
+            print(f"the rate limit is watched for about {seconds:.0f} s", file=sys.stderr, flush=True)
+
+    def ask(self, who: Who, messages: int) -> list[Try]:
+        line = self._lines[who]
+        since = line.mark()
+        asked = []
+        for _ in range(messages):
+            fields = self._bench.message("x")
+            asked.append((fields["messageId"], line.say(fields)))
+        deadline_s = time.monotonic() + self._bench.patience_s
+        return [self._outcome(line, id_, sent_ns, since, deadline_s) for id_, sent_ns in asked]
+
+    def _outcome(self, line: Line, id_: str, sent_ns: int, since: int, deadline_s: float) -> Try:
+        answer = line.until(lambda each: _decides(each, id_), since, max(deadline_s - time.monotonic(), 0.001))
+        event = None if answer is None else answer.event
+        if answer is None:
+            return Try(sent_ns, time.monotonic_ns(), None)
+        if isinstance(event, MessageAck) and event.status != "error":
+            return Try(sent_ns, answer.at_ns, True)
+        text = _text(event)
+        limited, promised = GUIDE.refusal(text)
+        if not limited and not (isinstance(event, ConnectionError_) and event.code == RATE_LIMIT):
+            raise CannotTest(f"a message was refused, and not by the rate limit: {told(answer, line)}")
+        self.rejection = self.rejection or excerpt(text, 100)
+        if not isinstance(event, MessageAck):
+            self.rejected_otherwise = told(answer, line)
+        return Try(sent_ns, answer.at_ns, False, promised)
+
+
+def _decides(each: Heard, id_: str) -> bool:
+    match each.event:
+        case MessageAck(message_id=named) | MessageError(message_id=named):
+            return named == id_ or named is None
+        case ConnectionError_():
+            return True
+    return False
+
+
+def _text(event: object) -> str:
+    match event:
+        case MessageAck(error=error):
+            return error or ""
+        case MessageError():
+            return event.text
+        case ConnectionError_(message=message):
+            return message
+    return ""
+
+
+# --- the verdicts ----------------------------------------------------------------------------------------------------
+def _judge(declared: Rate | None, findings: Findings, limiter: Limiter, evidence: Evidence, asker: _Lines) -> None:
+    of_limit = [id_ for id_ in GROUPS["limiter"] if id_ != "limit"]
+    if limiter.kind is LimiterKind.NONE:
+        note = findings.conforms if declared is None else findings.fails
+        as_declared = (
+            ", as declared" if declared is None else f"; {declared} is declared, or --rate-limit none if meant"
+        )
+        note("limit", f"{limiter.evidence[0]}{as_declared}")
+        findings.untested(of_limit, "there is no limit")
+        return
+    if evidence.rejection is None or not limiter.limit:
+        findings.untested(("limit", *of_limit), "; ".join(limiter.evidence))
+        return
+    _judge_limit(declared, findings, limiter.limit)
+    _judge_scope(findings, limiter)
+    _judge_answer(findings, evidence, asker)
+    _judge_promise(findings, evidence)
+    _judge_window(declared, findings, limiter, evidence)
+    if limiter.kind is LimiterKind.FIXED:
+        findings.conforms("limiter-kind", "a fixed window")
+    elif limiter.kind is LimiterKind.UNCLEAR:
+        findings.untested(("limiter-kind",), limiter.evidence[-1])
+    else:
+        names = {LimiterKind.SLIDING: "a sliding log", LimiterKind.BUCKET: "a bucket of tokens"}
+        findings.differs("limiter-kind", names[limiter.kind])
+
+
+def _judge_limit(declared: Rate | None, findings: Findings, limit: int) -> None:
+    if declared is None:
+        findings.differs("limit", f"{limit} admitted at once, then rejected; none is declared")
+    elif limit == declared.messages:
+        findings.conforms("limit", f"{limit} admitted, the next rejected")
+    else:
+        findings.fails("limit", f"{limit} admitted, the next rejected; {declared} is declared: --rate-limit if meant")
+
+
+def _judge_scope(findings: Findings, limiter: Limiter) -> None:
+    told = next((each for each in limiter.evidence if "meanwhile" in each), "no answer on the second connection")
+    if limiter.scope is Scope.USER:
+        findings.conforms("limit-scope", told)
+    elif limiter.scope is None:
+        findings.untested(("limit-scope",), told)
+    else:
+        findings.fails("limit-scope", told)
+
+
+def _judge_answer(findings: Findings, evidence: Evidence, asker: _Lines) -> None:
+    if asker.rejected_otherwise is not None:
+        findings.differs("limit-answer", asker.rejected_otherwise)
+    elif evidence.rejection is None or evidence.rejection.retry_after_s is None:
+        findings.fails("limit-answer", f'ack error "{asker.rejection}": it does not say how long to wait')
+    else:
+        findings.conforms("limit-answer", f'ack error "{asker.rejection}"')
+
+
+def _judge_promise(findings: Findings, evidence: Evidence) -> None:
+    error = promise_error_s(evidence)
+    rejection, returned = evidence.rejection, evidence.returned
+    if error is None or rejection is None or returned is None:
+        findings.untested(
+            ("limit-promise",), evidence.cut_short or "nothing was promised, or never kept while we asked"
+        )
+        return
+    wait_s = (returned.admitted.answered_ns - rejection.sent_ns) / 1e9
+    seen = f"promised {rejection.retry_after_s} s, it was {wait_s:.2f} s"
+    kept = error[0] < PROMISE_TOLERANCE_S and error[1] > -1.0 - PROMISE_TOLERANCE_S
+    (findings.conforms if kept else findings.fails)("limit-promise", seen)
+
+
+def _judge_window(declared: Rate | None, findings: Findings, limiter: Limiter, evidence: Evidence) -> None:
+    bounds, window_s = limiter.window_bounds_s, limiter.window_s
+    if declared is None:
+        findings.untested(("limit-window",), "no limit is declared")
+    elif bounds is not None:
+        seen = f"{bounds[0]:.2f} to {bounds[1]:.2f} s; {declared.window_s:g} s are declared"
+        slack_s = max(0.02 * declared.window_s, 0.1)  # a server's timers, and ours
+        right = bounds[0] - slack_s <= declared.window_s <= bounds[1] + slack_s
+        (findings.conforms if right else findings.fails)("limit-window", seen)
+    elif evidence.returned is None and window_s is not None and abs(window_s - declared.window_s) <= 1.0:
+        findings.conforms("limit-window", f"{window_s:g} s by the server's own word")
+    else:
+        findings.untested(("limit-window",), evidence.cut_short or "it was not measured")

@@ -1,0 +1,211 @@
+"""Goes through the guide's checklist on a server, and writes what it found to stdout as JSON.
+
+    python -m loadtest.conformance.check JSON
+
+JSON is an `Asked`; secrets are in the environment. A process of its own, since its event loop is gevent's.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+import gevent
+import gevent.pool
+import msgspec
+from msgspec import Struct
+
+from loadtest.analysis.conformance import Conformance
+from loadtest.analysis.limiter import Limiter, LimiterKind
+from loadtest.client.reconnect import Backoff
+from loadtest.client.tokens import MintedTokens, Tokens
+from loadtest.conformance.bench import PLACES, Bench, CannotTest, Probe
+from loadtest.conformance.cases import connection, errors, limiter, messages, reconnection, streams, tokens, typing
+from loadtest.conformance.checklist import GROUPS, Findings, chosen
+from loadtest.errors import LoadtestError, UsageError
+from loadtest.load.identity import read_tokens
+from loadtest.load.login_refusal import explained_login
+from loadtest.load.options import check_host
+from loadtest.load.reach import read_endpoint, remarks
+from loadtest.load.refusal import explained
+from loadtest.model import Login
+from loadtest.settings import OPTIONS, Settings, settings
+
+QUICK_S: Final = 16.0
+FULL_S: Final = 600.0
+"""Longest time for a group of cases."""
+UNUSED_USERS: Final = (100_000, 999_000)
+"""Minted users are taken from here at random, so that a check finds no limit used up by the one before."""
+_INTERRUPTED: Final = 130
+
+Check = Callable[[Bench, Findings], None]
+CHECKS: Final[dict[str, Check]] = {
+    "connection": connection.check,
+    "tokens": tokens.check,
+    "messages": messages.check,
+    "streams": streams.check,
+    "typing": typing.check,
+    "reconnection": reconnection.check,
+    "errors": errors.check,
+}
+
+
+class Asked(Struct, frozen=True):
+    """What `loadtest check` was asked for.
+
+    Attributes:
+        options: option attribute to its text, or texts where it was given several times; no secrets.
+        user: number of the first user to take; None for any that nobody else takes.
+        conversation: None for a new one.
+        only: names of groups or cases; all where none is named.
+    """
+
+    host: str
+    options: dict[str, str | list[str]] = {}
+    user: int | None = None
+    conversation: str | None = None
+    full: bool = False
+    only: list[str] = []
+
+
+class Checker:
+    """One check of a server."""
+
+    def __init__(self, asked: Asked, chosen_options: Settings, source: Tokens) -> None:
+        self._asked = asked
+        self._wanted = chosen(asked.only)
+        self._chosen = chosen_options
+        self._tokens = source
+        self._logins: list[Login] = []
+        self._findings = Findings()
+        self._limiter = Limiter(LimiterKind.UNCLEAR)  # not looked at
+        self._bench = Bench(
+            read_endpoint(asked.host, chosen_options),
+            chosen_options,
+            source,
+            _users(asked, chosen_options, source),
+            asked.conversation or f"check-{random.randrange(10**9):09}",
+            asked.full,
+        )
+
+    def run(self) -> Conformance:
+        """Check; takes under 20 s, unless windows are to be waited for.
+
+        Raises:
+            UsageError: nobody listens, or takes the token.
+        """
+        for remark in remarks(self._bench.endpoint, self._chosen):
+            print(remark, file=sys.stderr, flush=True)
+        began = time.monotonic()
+        self._tokens.begin(self._logins.append)
+        self._knock()
+        groups = [name for name in (*CHECKS, "limiter") if self._wanted & set(GROUPS[name])]
+        # What shares users or a conversation must not do so at the same time.
+        apart = gevent.pool.Pool(len(groups) + 1 if self._asked.conversation is None and self._many_users else 1)
+        for name in groups:
+            apart.spawn(self._group, name)
+        apart.join()
+        self._findings.untested(GROUPS["page"], "a matter of the page, not of the server")
+        self._unlisted()
+        self._bench.close()
+        cases = tuple(self._findings.cases(self._wanted))
+        return Conformance(self._asked.host, cases, self._limiter, round(time.monotonic() - began, 1))
+
+    def _knock(self) -> None:
+        """See that there is a server that takes our token, before its faults are looked for."""
+        first = Probe(self._bench, self._bench.user(0), Backoff(attempts=0))
+        if first.connect():
+            first.hang_up()
+            return
+        option, attempts = self._tokens.option, first.observer.connects
+        if not attempts:
+            outcome = self._logins[-1].outcome if self._logins else "no token"
+            raise UsageError(explained_login(option, self._chosen, outcome))
+        last = attempts[-1]
+        raise UsageError(explained(self._bench.endpoint, self._chosen, option, last.outcome, last.detail or ""))
+
+    def _group(self, name: str) -> None:
+        longest_s = FULL_S if self._asked.full or name == "limiter" else QUICK_S
+        try:
+            with gevent.Timeout(longest_s):
+                self._check(name)
+        except CannotTest as reason:
+            self._findings.untested(GROUPS[name], str(reason))
+        except gevent.Timeout:
+            more = "" if self._asked.full else "; --full gives it more"
+            self._findings.untested(GROUPS[name], f"the cases before it took all of {longest_s:g} s{more}")
+
+        except Exception as error:  # noqa: BLE001 - one group must not cost the others
+            self._findings.untested(GROUPS[name], f"an error of ours: {type(error).__name__}; please report it")
+
+    @property
+    def _many_users(self) -> bool:
+        return len(self._bench.users) >= PLACES
+
+    def _check(self, name: str) -> None:
+        bench = self._bench.of(name) if self._asked.conversation is None else self._bench
+        if name == "limiter":
+            alone = self._wanted <= set(GROUPS["limiter"])
+            self._limiter = limiter.check(bench, self._findings, alone)
+        else:
+            CHECKS[name](bench, self._findings)
+
+    def _unlisted(self) -> None:
+        """What the guide does not list, of all that any connection got."""
+        counts = self._bench.counts
+        events, fields, broken = (counts.keys(name) for name in ("unknown_event", "unknown_field", "no_event"))
+        told = [
+            f"{what} {', '.join(names)}"
+            for what, names in (("events", events), ("fields", fields), ("frames that cannot be read:", broken))
+            if names
+        ]
+        if events or broken or fields:
+            self._findings.differs("unlisted", "; ".join(told))
+        else:
+            self._findings.conforms("unlisted", "none")
+
+
+def _users(asked: Asked, chosen_options: Settings, source: Tokens) -> range:
+    first = asked.user
+    if first is None:
+        own_claims = chosen_options.jwt_claims is not None or not isinstance(source, MintedTokens)
+        first = 0 if own_claims else random.randrange(*UNUSED_USERS)
+    many = PLACES if source.capacity is None else min(PLACES, source.capacity - first)
+    if many < 1:
+        raise UsageError(f"--user: {source.option} holds {source.capacity} users, from 0; give a lower number")
+    return range(first, first + many)
+
+
+def _read(asked: Asked) -> Settings:
+    values: dict[str, Any] = dict(asked.options)
+    values |= {option.attribute: os.environ.get(option.env) for option in OPTIONS if option.secret}
+    try:
+        return settings(values)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def main() -> NoReturn:
+    """Check as the first argument says; exit codes are those of the README, but for cases that fail."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # whatever a greenlet is at
+        gevent.signal_handler(number, os._exit, _INTERRUPTED)
+    try:
+        asked = msgspec.json.decode(sys.argv[1], type=Asked)
+        check_host(asked.host)
+        chosen(asked.only)  # a wrong name is told before anything else
+        read = _read(asked)
+        found = Checker(asked, read, read_tokens(read)).run()
+    except LoadtestError as error:
+        print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

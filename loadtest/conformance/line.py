@@ -1,0 +1,111 @@
+"""A connection that can say what a chat client never would: the client's transport, without its session."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from loadtest.client.endpoint import Credentials, Endpoint
+from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, Transport
+from loadtest.conformance.heard import Counts, Heard, Hearing
+from loadtest.errors import FrameError, UnknownEvent
+from loadtest.protocol import (
+    CLOSE_NORMAL,
+    ConnectionAuthenticated,
+    ConnectionError_,
+    MessageAck,
+    MessageError,
+    Payload,
+    decode_server_event,
+    excerpt,
+    unknown_fields,
+)
+
+
+class Line(Hearing):
+    """One connection, from dial to close; see `client.transport.Listener` for what the transport tells.
+
+    Args:
+        counts: where what the guide does not list is counted.
+    """
+
+    def __init__(self, endpoint: Endpoint, shown: Credentials, counts: Counts) -> None:
+        super().__init__()
+        self.closed: Closed | None = None
+        self._endpoint = endpoint
+        self._counts = counts
+        self._transport = Transport(endpoint, shown, self, counts)
+
+    def open(self) -> None:
+        """Dial; raises DialError."""
+        self._transport.dial(self._endpoint.connect_timeout_s)
+
+    def admission(self, patience_s: float) -> Heard | None:
+        """The frame that says whether the token was accepted; None where none came."""
+        return self.until(
+            lambda each: isinstance(each.event, (ConnectionAuthenticated, ConnectionError_)), 0, patience_s
+        )
+
+    def say(self, frame: bytes | dict[str, Any]) -> int:
+        """Send a text frame, or an event by its fields; when it left (monotonic ns)."""
+        sent_ns = time.monotonic_ns()
+        self._transport.send(frame if isinstance(frame, bytes) else msgspec.json.encode(frame))
+        return sent_ns
+
+    def answer(self, message_id: str | None, since: int, patience_s: float) -> Heard | None:
+        """The last word on a message: ack `delivered` or `error`, or an error that can be about it."""
+
+        def is_last_word(each: Heard) -> bool:
+            match each.event:
+                case MessageAck(message_id=named, status=status):
+                    return named == message_id and status != "received"
+                case MessageError(message_id=named):
+                    return named is None or named == message_id
+                case ConnectionError_():
+                    return True
+            return False
+
+        return self.until(is_last_word, since, patience_s)
+
+    def hang_up(self) -> None:
+        """Close with 1000, and wait for the answer."""
+        self._transport.close(CLOSE_NORMAL)
+        self.until(lambda _: False, self.mark(), CLOSE_TIMEOUT_S + 1.0)
+
+    # --- what the transport tells -------------------------------------------------------------------------------------
+    def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:  # noqa: ARG002
+        event = None
+        try:
+            event = decode_server_event(data)
+            for name in unknown_fields(data, event):
+                self._counts.add("unknown_field", f"{type(event).__struct_config__.tag}.{excerpt(name, 64)}")
+        except UnknownEvent as error:
+            self._counts.add("unknown_event", excerpt(error.type))
+        except FrameError as error:
+            self._counts.add("no_event", excerpt(str(error)))
+        self.hear(at_ns, event, data)
+
+    def on_pong(self, rtt_ns: int) -> None: ...
+
+    def on_closed(self, closed: Closed) -> None:
+        self.closed = closed
+        self.end()
+
+
+def told(answer: Heard | None, line: Line) -> str:
+    """The last word on a message, in words."""
+    event = None if answer is None else answer.event
+    match event:
+        case MessageAck(status="error"):
+            return f'ack error "{excerpt(event.error or "", 80)}"'
+        case MessageAck():
+            return "ack delivered"
+        case MessageError():
+            return f'message:error "{excerpt(event.text, 80)}"'
+        case ConnectionError_():
+            return f'connection:error {excerpt(event.code or "without a code", 40)} "{excerpt(event.message, 80)}"'
+    if line.closed is not None:
+        return f"closed {line.closed.code} {excerpt(line.closed.reason, 80)}".rstrip()
+    return "no answer"

@@ -1,0 +1,83 @@
+"""A limit from literal evidence; `tests/conformance/test_limiter_probe.py` has whole procedures."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.analysis.limiter import Evidence, LimiterKind, Return, Scope, Try, identify, promise_error_s, roundest
+
+
+def at(seconds, admitted=True, promised=None):
+    ns = round(seconds * 1e9)
+    return Try(ns, ns + 1_000_000, admitted, promised)
+
+
+BURST = (*(at(0.0) for _ in range(4)), at(0.0, False, 2))
+RETURNED = Return(at(0.0), at(1.98, False), at(2.01), 4)
+
+
+def spread(at_once):
+    return Return(at(0.2), at(2.19, False), at(2.21), at_once)
+
+
+def test_all_at_once_after_a_spread_is_a_fixed_window():
+    limiter = identify(Evidence(BURST, at(0.1, False), at(0.2), RETURNED, spread(4)))
+    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.FIXED, 4, 2.0, Scope.USER)
+    assert limiter.window_bounds_s == (pytest.approx(1.989), pytest.approx(2.011))
+
+
+def test_one_at_a_time_after_a_spread_is_a_sliding_log():
+    assert identify(Evidence(BURST, at(0.1, False), at(0.2), RETURNED, spread(1))).kind is LimiterKind.SLIDING
+
+
+def test_three_of_four_after_a_spread_are_neither():
+    assert identify(Evidence(BURST, at(0.1, False), at(0.2), RETURNED, spread(3))).kind is LimiterKind.UNCLEAR
+
+
+def test_one_of_many_after_a_burst_is_a_bucket_whose_window_is_that_of_all_tokens():
+    first = Return(at(0.0), at(0.49, False), at(0.51), 1)
+    after = Return(at(0.51), at(0.99, False), at(1.01), 1)
+    limiter = identify(Evidence(BURST, at(0.1, False), at(0.2), first, next_return=after))
+    assert (limiter.kind, limiter.window_s) == (LimiterKind.BUCKET, 2.0)
+
+
+def test_a_limit_of_one_has_no_kind():
+    one = (at(0.0), at(0.0, False, 2))
+    assert (
+        identify(Evidence(one, at(0.1, False), at(0.2), Return(at(0.0), at(1.9, False), at(2.0), 1))).kind == "unclear"
+    )
+
+
+def test_a_second_connection_that_is_admitted_has_a_limit_of_its_own():
+    assert identify(Evidence(BURST, at(0.1), at(0.2))).scope is Scope.CONNECTION
+
+
+def test_without_a_rejection_and_an_answer_nothing_is_known():
+    assert identify(Evidence((at(0.0, None),))).kind is LimiterKind.UNCLEAR
+
+
+@pytest.mark.parametrize(("promised", "least", "most"), [(2, -0.021, 0.011), (5, -3.021, -2.989)])
+def test_a_promise_against_the_real_wait(promised, least, most):
+    burst = (at(0.0), at(0.0, False, promised))
+    assert promise_error_s(Evidence(burst, returned=RETURNED)) == (pytest.approx(least), pytest.approx(most))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "number"),
+    [
+        (59.71, 60.31, 60.0),
+        (1.98, 2.01, 2.0),
+        (0.19, 0.22, 0.2),
+        (88.0, 91.0, 90.0),
+        (2.41, 2.49, 2.45),
+        (7.0, 7.0, 7.0),
+    ],
+)
+def test_the_roundest_number(low, high, number):
+    assert roundest(low, high) == number
+
+
+@given(st.floats(0.01, 1e5), st.floats(0.001, 0.5))
+def test_the_roundest_number_lies_between(low, share):
+    high = low * (1 + share)
+    assert low <= roundest(low, high) <= high

@@ -1,0 +1,230 @@
+"""`loadtest check` against the reference server: clean, in every variant, and with each fault that it can be told."""
+
+import json
+
+import pytest
+from check_stage import RATE, checked, seen, serving, verdicts
+from real_servers import behaving
+
+from loadtest.analysis.limiter import LimiterKind, Scope
+from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
+from loadtest.errors import UsageError
+from loadtest.server.limiter import LimiterKind as Kept
+from loadtest.server.limiter import LimitScope
+from loadtest.server.streams import StreamIds
+
+NOT_OF_A_SERVER = {"auto-scroll", "internal-error"}
+
+
+@pytest.fixture(scope="module")
+def served():
+    with serving() as server:
+        yield server
+
+
+# --- the clean server ------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def clean(served):
+    return checked(served.url)
+
+
+def test_the_clean_server_conforms_in_everything_that_can_be_tested(clean):
+    found = verdicts(clean)
+    assert {id_ for id_, verdict in found.items() if verdict != "conforms"} == NOT_OF_A_SERVER, seen(clean)
+    assert not clean.failed
+
+
+def test_every_item_of_the_guides_checklist_is_there(clean):
+    assert len(ITEMS) == 11 + 1
+    assert [case.id for case in clean.cases] == list(TITLES)
+    assert {case.item for case in clean.cases} == {item.title for item in ITEMS}
+    assert clean.cases[0].number == "1.1"
+    assert clean.cases[-1].number == "12.10"
+
+
+def test_its_limit_is_recognized(clean):
+    limiter = clean.limiter
+    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.FIXED, 10, 2.0, Scope.USER)
+
+
+def test_the_quick_set_takes_less_than_20_s(clean):
+    assert clean.took_s < 20
+
+
+# --- its variants ----------------------------------------------------------------------------------------------------
+def test_another_servers_choices_are_told_and_are_no_failure():
+    with serving(limiter=Kept.SLIDING, stream_ids=StreamIds.SAME, refusal=401) as server:
+        found = checked(server.url, "limiter", "tokens", "streams")
+    assert not found.failed, seen(found)
+    differing = {id_: told for id_, told in seen(found).items() if verdicts(found)[id_] == "differs"}
+    assert differing == {
+        "refusal": "by HTTP 401",
+        "stream-ids": "the messageId itself",
+        "limiter-kind": "a sliding log",
+    }
+    assert (found.limiter.kind, found.limiter.window_s) == (LimiterKind.SLIDING, 2.0)
+
+
+def test_a_bucket_random_ids_and_a_close_code_of_its_own():
+    with serving(limiter=Kept.BUCKET, stream_ids=StreamIds.RANDOM, refusal=4001) as server:
+        found = checked(server.url, "limiter", "tokens", "streams")
+    assert not found.failed, seen(found)
+    told = seen(found)
+    assert told["refusal"] == "by close 4001"
+    assert told["stream-ids"].startswith("a new id that names no message")
+    assert (found.limiter.kind, found.limiter.limit) == (LimiterKind.BUCKET, 10)
+    low, high = found.limiter.window_bounds_s
+    assert low <= RATE.window_s <= high
+
+
+def test_a_limit_for_each_connection_that_is_off_by_one_fails_twice():
+    with serving(limit_scope=LimitScope.CONNECTION, rate_limit=type(RATE)(11, 2.0)) as server:
+        found = checked(server.url, "limiter")
+    failed = {id_ for id_, verdict in verdicts(found).items() if verdict == "fails"}
+    assert failed == {"limit", "limit-scope"}
+    assert (found.limiter.scope, found.limiter.limit) == (Scope.CONNECTION, 11)
+    assert "--rate-limit if meant" in seen(found)["limit"]
+
+
+@pytest.mark.parametrize(("declared", "verdict"), [("10/2s", "fails"), ("none", "conforms")])
+def test_no_limit_and_no_answers(declared, verdict):
+    with serving(rate_limit=None, answers=None) as server:
+        found = checked(server.url, "limiter", "streams", rate_limit=declared, reply_timeout="500ms")
+    assert found.limiter.kind is LimiterKind.NONE
+    assert verdicts(found)["limit"] == verdict
+    assert {verdicts(found)[id_] for id_ in GROUPS["streams"] if "stream" in id_} == {"cannot be tested"}
+    assert "is the AI switched off?" in seen(found)["stream"]
+
+
+# --- each fault ------------------------------------------------------------------------------------------------------
+FAULTS = {
+    "ack-drop": "acks",
+    "ack-double": "acks",
+    "ack-reorder": "acks",
+    "ack-error": "acks",
+    "ack-late:2s": "acks",
+    "stream-truncate": "stream",
+    "stream-error": "stream",
+    "stream-cut": "stream",
+    "stream-repeat": "cumulative",
+    "stream-shrink": "cumulative",
+    "stream-rewrite": "cumulative",
+    "stream-reorder": "cumulative",
+    "stream-foreign": "cumulative",
+    "stream-after": "cumulative",
+    "stream-complete-twice": "cumulative",
+    "stream-delta": "cumulative",
+    "broadcast-withhold": "broadcast",
+    "broadcast-double": "broadcast",
+    "broadcast-alter": "broadcast",
+    "broadcast-misname": "broadcast",
+    "broadcast-late:3s": "broadcast",
+    "broadcast-leak": "no-leak",
+    "limit-leak": "limit",
+    "limit-false:every=5": "limit",
+    "limit-mistime:+3s": "limit-promise",
+    "limit-mistime:-1s": "limit-promise",
+}
+
+
+@pytest.mark.parametrize(("fault", "case"), FAULTS.items())
+def test_a_fault_fails_its_case(served, fault, case):
+    group = next(name for name, ids in GROUPS.items() if case in ids)
+    served.order(fault)
+    try:
+        found = checked(served.url, group, reply_timeout="500ms")
+    finally:
+        served.clear()
+    assert verdicts(found)[case] == "fails", seen(found)
+    assert found.failed
+
+
+def test_a_bad_token_that_is_let_in_is_an_alarm(served):
+    served.order("auth-let-in")
+    try:
+        found = checked(served.url, "tokens")
+    finally:
+        served.clear()
+    assert {verdicts(found)[id_] for id_ in GROUPS["tokens"] if id_.endswith(("token", "signature"))} == {"fails"}
+    assert all("ALARM: it was LET IN" in told for id_, told in seen(found).items() if id_ != "refusal")
+
+
+def test_a_stream_that_is_missing_fails_where_one_is_expected(served):
+    served.order("stream-missing")
+    try:
+        found = checked(served.url, "streams", expect_stream="yes", reply_timeout="500ms")
+    finally:
+        served.clear()
+    assert verdicts(found)["stream"] == "fails"
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------------
+def test_tokens_of_a_file_are_shared_and_an_expired_one_cannot_be_made(served, tmp_path):
+    from loadtest.server.auth import issue  # noqa: PLC0415
+
+    file = tmp_path / "tokens"
+    file.write_text(
+        "\n".join(issue(f"of-a-file-{number}", "a secret of the tests, long enough for HS256") for number in range(3))
+    )
+    found = checked(served.url, "tokens", "errors", "limiter", jwt_secret=None, tokens_file=str(file))
+    assert not found.failed, seen(found)
+    assert seen(found)["expired-token"] == "--tokens-file brings no key to sign an expired token with"
+    assert seen(found)["limit"] == "it takes 4 users, and --tokens-file has 3; try --only limiter"
+
+
+GREETING = json.dumps({"type": "connection:authenticated", "connectionId": "one"})
+BAD_FRAMES = (
+    "\x1b[31m{",
+    b"\x00",
+    json.dumps({"type": "message:ack", "messageId": 5}),
+    json.dumps({"type": "\x1b]0;x"}),
+)
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["sends garbage", "closes"])
+def test_a_hostile_server_costs_verdicts_and_nothing_else(closes):
+    def handle(connection):
+        connection.send(GREETING)
+        for _ in connection:
+            if closes:
+                connection.close(1011, "\x1b[2J")
+            else:
+                for frame in BAD_FRAMES:
+                    connection.send(frame)
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", reply_timeout="200ms")
+    assert [case.id for case in found.cases] == list(TITLES)
+    assert verdicts(found)["acks"] == "fails"
+    assert not any("\x1b" in told or "an error of ours" in told for told in seen(found).values()), seen(found)
+
+
+def test_nobody_listens_is_one_line():
+    with pytest.raises(UsageError, match=r"--host: nobody listens at ws://127.0.0.1:1/ws"):
+        checked("ws://127.0.0.1:1/ws")
+
+
+def test_a_refused_good_token_is_the_persons_mistake(served):
+    with pytest.raises(UsageError, match=r"--jwt-secret: .* refused the token with AUTH_FAILED"):
+        checked(served.url, jwt_secret="another secret, as long as HS256 wants it")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [((), set(TITLES)), (("limiter",), set(GROUPS["limiter"])), (("acks",), {"acks"})]
+)
+def test_cases_are_named_by_themselves_or_by_their_group(names, expected):
+    assert chosen(names) == expected
+
+
+def test_a_case_that_is_not_there_is_named():
+    with pytest.raises(UsageError, match="--only: there is no case 'acs'; give one of connection, tokens"):
+        chosen(["acs"])
+
+
+def test_each_case_belongs_to_one_group():
+    assert sorted(id_ for ids in GROUPS.values() for id_ in ids) == sorted(TITLES)
+
+
+def test_what_is_not_reached_says_so():
+    (case,) = Findings().cases(frozenset({"acks"}))
+    assert (case.number, case.verdict, case.seen) == ("3.1", "cannot be tested", "it was not reached")

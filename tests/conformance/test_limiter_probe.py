@@ -1,0 +1,157 @@
+"""Limits of every kind are recognized from outside, in virtual time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.analysis.limiter import NS_PER_S, LimiterKind, Scope, Try, identify, promise_error_s
+from loadtest.conformance.limiter_probe import LimiterProbe, Who
+from loadtest.server.limiter import LimiterKind as Kept
+from loadtest.settings import Rate
+
+
+class ByClock:
+    """A fixed window that begins at multiples of its length, whoever sends when."""
+
+    def __init__(self, rate):
+        self._limit, self._length_ns = rate.messages, round(rate.window_s * NS_PER_S)
+        self._taken = {}
+
+    def take(self, user, now_ns):
+        window = now_ns // self._length_ns
+        taken = self._taken[user, window] = self._taken.get((user, window), 0) + 1
+        rest_ns = (window + 1) * self._length_ns - now_ns
+        return 0 if taken <= self._limit else -(-rest_ns // NS_PER_S)
+
+
+class Penal:
+    """A log that rejected messages are written into, too."""
+
+    def __init__(self, rate):
+        self._limit, self._length_ns = rate.messages, round(rate.window_s * NS_PER_S)
+        self._log = []
+
+    def take(self, user, now_ns):
+        self._log = [each for each in self._log if each[1] > now_ns - self._length_ns]
+        full = sum(each[0] == user for each in self._log) >= self._limit
+        self._log.append((user, now_ns))
+        return -(-self._length_ns // NS_PER_S) if full else 0
+
+
+class InVirtualTime:
+    """Asks a limiter, with a clock that moves when somebody waits."""
+
+    def __init__(self, limiter, scope=Scope.USER, rtt_ns=1_000_000, began_ns=7_000_000_000, silent=False):
+        self._limiter, self._scope, self._rtt_ns, self._silent = limiter, scope, rtt_ns, silent
+        self._now_ns = self.began_ns = began_ns
+        self.asked = 0
+
+    def now_ns(self):
+        return self._now_ns
+
+    def sleep(self, seconds):
+        self._now_ns += max(round(seconds * NS_PER_S), 0)
+
+    def expect(self, seconds):
+        self.expected_s = seconds
+
+    def ask(self, who, messages):
+        self.asked += messages
+        sent_ns, self._now_ns = self._now_ns, self._now_ns + self._rtt_ns
+        return [self._try(self._key(who), sent_ns) for _ in range(messages)]
+
+    def _key(self, who):
+        users = {Who.FIRST: "a", Who.SECOND_CONNECTION: "a", Who.OTHER: "b"}
+        return {Scope.USER: users[who], Scope.CONNECTION: who.name, Scope.ALL: "everybody"}[self._scope]
+
+    def _try(self, key, sent_ns):
+        if self._silent:
+            return Try(sent_ns, self._now_ns, None)
+        wait = 0 if self._limiter is None else self._limiter.take(key, sent_ns + self._rtt_ns // 2)
+        return Try(sent_ns, self._now_ns, wait == 0, wait or None)
+
+    @property
+    def took_s(self):
+        return (self._now_ns - self.began_ns) / NS_PER_S
+
+
+GUIDE = Rate(10, 60.0)
+
+
+def found(asker, declared=GUIDE, longest_s=180.0):
+    return identify(LimiterProbe(asker, declared, longest_s).run())
+
+
+@pytest.mark.parametrize("kind", list(Kept))
+@pytest.mark.parametrize("scope", [Scope.USER, Scope.CONNECTION])
+def test_the_guides_limit_in_little_more_than_a_window(kind, scope):
+    asker = InVirtualTime(kind.of(Rate(10, 60.0)), scope)
+    limiter = found(asker)
+    assert (limiter.kind, limiter.limit, limiter.scope, limiter.window_s) == (kind, 10, scope, 60.0)
+    assert asker.took_s < 72
+
+
+RATES = st.builds(Rate, st.integers(2, 30), st.sampled_from([2.0, 5.0, 10.0, 60.0, 90.0]))
+
+
+@given(st.sampled_from(Kept), RATES, st.integers(100_000, 10_000_000), st.sampled_from([Scope.USER, Scope.CONNECTION]))
+def test_any_limit_is_recognized_whatever_was_declared(kind, rate, rtt_ns, scope):
+    asker = InVirtualTime(kind.of(rate), scope, rtt_ns)
+    limiter = found(asker, longest_s=300.0)
+    assert (limiter.kind, limiter.limit, limiter.scope) == (kind, rate.messages, scope)
+    low, high = limiter.window_bounds_s
+    assert low <= rate.window_s <= high
+    assert asker.took_s < 2.1 * rate.window_s
+
+
+@given(RATES, st.integers(0, 60 * NS_PER_S))
+def test_windows_by_the_clock_take_two(rate, began_ns):
+    rest_s = rate.window_s - began_ns / NS_PER_S % rate.window_s
+    if rest_s < 0.5:  # the burst may lie in two windows
+        return
+    asker = InVirtualTime(ByClock(rate), began_ns=began_ns)
+    limiter = found(asker, declared=rate, longest_s=300.0)
+    assert (limiter.kind, limiter.limit) in ((LimiterKind.FIXED, rate.messages), (LimiterKind.UNCLEAR, rate.messages))
+    if limiter.kind is LimiterKind.FIXED and rest_s > 1:
+        low, high = limiter.window_bounds_s
+        assert low <= rate.window_s <= high
+
+
+def test_no_limit():
+    asker = InVirtualTime(None)
+    limiter = found(asker)
+    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.NONE, None, None, None)
+    assert asker.asked == 100
+    assert limiter.evidence == ("100 messages within 0.005 s: 100 admitted, none rejected",)
+
+
+def test_a_limit_that_everybody_shares():
+    assert found(InVirtualTime(Kept.FIXED.of(Rate(10, 10.0)), Scope.ALL)).scope is Scope.ALL
+
+
+def test_rejected_messages_that_count():
+    limiter = found(InVirtualTime(Penal(Rate(10, 10.0))))
+    assert (limiter.kind, limiter.limit) == (LimiterKind.UNCLEAR, 10)
+    assert "messages that are rejected count against the limit, too" in limiter.evidence[-1]
+
+
+def test_a_server_that_does_not_answer():
+    limiter = found(InVirtualTime(None, silent=True))
+    assert limiter.kind is LimiterKind.UNCLEAR
+    assert limiter.evidence[-1].endswith("11 not answered")
+
+
+def test_where_a_window_takes_too_long_the_burst_and_the_promise_are_what_there_is():
+    asker = InVirtualTime(Kept.SLIDING.of(Rate(10, 60.0)))
+    limiter = found(asker, longest_s=8.0)
+    assert (limiter.kind, limiter.limit, limiter.scope) == (LimiterKind.UNCLEAR, 10, Scope.USER)
+    assert (limiter.window_s, limiter.window_bounds_s) == (60.0, None)
+    assert "--full" in limiter.evidence[-1]
+    assert asker.took_s < 1
+
+
+@pytest.mark.parametrize("kind", list(Kept))
+def test_an_honest_promise_is_kept_to_the_second(kind):
+    low, high = promise_error_s(LimiterProbe(InVirtualTime(kind.of(Rate(10, 6.0))), Rate(10, 6.0), 60.0).run())
+    assert high > -1
+    assert low < 0
