@@ -16,13 +16,12 @@ from loadtest.client.dial import DialError
 from loadtest.client.endpoint import Endpoint, credentials
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
-from loadtest.client.reconnect import Backoff
 from loadtest.client.tokens import NoToken, Tokens
 from loadtest.conformance.heard import Counts, Heard, Hearing
 from loadtest.conformance.line import Line
-from loadtest.model import Connect, Disconnect, Message, Outage, Population
+from loadtest.model import Connect, Disconnect, Ghost, Message, Outage, Population
 from loadtest.protocol import ConnectionAuthenticated, MessageAck, Payload, ServerEvent, excerpt
-from loadtest.settings import Rate, Settings
+from loadtest.settings import Backoff, Rate, Settings
 
 QUICKLY: Final = Backoff(base_s=0.1, max_s=1.0, attempts=4)
 """A check need not wait as a crowd of browsers has to."""
@@ -240,6 +239,7 @@ class Witness:
     def on_outage(self, outage: Outage) -> None:
         self.outages.append(outage)
 
+    def on_ghost(self, ghost: Ghost) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_sent(self, lag_ns: int) -> None: ...
 

@@ -22,7 +22,6 @@ from msgspec import Struct
 
 from loadtest.analysis.conformance import Conformance
 from loadtest.analysis.limiter import Limiter, LimiterKind
-from loadtest.client.reconnect import Backoff
 from loadtest.client.tokens import MintedTokens, Tokens
 from loadtest.conformance.bench import PLACES, Bench, CannotTest, Probe
 from loadtest.conformance.cases import connection, errors, limiter, messages, reconnection, streams, tokens, typing
@@ -34,7 +33,7 @@ from loadtest.load.options import check_host
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.refusal import explained
 from loadtest.model import Login
-from loadtest.settings import OPTIONS, Settings, settings
+from loadtest.settings import OPTIONS, Backoff, Settings, settings
 
 QUICK_S: Final = 16.0
 FULL_S: Final = 600.0
