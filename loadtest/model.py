@@ -79,6 +79,8 @@ class Population(StrEnum):
     """Users who make their own outages."""
     QUEUED = "queued"
     """Messages of anyone that waited in the offline queue."""
+    INVALID = "invalid"
+    """Messages of anyone that break the guide on purpose, and must be refused."""
 
 
 PREFLIGHT: Final = "preflight"
@@ -155,6 +157,10 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     """The instant of `connection:authenticated`; None when it never came."""
     proxy_ns: int | None = None
     """Duration of a proxy's CONNECT, between TCP and TLS; None without one."""
+    ended_ns: int | None = None
+    """The instant at which its outcome was known."""
+    bad_token: str | None = None
+    """What was wrong on purpose with its token: `missing`, `malformed`, `expired` or `forged`; None of a good one."""
 
 
 class Login(Struct, frozen=True, array_like=True, gc=False):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
-from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Basis, Samples, event_samples, message_values
+from loadtest.analysis.samples import EVENTS, OF_LIMIT, OF_MESSAGES, REPLIES, Basis, Samples, event_samples, message_values
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
 from loadtest.model import Counts, Population
 from loadtest.runs.columns import Bools, Ints
 
-_PER_MESSAGE = {*REPLIES, *OF_MESSAGES, "reject"}
+_PER_MESSAGE = {*REPLIES, *OF_MESSAGES, *OF_LIMIT}
 
 
 class Measured:
@@ -49,8 +49,8 @@ class Measured:
         """The samples of a metric with their instants and users; None for one that is kept as counts only.
 
         Args:
-            part: which messages, as a mask or as row numbers; by default the headline, of `reject` all measured ones
-                (users within the limit are not rejected, and the others are in no headline). Metrics of connections
+            part: which messages, as a mask or as row numbers; by default the headline, of the rate limit's metrics all
+                measured ones (users within the limit are not rejected, and the others are in no headline). Metrics of connections
                 are over the whole run.
             basis: what replies count from.
             user_class: whose connections.
@@ -85,7 +85,7 @@ class Measured:
         return values
 
     def _default(self, key: str) -> Bools:
-        return self.steady if key == "reject" else self.headline
+        return self.steady if key in OF_LIMIT else self.headline
 
 
 def in_unit(key: str, values: Floats) -> Distribution:

@@ -10,10 +10,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from loadtest.analysis.limits import retry_after_errors
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.model import Connect, Disconnect, Outage, Outcome, StreamState
 from loadtest.runs.columns import MISSING, Bools, Ints, Messages
+
+REFUSALS: Final = ("AUTH_FAILED", "AUTH_REQUIRED", "http 401", "http 403")
+"""Outcomes of a connect for which the token is to blame (backend.md, Connection)."""
 
 UNANSWERED: Final = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST, Outcome.UNFINISHED)
 """Outcomes that rank as +infinity; rejected and dropped messages are in no population."""
@@ -124,6 +128,20 @@ def stream_rate(messages: Messages) -> Floats:
     return rate
 
 
+def chunk_rate(messages: Messages) -> Floats:
+    """Chunks a second after the first one; the completion, which repeats the content, is none."""
+    gaps = messages.chunks - 2
+    seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
+    known = (gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING)
+    return np.divide(gaps, seconds, out=np.full(len(messages), np.nan), where=known)
+
+
+def amplification(messages: Messages) -> Floats:
+    """Bytes of all frames of a completed answer over those of its text: cumulative chunks grow with its square."""
+    known = (messages.text_bytes > 0) & (messages.completed_ns != MISSING)
+    return np.divide(messages.stream_bytes, messages.text_bytes, out=np.full(len(messages), np.nan), where=known)
+
+
 def longest_stall(messages: Messages) -> Floats:
     return np.where(messages.longest_stall_ns != MISSING, messages.longest_stall_ns.astype(np.float64), np.nan)
 
@@ -156,6 +174,8 @@ REPLIES: Final[Mapping[str, Reply]] = {
 
 OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
     "stream_rate": stream_rate,
+    "chunk_rate": chunk_rate,
+    "amplification": amplification,
     "longest_stall": longest_stall,
     "finish_lag": finish_lag,
     "send_lag": send_lag,
@@ -164,7 +184,14 @@ OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
 """Metrics with their own two ends."""
 
 
-EVENTS: Final = ("login", "connect", "close", "outage", "recovery", "queue_flush")
+OF_LIMIT: Final[Mapping[str, Callable[[Messages], Floats]]] = {
+    "reject": reject,
+    "retry_after_error": retry_after_errors,
+}
+"""Metrics of the rate limit, which users within it do not meet: over all measured messages."""
+
+
+EVENTS: Final = ("login", "connect", "refusal", "close", "outage", "recovery", "queue_flush")
 """Metrics of connections and of the logins before them. They are over the whole run: most are made before the steady
 window begins."""
 
@@ -173,12 +200,12 @@ def message_values(messages: Messages, key: str, *, streams_expected: bool, basi
     """The value of a metric for each message: ns, or the metric's own unit; NaN for no sample. Shape n.
 
     Args:
-        key: one of `REPLIES`, `OF_MESSAGES`, or `reject`.
+        key: one of `REPLIES`, `OF_MESSAGES` or `OF_LIMIT`.
         streams_expected: whether a message without an answer is missing one.
         basis: what replies count from.
     """
     if key not in REPLIES:
-        return reject(messages) if key == "reject" else OF_MESSAGES[key](messages)
+        return (OF_LIMIT.get(key) or OF_MESSAGES[key])(messages)
     values = reply_times(messages, key, basis)
     if REPLIES[key].of_stream and not streams_expected:
         values[np.isinf(values)] = np.nan
@@ -197,7 +224,9 @@ def event_samples(records: Records, key: str, user_class: str | None = None) -> 
         logins = records.logins if user_class is None else ()  # a login is of a user, whatever its class
         return _spans((login.user, login.began_ns, login.ended_ns) for login in logins if login.outcome == "ok")
     if key == "connect":
-        return _spans((c.user, c.began_ns, c.authenticated_ns) for c in connects)
+        return _spans((c.user, c.began_ns, c.authenticated_ns) for c in connects if c.bad_token is None)
+    if key == "refusal":
+        return _spans((c.user, c.began_ns, c.ended_ns) for c in connects if refused_as_it_should(c))
     if key == "close":
         closes = _of_class(records.disconnects, user_class)
         return _spans((d.user, d.at_ns, d.at_ns + d.close_ns) for d in closes if d.close_ns is not None)
@@ -211,9 +240,16 @@ def event_samples(records: Records, key: str, user_class: str | None = None) -> 
 def connect_part(records: Records, part: str) -> Samples:
     """Samples of a part of `connect`: `tcp`, `proxy`, `tls`, `upgrade` or `auth`, of the connects that succeeded."""
     lengths = (
-        (c.user, c.began_ns, getattr(c, f"{part}_ns")) for c in records.connects if c.authenticated_ns is not None
+        (c.user, c.began_ns, getattr(c, f"{part}_ns"))
+        for c in records.connects
+        if c.authenticated_ns is not None and c.bad_token is None
     )
     return _spans((user, began, None if length is None else began + length) for user, began, length in lengths)
+
+
+def refused_as_it_should(connect: Connect) -> bool:
+    """Whether a bad token was refused for being bad."""
+    return connect.bad_token is not None and connect.outcome in REFUSALS
 
 
 Event = TypeVar("Event", Connect, Disconnect, Outage)

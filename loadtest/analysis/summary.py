@@ -12,6 +12,8 @@ from loadtest.analysis import ledger
 from loadtest.analysis.drift import drift
 from loadtest.analysis.finding import Evidence
 from loadtest.analysis.generator import generator
+from loadtest.analysis.isolation import isolation
+from loadtest.analysis.limits import judge_limits
 from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
@@ -26,6 +28,8 @@ from loadtest.objectives import Objective
 from loadtest.runs.columns import MISSING, Bools, Ints
 
 _THREADS: Final = 2
+_APART: Final = (Population.QUEUED, Population.INVALID)
+"""In no numbers of their class."""
 CONNECT_PARTS = ("tcp", "proxy", "tls", "upgrade", "auth")
 
 
@@ -37,7 +41,8 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
     """
     records, fold = measured.records, _Fold(measured)
     messages = records.messages
-    counts, steady = ledger.count(records), ledger.message_counts(messages, measured.steady)
+    limits = judge_limits(records)
+    counts, steady = ledger.count(records, limits), ledger.message_counts(messages, measured.steady)
     metrics, populations = fold.metrics(), fold.populations()
     from_intended = fold.replies(measured.headline, basis=Basis.INTENDED)
     shortest = fold.replies(measured.headline, basis=Basis.SHORTEST)
@@ -69,6 +74,10 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         notices=list(records.notices),
         login_failures=ledger.login_failures(records),
         objectives=evaluate(demanded, measured, metrics, counts),
+        limits=limits,
+        isolation=isolation(measured),
+        intruders=ledger.intruders(records),
+        invalid={outcome: found for outcome in Outcome if (found := ledger.reasons(messages, outcome, invalid=True))},
     )
 
 
@@ -92,7 +101,7 @@ class _Fold:
     def populations(self) -> dict[str, Group]:
         """Those that are not the headline, as far as the run has any."""
         groups = {}
-        for population in (Population.LIMIT, Population.OUTAGE, Population.QUEUED):
+        for population in (Population.LIMIT, Population.OUTAGE, Population.QUEUED, Population.INVALID):
             part = self._measured.of_population(population)
             if part.any():
                 counts = ledger.message_counts(self._messages, part)
@@ -110,8 +119,9 @@ class _Fold:
         return of_samples("ms", connect_part(self._measured.records, name), self._beyond, "run")
 
     def _class(self, name: str) -> Group:
-        measured, own = self._measured, self._messages.user_class.is_in(name)
-        part = own & measured.steady & ~measured.of_population(Population.QUEUED)
+        measured, messages = self._measured, self._messages
+        own = messages.user_class.is_in(name)
+        part = own & measured.steady & ~messages.population.is_in(*_APART)
         rows = np.flatnonzero(part)
         metrics = self._each([metric.key for metric in METRICS], rows, user_class=name)
         return Group(ledger.message_counts(self._messages, own), metrics)

@@ -12,6 +12,8 @@ from msgspec import Struct, field
 
 from loadtest.analysis.drift import Drift
 from loadtest.analysis.generator import Generator
+from loadtest.analysis.isolation import Isolation
+from loadtest.analysis.limits import Limits
 from loadtest.analysis.slo.values import Objectives
 from loadtest.analysis.window import Window
 from loadtest.model import RunInfo
@@ -23,7 +25,7 @@ class MetricSummary(Struct, frozen=True):
     """One metric over one set of samples.
 
     Attributes:
-        unit: of all numbers here: `ms` or `chars/s`.
+        unit: of all numbers here, as in `metrics.Metric`.
         count: samples, the unanswered included.
         mean: of the answered.
         max: null when some were never answered.
@@ -116,7 +118,7 @@ class Summary(Struct, frozen=True):
             the whole run.
         by_class: the same for the users of each class, whatever the population, without their queued messages.
         from_intended: replies of headline messages, counted from intended.
-        populations: replies of the messages that are not headline: `limit`, `outage`, `queued`.
+        populations: replies of the messages that are not headline: `limit`, `outage`, `queued`, `invalid`.
         connect_parts: what `connect` consists of: `tcp`, `proxy`, `tls`, `upgrade`, `auth`.
         steady: counts of the messages intended in the steady window.
         total: replies of headline messages over the whole run.
@@ -133,6 +135,10 @@ class Summary(Struct, frozen=True):
         drift: whether the run was stationary.
         notices: mistakes that were noticed while the run went on, each with its remedy.
         objectives: what the run says to what was asked of it; null where nothing was.
+        limits: how the server kept the declared rate limit; null where nobody came near it.
+        isolation: what users above the limit do to the latency of those within; null without `--abuse-period`.
+        intruders: connects with bad tokens by what was bad and what came of it.
+        invalid: messages that were invalid on purpose, by outcome and reason.
     """
 
     schema: int
@@ -159,6 +165,10 @@ class Summary(Struct, frozen=True):
     notices: list[str] = field(default_factory=list)
     login_failures: dict[str, int] = {}
     objectives: Objectives | None = None
+    limits: Limits | None = None
+    isolation: Isolation | None = None
+    intruders: dict[str, int] = {}
+    invalid: dict[str, dict[str, int]] = {}
 
     @property
     def empty(self) -> bool:

@@ -22,13 +22,14 @@ from loadtest.settings.parsers import (
     positive_duration,
     positive_int,
     rate,
+    share,
     subprotocol,
     weights,
     whole,
 )
 from loadtest.settings.template import json_template, text_template
 from loadtest.settings.token_place import token_place
-from loadtest.settings.values import Arrivals, ExpectStream
+from loadtest.settings.values import Arrivals, ExpectStream, LimitKind
 
 IDENTITY_OPTIONS: Final = (
     Option("jwt-secret", str, None, "HS256 secret to mint a token for each user with", "SECRET", secret=True),
@@ -123,6 +124,27 @@ LOAD_OPTIONS: Final = (
     ),
     Option("message-rate", rate, "8/60s", "messages of a user within the limit", "RATE"),
     Option("above-factor", positive, "2", "how many times the rate limit a user above it sends", "NUMBER"),
+    Option("above-burst", positive_int, "1", "messages that a user above the limit sends at once", "NUMBER"),
+    Option(
+        "abuse-period",
+        positive_duration,
+        None,
+        "users above the limit send in every other period of this length only: measures how far they slow down the "
+        "others",
+        "TIME",
+    ),
+    Option(
+        "limiter",
+        one_of(LimitKind),
+        "auto",
+        "kind of limit that the server is held to: fixed (window), sliding (log), bucket (of tokens); auto takes what "
+        "fits best",
+        "KIND",
+    ),
+    Option("invalid-share", share, "0%", "share of messages that are invalid on purpose, and must be refused", "SHARE"),
+    Option(
+        "bad-tokens", share, "0%", "share of users who come with bad tokens, as an IntruderUser, to be refused", "SHARE"
+    ),
     Option(
         "arrivals",
         one_of(Arrivals),

@@ -90,6 +90,18 @@ def positive(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """`5%` as 0.05: a share from 0 % to below 100 %."""
+    stripped = text.strip()
+    try:
+        value = float(stripped.removesuffix("%")) / (100.0 if stripped.endswith("%") else 1.0)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise ValueError(f"{text!r} is no share: give a percentage from 0% to below 100%, as in 5%")
+    return value
+
+
 def one_of(choices: type[Choice]) -> Callable[[str], Choice]:
     """A parser for the values of an enum."""
 
