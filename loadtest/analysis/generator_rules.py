@@ -147,9 +147,10 @@ def late_reports(evidence: Evidence) -> Finding | None:
 
 
 def too_few_connected(evidence: Evidence) -> Finding | None:
-    asked = evidence.records.info.users
+    intruders = {connect.user for connect in evidence.records.intruders}  # who are not to be connected
+    asked = (evidence.records.info.users or 0) - len(intruders)
     held = [process.connections for process in evidence.generator.processes if process.connections is not None]
-    if not asked or not held or sum(held) >= CONNECTED * asked:
+    if asked <= 0 or not held or sum(held) >= CONNECTED * asked:
         return None
     reason = f"of {asked:,} users, {sum(held):,.0f} were connected in the mean: the load was less than asked for"
     return Finding(Status.SUSPECT, reason, "look at failed connects and disconnects")

@@ -7,6 +7,7 @@ medians, and its interval Student's t over the pairs.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Final
 
@@ -91,7 +92,7 @@ def _medians(measured: Measured, period_ns: int) -> dict[int, float]:
 def _pair_starts(places: list[int]) -> list[int]:
     """The first of each two neighbours, none in two pairs."""
     starts: list[int] = []
-    for place, after in zip(places, places[1:], strict=False):
+    for place, after in itertools.pairwise(places):
         if after == place + 1 and (not starts or starts[-1] + 1 < place):
             starts.append(place)
     return starts

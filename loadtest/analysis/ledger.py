@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from loadtest.analysis.limits import Limits
 from loadtest.analysis.records import Records
-from loadtest.analysis.samples import REFUSALS, refused_as_it_should
+from loadtest.analysis.samples import REFUSALS
 from loadtest.analysis.values import Counts, Ending
 from loadtest.model import Connect, Outcome, Population, StreamState
 from loadtest.runs.columns import MISSING, Bools, Messages
@@ -47,8 +49,7 @@ def count(records: Records, limits: Limits | None = None) -> Counts:
     """
     messages, outages = records.messages, records.outages
     offered = records.count("messages_offered")
-    connects = [connect for connect in records.connects if connect.bad_token is None]
-    intruders = [connect for connect in records.connects if connect.bad_token is not None]
+    connects, intruders = records.connects, records.intruders
     invalid = messages.population.is_in(Population.INVALID)
     within = messages.population.is_in(Population.HEADLINE) & messages.outcome.is_in(Outcome.REJECTED)
     return message_counts(messages, np.ones(len(messages), np.bool_)) | {
@@ -68,7 +69,7 @@ def count(records: Records, limits: Limits | None = None) -> Counts:
         "auth_recoveries": _auth_recoveries(connects),
         "intruders": len(intruders),
         "intruders_admitted": sum(connect.authenticated_ns is not None for connect in intruders),
-        "intruders_refused": sum(map(refused_as_it_should, intruders)),
+        "intruders_refused": sum(connect.outcome in REFUSALS for connect in intruders),
         "invalid": int(invalid.sum()),
         "invalid_refused": int((invalid & messages.outcome.is_in(Outcome.ERROR)).sum()),
         "invalid_admitted": int((invalid & messages.outcome.is_in(Outcome.DELIVERED)).sum()),
@@ -86,7 +87,7 @@ def count(records: Records, limits: Limits | None = None) -> Counts:
     }
 
 
-def _auth_recoveries(connects: list[Connect]) -> int:
+def _auth_recoveries(connects: Sequence[Connect]) -> int:
     """Connects that were refused, and then succeeded with a fresh token."""
     refused: set[str] = set()
     recovered = 0
@@ -114,19 +115,18 @@ def connect_failures(records: Records) -> dict[str, int]:
     """Failed attempts to connect by outcome, most frequent first."""
     found: dict[str, int] = {}
     for connect in records.connects:
-        if connect.authenticated_ns is None and connect.bad_token is None:
+        if connect.authenticated_ns is None:
             found[connect.outcome] = found.get(connect.outcome, 0) + 1
     return _by_frequency(found)
 
 
 def intruders(records: Records) -> dict[str, int]:
-    """Connects with bad tokens by what was bad and what came of it, as in `expired: AUTH_FAILED`, most frequent first."""
+    """Connects with bad tokens by flaw and outcome, as in `expired: AUTH_FAILED`, most frequent first."""
     found: dict[str, int] = {}
-    for connect in records.connects:
-        if connect.bad_token is not None:
-            admitted = connect.authenticated_ns is not None
-            name = f"{connect.bad_token}: {'LET IN' if admitted else connect.outcome}"
-            found[name] = found.get(name, 0) + 1
+    for connect in records.intruders:
+        came_of_it = connect.outcome if connect.authenticated_ns is None else "LET IN"
+        name = f"{connect.bad_token}: {came_of_it}"
+        found[name] = found.get(name, 0) + 1
     return _by_frequency(found)
 
 

@@ -138,8 +138,9 @@ def _read(
     ends_ns = window.opened_ns + length_ns
     if attempt.known_ns < ends_ns:
         return [window.take(attempt, limit)]
-    inside, beyond = window.take(attempt, limit), replace(fresh, opened_ns=max(attempt.sent_ns, ends_ns)).take(
-        attempt, limit
+    inside, beyond = (
+        window.take(attempt, limit),
+        replace(fresh, opened_ns=max(attempt.sent_ns, ends_ns)).take(attempt, limit),
     )
     possible = [after for after, found in (inside, beyond) if not found.contradictions]
     return [(after, AMBIGUOUS) for after in possible or (inside[0], beyond[0])]
@@ -166,8 +167,8 @@ def sliding_log(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
 def token_bucket(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
     """A bucket of so many tokens, full at first, that takes a window to fill; see `fixed_window`.
 
-    Kept as the moment at which the bucket would be full again: the earliest, and the latest by the clock and by what was
-    taken out since, messages being decided in their order. In ns times the limit, so that a token's time is whole.
+    Kept as the moment at which the bucket would be full again: the earliest, and the latest by the clock and by what
+    was taken out since, messages being decided in their order. In ns times the limit: a token's time is whole then.
     """
     total, full_ns = NONE, window_ns * limit
     earliest = latest = backlog = last = 0

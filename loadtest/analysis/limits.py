@@ -94,7 +94,7 @@ def _tries(messages: Messages, rows: Ints) -> list[Try]:
     tries = []
     for began, refused, (received_ns, delivered_ns, refused_ns) in zip(sent, rejected, columns, strict=True):
         answers = [at for at in (received_ns, delivered_ns, refused_ns) if at != MISSING]
-        admitted = MISSING != delivered_ns
+        admitted = delivered_ns != MISSING
         fate = Fate.REJECTED if refused else Fate.ADMITTED if admitted else Fate.UNKNOWN
         tries.append(Try(began, max(began, min(answers, default=began)), fate))
     return tries
@@ -119,7 +119,7 @@ def retry_after_errors(messages: Messages) -> Floats:
                 first = row if first is None else first
             elif first is not None and messages.delivered_ns[row] != MISSING:
                 promised_s, refused_ns = int(messages.retry_after_s[first]), int(messages.refused_ns[first])
-                if promised_s != MISSING and refused_ns != MISSING:
+                if MISSING not in (promised_s, refused_ns):
                     values[first] = refused_ns + promised_s * NS - int(messages.sent_ns[row])
                 first = None
     return values

@@ -5,7 +5,16 @@ from __future__ import annotations
 from loadtest.analysis.distribution import NS_PER_MS, Distribution
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
-from loadtest.analysis.samples import EVENTS, OF_LIMIT, OF_MESSAGES, REPLIES, Basis, Samples, event_samples, message_values
+from loadtest.analysis.samples import (
+    EVENTS,
+    OF_LIMIT,
+    OF_MESSAGES,
+    REPLIES,
+    Basis,
+    Samples,
+    event_samples,
+    message_values,
+)
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
 from loadtest.model import Counts, Population
@@ -50,8 +59,8 @@ class Measured:
 
         Args:
             part: which messages, as a mask or as row numbers; by default the headline, of the rate limit's metrics all
-                measured ones (users within the limit are not rejected, and the others are in no headline). Metrics of connections
-                are over the whole run.
+                measured ones (users within the limit are not rejected, and the others are in no headline). Metrics of
+                connections are over the whole run.
             basis: what replies count from.
             user_class: whose connections.
         """

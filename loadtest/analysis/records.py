@@ -17,6 +17,8 @@ class Records:
     Attributes:
         folder: name of the run folder.
         messages: with `not_expected` already told from `missing` (see `load`).
+        connects: without those of intruders.
+        intruders: connects with tokens that are bad on purpose.
         counters: sums over processes, by name and key.
         lost_batches: batches that never came, by process, where any is missing.
         longest_silences: longest time between two reports of each process, ns.
@@ -38,6 +40,7 @@ class Records:
     streams_expected: bool
     notices: tuple[str, ...] = ()
     logins: tuple[Login, ...] = ()
+    intruders: tuple[Connect, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -74,14 +77,14 @@ def load(run: RunReader) -> Records:
     Raises:
         RunFolderError: the file is damaged.
     """
-    messages = run.messages()
+    messages, connects = run.messages(), run.connects()
     seen = bool((messages.first_content_ns != MISSING).any() or (messages.chunks > 0).any())
     expected = {ExpectStream.YES: True, ExpectStream.NO: False}.get(ExpectStream(run.info.expect_stream), seen)
     return Records(
         folder=run.folder.name,
         info=run.info,
         messages=_with_missing_streams(messages) if expected else messages,
-        connects=tuple(run.connects()),
+        connects=tuple(connect for connect in connects if connect.bad_token is None),
         disconnects=tuple(run.disconnects()),
         outages=tuple(run.outages()),
         histograms=tuple(run.histograms()),
@@ -92,6 +95,7 @@ def load(run: RunReader) -> Records:
         streams_expected=expected,
         notices=tuple(run.notices()),
         logins=tuple(run.logins()),
+        intruders=tuple(connect for connect in connects if connect.bad_token is not None),
     )
 
 

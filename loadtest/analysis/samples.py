@@ -133,13 +133,17 @@ def chunk_rate(messages: Messages) -> Floats:
     gaps = messages.chunks - 2
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
     known = (gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING)
-    return np.divide(gaps, seconds, out=np.full(len(messages), np.nan), where=known)
+    rate = np.full(len(messages), np.nan)
+    rate[known] = gaps[known] / seconds[known]
+    return rate
 
 
 def amplification(messages: Messages) -> Floats:
     """Bytes of all frames of a completed answer over those of its text: cumulative chunks grow with its square."""
     known = (messages.text_bytes > 0) & (messages.completed_ns != MISSING)
-    return np.divide(messages.stream_bytes, messages.text_bytes, out=np.full(len(messages), np.nan), where=known)
+    ratio = np.full(len(messages), np.nan)
+    ratio[known] = messages.stream_bytes[known] / messages.text_bytes[known]
+    return ratio
 
 
 def longest_stall(messages: Messages) -> Floats:
@@ -218,38 +222,60 @@ def event_samples(records: Records, key: str, user_class: str | None = None) -> 
     Args:
         key: one of `EVENTS`.
     """
-    connects = _of_class(records.connects, user_class)
-    outages = _of_class(records.outages, user_class)
-    if key == "login":
-        logins = records.logins if user_class is None else ()  # a login is of a user, whatever its class
-        return _spans((login.user, login.began_ns, login.ended_ns) for login in logins if login.outcome == "ok")
-    if key == "connect":
-        return _spans((c.user, c.began_ns, c.authenticated_ns) for c in connects if c.bad_token is None)
-    if key == "refusal":
-        return _spans((c.user, c.began_ns, c.ended_ns) for c in connects if refused_as_it_should(c))
-    if key == "close":
-        closes = _of_class(records.disconnects, user_class)
-        return _spans((d.user, d.at_ns, d.at_ns + d.close_ns) for d in closes if d.close_ns is not None)
-    if key == "outage":
-        return _spans((o.user, o.lost_ns, o.authenticated_ns) for o in outages)
-    if key == "recovery":
-        return _spans((o.user, o.lost_ns, o.recovered_ns) for o in outages)
-    return _spans((o.user, o.authenticated_ns, o.flushed_ns) for o in outages)
+    return _spans(_EVENT_SPANS[key](records, user_class))
+
+
+Span = tuple[str, int | None, int | None]
+
+
+def _logins(records: Records, user_class: str | None) -> Iterable[Span]:
+    logins = records.logins if user_class is None else ()  # a login is of a user, whatever its class
+    return ((login.user, login.began_ns, login.ended_ns) for login in logins if login.outcome == "ok")
+
+
+def _connects(records: Records, user_class: str | None) -> Iterable[Span]:
+    return ((c.user, c.began_ns, c.authenticated_ns) for c in _of_class(records.connects, user_class))
+
+
+def _refusals(records: Records, user_class: str | None) -> Iterable[Span]:
+    intruders = _of_class(records.intruders, user_class)
+    return ((c.user, c.began_ns, c.ended_ns) for c in intruders if c.outcome in REFUSALS)
+
+
+def _closes(records: Records, user_class: str | None) -> Iterable[Span]:
+    closes = _of_class(records.disconnects, user_class)
+    return ((d.user, d.at_ns, d.at_ns + d.close_ns) for d in closes if d.close_ns is not None)
+
+
+def _outages(records: Records, user_class: str | None) -> Iterable[Span]:
+    return ((o.user, o.lost_ns, o.authenticated_ns) for o in _of_class(records.outages, user_class))
+
+
+def _recoveries(records: Records, user_class: str | None) -> Iterable[Span]:
+    return ((o.user, o.lost_ns, o.recovered_ns) for o in _of_class(records.outages, user_class))
+
+
+def _flushes(records: Records, user_class: str | None) -> Iterable[Span]:
+    return ((o.user, o.authenticated_ns, o.flushed_ns) for o in _of_class(records.outages, user_class))
+
+
+_EVENT_SPANS: Final[Mapping[str, Callable[[Records, str | None], Iterable[Span]]]] = {
+    "login": _logins,
+    "connect": _connects,
+    "refusal": _refusals,
+    "close": _closes,
+    "outage": _outages,
+    "recovery": _recoveries,
+    "queue_flush": _flushes,
+}
 
 
 def connect_part(records: Records, part: str) -> Samples:
     """Samples of a part of `connect`: `tcp`, `proxy`, `tls`, `upgrade` or `auth`, of the connects that succeeded."""
     lengths = (
-        (c.user, c.began_ns, getattr(c, f"{part}_ns"))
-        for c in records.connects
-        if c.authenticated_ns is not None and c.bad_token is None
+        (c.user, c.began_ns, getattr(c, f"{part}_ns")) for c in records.connects if c.authenticated_ns is not None
     )
     return _spans((user, began, None if length is None else began + length) for user, began, length in lengths)
-
-
-def refused_as_it_should(connect: Connect) -> bool:
-    """Whether a bad token was refused for being bad."""
-    return connect.bad_token is not None and connect.outcome in REFUSALS
 
 
 Event = TypeVar("Event", Connect, Disconnect, Outage)
@@ -259,7 +285,7 @@ def _of_class(events: Sequence[Event], user_class: str | None) -> Sequence[Event
     return events if user_class is None else [event for event in events if event.user_class == user_class]
 
 
-def _spans(spans: Iterable[tuple[str, int | None, int | None]]) -> Samples:
+def _spans(spans: Iterable[Span]) -> Samples:
     """Samples from (user, beginning, end); without an end there is no sample."""
     numbers: dict[str, int] = {}
     rows = [

@@ -20,6 +20,7 @@ from loadtest.client.dial import DialError
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint, credentials
 from loadtest.client.expectation import Expectation
+from loadtest.client.invalid import Invalid
 from loadtest.client.message import Identity
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import Backoff
@@ -165,11 +166,14 @@ class ChatClient:
         """Connect and authenticate, by the schedule where it fails at first; blocks. Returns whether it worked."""
         return self._establish(reconnect=False)
 
-    def send(self, conversation: str, content: str, intended_ns: int | None = None) -> str:
+    def send(
+        self, conversation: str, content: str, intended_ns: int | None = None, invalid: Invalid | None = None
+    ) -> str:
         """Send a message, or queue it while not authenticated; never blocks.
 
         Args:
             intended_ns: when the schedule wanted it to leave (monotonic ns); None for now.
+            invalid: how it is to break the guide; None for a message that the server has to take.
 
         Returns:
             The message's id.
@@ -178,9 +182,9 @@ class ChatClient:
         message_id = self._message_id(wall_s)
         intended = now if intended_ns is None else intended_ns
         if self.state is State.AUTHENTICATED and self._transport is not None:
-            frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s))
+            frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s), invalid)
             self._put_on_wire(self._transport, message_id, frame, now)
-        elif self._session.enqueue(message_id, conversation, content, intended) and self._outage is not None:
+        elif self._session.enqueue(message_id, conversation, content, intended, invalid) and self._outage is not None:
             self._outage.dropped()
         self._observer.on_sent(now - intended)
         self._hand_over()
@@ -304,6 +308,7 @@ class ChatClient:
         except DialError as error:
             outcome, detail = _REFUSALS.get(error.kind, error.kind), error.detail
             self._transport = None
+        ended = time.monotonic_ns() if authenticated is None else authenticated
         self._observer.on_connect(
             Connect(
                 user=self.identity.user,
@@ -318,6 +323,8 @@ class ChatClient:
                 upgrade_ns=dialled.upgrade_ns if dialled else None,
                 auth_ns=_auth_part(began, dialled, authenticated),
                 authenticated_ns=authenticated,
+                ended_ns=ended,
+                bad_token=self.tokens.flaw(self.number),
             )
         )
         return outcome

@@ -15,6 +15,7 @@ from loadtest.client.correlation import Correlation, Matched
 from loadtest.client.dialect import GUIDE, Dialect, quickest
 from loadtest.client.expectation import Expectation
 from loadtest.client.followed import FOREIGN, UNMATCHED, Followed
+from loadtest.client.invalid import Invalid, spoilt
 from loadtest.client.ledger import Ledger
 from loadtest.client.message import Identity, OpenMessage
 from loadtest.client.recent import Recent
@@ -133,10 +134,17 @@ class Session:
         return any(not self._quiet(entry, now_ns) for entry in self._ledger)
 
     def send(
-        self, message_id: str, conversation: str, content: str, intended_ns: int, now_ns: int, stamp: str
+        self,
+        message_id: str,
+        conversation: str,
+        content: str,
+        intended_ns: int,
+        now_ns: int,
+        stamp: str,
+        invalid: Invalid | None = None,
     ) -> bytes:
         """A message leaves now: the frame to hand to the transport."""
-        entry = OpenMessage(message_id, conversation, content, intended_ns)
+        entry = OpenMessage(message_id, conversation, content, intended_ns, invalid=invalid)
         frame = self._leave(entry, now_ns, stamp)  # first: what a dialect cannot say was never offered
         self._tally.add("messages_offered")
         return frame
@@ -147,17 +155,21 @@ class Session:
         if entry is not None:
             entry.handover_ns = after_ns
 
-    def enqueue(self, message_id: str, conversation: str, content: str, intended_ns: int) -> bool:
+    def enqueue(
+        self, message_id: str, conversation: str, content: str, intended_ns: int, invalid: Invalid | None = None
+    ) -> bool:
         """A message waits for a connection; returns whether the oldest was dropped for it."""
         self._tally.add("messages_offered")
-        return self._ledger.wait(OpenMessage(message_id, conversation, content, intended_ns))
+        return self._ledger.wait(OpenMessage(message_id, conversation, content, intended_ns, invalid=invalid))
 
     def flush(self, now_ns: int, stamp: str) -> list[tuple[str, bytes]]:
         """Authenticated: ids and frames of all queued messages, oldest first."""
         return [(entry.message_id, self._leave(entry, now_ns, stamp)) for entry in self._ledger.take_queue()]
 
     def _leave(self, entry: OpenMessage, now_ns: int, stamp: str) -> bytes:
-        frame = self._dialect.encode(MessageSend(entry.message_id, entry.conversation, entry.content, stamp))
+        message = MessageSend(entry.message_id, entry.conversation, entry.content, stamp)
+        encode = self._dialect.encode
+        frame = encode(message) if entry.invalid is None else spoilt(message, entry.invalid, encode)
         self._ledger.sent(entry, now_ns, stamp)
         return frame
 

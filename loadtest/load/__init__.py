@@ -9,16 +9,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loadtest.load.intruders import Intruding
+    from loadtest.load.limit_users import Polite, Probing
     from loadtest.load.users import AboveLimit, Action, AtLimit, ChatUser, Listening, Roaming, Typing
     from loadtest.settings import Rate
 
-__all__ = ["AboveLimit", "Action", "AtLimit", "ChatUser", "Listening", "Rate", "Roaming", "Typing"]
+__all__ = [
+    "AboveLimit",
+    "Action",
+    "AtLimit",
+    "ChatUser",
+    "Intruding",
+    "Listening",
+    "Polite",
+    "Probing",
+    "Rate",
+    "Roaming",
+    "Typing",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from loadtest.load import plugin, users  # noqa: PLC0415
+    from loadtest.load import intruders, limit_users, plugin, users  # noqa: PLC0415
 
     plugin.register()
-    return getattr(users, name)
+    homes = {"Intruding": intruders, "Polite": limit_users, "Probing": limit_users}
+    return getattr(homes.get(name, users), name)

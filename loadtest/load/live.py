@@ -83,6 +83,8 @@ class Live:
         for message in batch.messages:
             self._message(message)
         for connect in batch.connects:
+            if connect.bad_token is not None:
+                continue
             if connect.user_class == PREFLIGHT:
                 continue
             self.connects[connect.outcome, connect.reconnect] += 1

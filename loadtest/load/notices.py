@@ -163,6 +163,17 @@ def cut_off_alike(seen: Sightings, run: Facts) -> str | None:
     )
 
 
+def intruder_let_in(seen: Sightings, _run: Facts) -> str | None:
+    """A token that is bad on purpose was accepted: once is enough to say so."""
+    if not seen.let_in:
+        return None
+    kinds = ", ".join(sorted(seen.let_in))
+    return (
+        f"ALARM: the server let in {seen.let_in.total()} with a bad token ({kinds}): does it check the signature and "
+        "the expiry of every token?"
+    )
+
+
 RULES: Final[tuple[Callable[[Sightings, Facts], str | None], ...]] = (
     nobody_connects,
     nothing_delivered,
@@ -170,6 +181,7 @@ RULES: Final[tuple[Callable[[Sightings, Facts], str | None], ...]] = (
     no_broadcasts,
     one_account,
     cut_off_alike,
+    intruder_let_in,
 )
 
 

@@ -10,12 +10,15 @@ from typing import Any, Final
 
 import gevent
 import gevent.pool
+from msgspec import structs
 
 from loadtest.client.client import ChatClient, ClientConfig, State
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
+from loadtest.client.reconnect import Backoff
+from loadtest.client.tokens import BadTokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm
 from loadtest.load.health import HealthWatch
@@ -61,6 +64,10 @@ class Numbers:
         number, self._next = self._next, self._next + self._step
         return number
 
+    def again(self) -> Numbers:
+        """The same numbers, for users of another kind."""
+        return Numbers(self._next, self._step)
+
     def give_back(self, number: int) -> None:
         heapq.heappush(self._returned, number)
 
@@ -78,6 +85,8 @@ class Process:
     ) -> None:
         self.settings = settings
         self.numbers = numbers
+        self.intruder_numbers = numbers.again()
+        self.probe_numbers = numbers.again()
         self.recorder = Recorder(name, request)
         self.alarm = Alarm()
         self.sending = True
@@ -125,6 +134,12 @@ class Process:
         )
         self._clients[client] = debt
         return client
+
+    def new_intruder(self, number: int, user_class: str, tokens: BadTokens) -> ChatClient:
+        """A client that is to be refused; it tries once, and is nobody's concern but its user's."""
+        identity = Identity(tokens.user_id(number), user_class, Population.HEADLINE)
+        config = structs.replace(self._config, backoff=Backoff(attempts=0))
+        return ChatClient(identity, number, config, tokens, self._expectation, self.recorder, self._rng)
 
     def conversation(self, client: ChatClient, participants: int) -> str:
         """The id that the options give the conversation of a client, which so many users share."""
