@@ -42,6 +42,6 @@ class PoliteUser(Polite):
 
 
 class ProbingUser(Probing):
-    """Four ask once each whether invalid, rejected and typing events count, and whether a reconnect resets the window."""
+    """Four ask once whether invalid, rejected and typing events count, and whether a reconnect resets the window."""
 
     fixed_count = 4

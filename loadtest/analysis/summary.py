@@ -99,9 +99,9 @@ class _Fold:
         return self._each(REPLIES, rows, basis=basis)
 
     def populations(self) -> dict[str, Group]:
-        """Those that are not the headline, as far as the run has any."""
+        """Those that are not the headline and may be answered, as far as the run has any."""
         groups = {}
-        for population in (Population.LIMIT, Population.OUTAGE, Population.QUEUED, Population.INVALID):
+        for population in (Population.LIMIT, Population.OUTAGE, Population.QUEUED):
             part = self._measured.of_population(population)
             if part.any():
                 counts = ledger.message_counts(self._messages, part)

@@ -118,7 +118,7 @@ class Summary(Struct, frozen=True):
             the whole run.
         by_class: the same for the users of each class, whatever the population, without their queued messages.
         from_intended: replies of headline messages, counted from intended.
-        populations: replies of the messages that are not headline: `limit`, `outage`, `queued`, `invalid`.
+        populations: replies of the messages that are not headline: `limit`, `outage`, `queued`.
         connect_parts: what `connect` consists of: `tcp`, `proxy`, `tls`, `upgrade`, `auth`.
         steady: counts of the messages intended in the steady window.
         total: replies of headline messages over the whole run.

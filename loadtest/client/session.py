@@ -235,6 +235,7 @@ class Session:
                 self._tally.add("typing_received")
             case ConnectionError_():
                 self._tally.add("connection_error", excerpt(event.code or "none", 64))
+                self._refuse_half_a_frame(event, at_ns)
             case _:
                 pass  # the connection's own events are the client's business
 
@@ -312,6 +313,12 @@ class Session:
             self._refuse(unanswered[0], event.text, at_ns)
         else:
             self._tally.add("error_unattributed", excerpt(event.text))
+
+    def _refuse_half_a_frame(self, event: ConnectionError_, at_ns: int) -> None:
+        """What is no JSON can only be answered by an error of the connection: that of the only such frame, if any."""
+        halves = [entry for entry in self._ledger if entry.invalid is Invalid.CUT and entry.outcome is None]
+        if len(halves) == 1:
+            self._refuse(halves[0], excerpt(event.message), at_ns)
 
     def _on_stray_error(self, event: MessageError, id_: str) -> None:
         end = self._ledger.end_of(self._correlation.own(id_))

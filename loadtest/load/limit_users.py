@@ -100,19 +100,19 @@ class Probing(ChatUser):
 
     def _after_rejected(self, limit: Rate) -> Iterator[Action]:
         """Twice a window's worth at once, the rejected half again late in the window, and one after it."""
-        yield from (Action(0.0, self.say) for _ in range(2 * limit.messages))
-        yield from (Action(limit.window_s * 0.75, self.say) for _ in range(limit.messages))
+        yield from (Action(0.0, self._say) for _ in range(2 * limit.messages))
+        yield from (Action(limit.window_s * 0.75, self._say) for _ in range(limit.messages))
         yield from self._ask(Probe.REJECTED, 1, limit.window_s + schedule.guard_s(limit) + self.settle_s)
 
     def _after_reconnect(self, limit: Rate) -> Iterator[Action]:
         """A window's worth and one more, a new connection, and one message: is it admitted?"""
-        yield from (Action(0.0, self.say) for _ in range(limit.messages + 1))
+        yield from (Action(0.0, self._say) for _ in range(limit.messages + 1))
         yield Action(self.settle_s, self._lose_connection)
         yield from self._ask(Probe.RECONNECT, 1, limit.window_s * 0.75)
 
     def _ask(self, probe: Probe, messages: int, at_s: float) -> Iterator[Action]:
         yield Action(at_s, self._forget)
-        yield from (Action(at_s, self.say) for _ in range(messages))
+        yield from (Action(at_s, self._say) for _ in range(messages))
         yield Action(at_s + self.settle_s, lambda _ns: self._conclude(probe, messages))
 
     def on_event(self, event: ServerEvent) -> None:
@@ -135,6 +135,10 @@ class Probing(ChatUser):
     def _process_tally(self, answer: str) -> None:
         if self._process is not None:
             self._process.recorder.tally.add("limit_probe", answer)
+
+    def _say(self, intended_ns: int) -> None:
+        """A good message, whatever `--invalid-share`."""
+        self.client.send(self.conversation_id(), self.text(), intended_ns)
 
     def _say_invalid(self, intended_ns: int) -> None:
         self.client.send(self.conversation_id(), self.text(), intended_ns, Invalid.TOO_LONG)

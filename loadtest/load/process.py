@@ -24,7 +24,7 @@ from loadtest.load.alarm import Alarm
 from loadtest.load.health import HealthWatch
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
-from loadtest.load.recorder import Recorder
+from loadtest.load.recorder import Aside, Recorder
 from loadtest.model import Population
 from loadtest.protocol import ServerEvent
 from loadtest.settings import ExpectStream, Settings
@@ -139,7 +139,7 @@ class Process:
         """A client that is to be refused; it tries once, and is nobody's concern but its user's."""
         identity = Identity(tokens.user_id(number), user_class, Population.HEADLINE)
         config = structs.replace(self._config, backoff=Backoff(attempts=0))
-        return ChatClient(identity, number, config, tokens, self._expectation, self.recorder, self._rng)
+        return ChatClient(identity, number, config, tokens, self._expectation, Aside(self.recorder), self._rng)
 
     def conversation(self, client: ChatClient, participants: int) -> str:
         """The id that the options give the conversation of a client, which so many users share."""

@@ -229,3 +229,22 @@ class Recorder:
             exception=error,
             context={},
         )
+
+
+class Aside:
+    """The observer of a client whose connects are recorded and nothing else of it: an intruder's.
+
+    Args:
+        recorder: gets the connects.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.tally = Tally()
+        self.gaps, self.gap_bounds, self.lags = array("q"), array("q"), array("q")
+        self.on_connect = recorder.on_connect
+
+    def on_message(self, message: Message) -> None: ...
+    def on_disconnect(self, disconnect: Disconnect) -> None: ...
+    def on_outage(self, outage: Outage) -> None: ...
+    def on_pong(self, rtt_ns: int) -> None: ...
+    def on_sent(self, lag_ns: int) -> None: ...

@@ -33,7 +33,6 @@ _POPULATIONS: Final = {
     "limit": "at or above the limit",
     "outage": "own outages",
     "queued": "waited in the offline queue",
-    "invalid": "invalid on purpose",
 }
 _SEEN: Final = {
     "unknown_event": "unknown events",
