@@ -150,4 +150,8 @@ def test_as_many_as_were_ordered_are_found_and_none_in_a_sound_limiter(kind, fau
         tries.append(Try(at, at + 2 * MS, fate))
     found = JUDGES[LimitKind(kind)](tries, 10, 10 * SECOND)
     assert found.contradictions == getattr(found, field)
-    assert getattr(found, field) == (counts.faults[fault] if every else 0)
+    ordered = counts.faults.get(fault, 0)
+    assert getattr(found, field) <= ordered <= getattr(found, field) + found.ambiguous
+    assert (getattr(found, field) > 0) == bool(every)
+    if fault == "limit-leak" or not every:  # whether a message that was rejected falsely counts is not known
+        assert (getattr(found, field), found.ambiguous) == (ordered, 0)

@@ -9,7 +9,7 @@ LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "rate_limit.py"
 LOAD = (
     "--headless", "--only-summary", "-u", "30", "-r", "30", "-t", "7s", "--rate-limit", "10/4s", "--warmup", "1s",
     "--message-rate", "6/4s", "--reply-timeout", "2s", "--invalid-share", "5%", "--bad-tokens", "10%",
-    "--abuse-period", "1s",
+    "--abuse-period", "1s", "--above-factor", "6",
 )  # fmt: skip
 SERVER = ("--rate-limit", "10/4s", "--ttft", "20ms", "--gap", "2ms", "--chunks", "5")
 
