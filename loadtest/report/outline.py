@@ -132,7 +132,7 @@ def outline(summary: Summary, *, by_behaviour: bool = False) -> Outline:
         basis=f"percentiles over {duration(summary.run.window.seconds)}, {summary.run.window.note}",
         blocks=blocks,
         footnotes=tuple(_footnotes(summary, blocks)),
-        notes=tuple(_notes(summary)),
+        notes=(*(_of_classes(summary) if by_behaviour else ()), *_notes(summary)),
     )
 
 
@@ -142,6 +142,12 @@ def _ledger(summary: Summary) -> str:
     gap = "not known" if counts["unaccounted"] is None else number(counts["unaccounted"])
     messages = f"{number(counts['sent'])} messages = {_outcomes(counts)}; unaccounted {gap}"
     return f"{users}, {duration(run.duration_s)}, {messages}"
+
+
+def _of_classes(summary: Summary) -> Iterable[str]:
+    for name, group in summary.by_class.items():
+        if group.counts["sent"]:
+            yield f"{name}: {number(group.counts['sent'])} messages = {_outcomes(group.counts)}"
 
 
 def _outcomes(counts: Counts) -> str:
@@ -166,9 +172,7 @@ def _blocks(summary: Summary, by_behaviour: bool) -> Iterable[Block]:
     yield Block("", _rows(metrics, HEADLINE, spans=True))
     yield Block("", _rows(metrics, [metric.key for metric in METRICS if metric.key not in HEADLINE]))
     for name, group in summary.by_class.items() if by_behaviour else ():
-        sent = f"{number(group.counts['sent'])} messages = {_outcomes(group.counts)}"
-        title = f"{name}: {sent}" if group.counts["sent"] else name
-        yield Block(title, _rows(group.metrics, _OF_BEHAVIOUR))
+        yield Block(name, _rows(group.metrics, _OF_BEHAVIOUR))
     for name, title in _POPULATIONS.items():
         if name in summary.populations and not by_behaviour:
             yield Block(title, _rows(summary.populations[name].metrics, HEADLINE))
