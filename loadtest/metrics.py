@@ -22,7 +22,7 @@ class Metric(Struct, frozen=True):
     Attributes:
         key: the name in files and options.
         label: the name for people.
-        unit: `ms`, or `chars/s`.
+        unit: `ms`, `chars/s`, `chunks/s`, or `x`, a ratio.
         better: which way is good.
         definition: from what to what, in one sentence.
         ranks_unanswered: whether its percentiles rank unanswered messages as +infinity (a server
@@ -55,6 +55,8 @@ METRICS: Final = (
     ),
     _ms("stream_completion", "stream completion", "sent to the chunk with isComplete", ranks_unanswered=True),
     Metric("stream_rate", "stream rate", "chars/s", Better.HIGHER, "characters a second after the first chunk"),
+    Metric("chunk_rate", "chunk rate", "chunks/s", Better.NEITHER, "chunks a second after the first chunk"),
+    Metric("amplification", "amplification", "x", Better.LOWER, "bytes received of an answer over those of its text"),
     _ms("inter_chunk", "inter-chunk gap", "gaps between progress chunks, pooled over all streams"),
     _ms("longest_stall", "longest stall", "largest gap between progress chunks of a stream"),
     _ms("finish_lag", "finish lag", "last new content to completion"),
@@ -74,6 +76,7 @@ METRICS: Final = (
     _ms("ping_rtt", "ping round trip", "WebSocket ping to pong: the network without the application"),
     _ms("close", "close", "close frame to its answer"),
     _ms("reject", "rejection", "sent to the rate-limit error"),
+    _ms("refusal", "refusal of a bad token", "dial with a token that is bad on purpose to its refusal"),
     Metric(
         "retry_after_error",
         "retry-after error",

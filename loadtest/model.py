@@ -79,6 +79,8 @@ class Population(StrEnum):
     """Users who make their own outages."""
     QUEUED = "queued"
     """Messages of anyone that waited in the offline queue."""
+    INVALID = "invalid"
+    """Messages of anyone that break the guide on purpose, and must be refused."""
 
 
 class Cause(StrEnum):
@@ -200,6 +202,10 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     """Its number within an outage or a row of attempts, from 1; None of a first attempt, which waits for nothing."""
     backoff_ns: int | None = None
     """How long the schedule had it wait before; None of a first attempt."""
+    ended_ns: int | None = None
+    """The instant at which its outcome was known."""
+    bad_token: str | None = None
+    """What was wrong on purpose with its token: `missing`, `malformed`, `expired` or `forged`; None of a good one."""
 
 
 class Login(Struct, frozen=True, array_like=True, gc=False):

@@ -64,8 +64,8 @@ def test_the_base_knows_nothing_above_it(module):
 
 
 CORE = (
-    "session", "dialect", "ledger", "message", "correlation", "stream", "followed", "recent", "stamps", "expectation",
-    "tally", "reconnect", "outage", "membership", "room", "flush",
+    "session", "dialect", "invalid", "ledger", "message", "correlation", "stream", "followed", "recent", "stamps",
+    "expectation", "tally", "reconnect", "outage", "membership", "room", "flush",
 )  # fmt: skip
 
 

@@ -149,7 +149,8 @@ def late_reports(evidence: Evidence) -> Finding | None:
 
 def too_few_connected(evidence: Evidence) -> Finding | None:
     info = evidence.records.info
-    asked = round((info.users or 0) * info.present_share)
+    intruders = {connect.user for connect in evidence.records.intruders}  # who are not to be connected
+    asked = round(max((info.users or 0) - len(intruders), 0) * info.present_share)
     held = [process.connections for process in evidence.generator.processes if process.connections is not None]
     by_chance = 2.0 * math.sqrt(asked * (1.0 - info.present_share))  # of users who come and go independently
     if not asked or not held or sum(held) >= CONNECTED * asked - by_chance:

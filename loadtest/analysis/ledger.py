@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from loadtest.analysis.limits import Limits
 from loadtest.analysis.records import Records
+from loadtest.analysis.samples import REFUSALS
 from loadtest.analysis.values import Counts, Ending
-from loadtest.model import Outcome, Population, StreamState, WorkerEnd
+from loadtest.model import Connect, Outcome, Population, StreamState, WorkerEnd
 from loadtest.runs.columns import MISSING, Bools, Messages
-
-REFUSALS = ("AUTH_FAILED", "AUTH_REQUIRED", "http 401", "http 403")
-"""Outcomes of a connect for which the token is to blame (backend.md, Connection)."""
 
 SEEN = (
     "unknown_event", "unknown_field", "malformed_frame", "invalid_event", "binary_frame", "connection_error",
@@ -20,7 +21,7 @@ SEEN = (
     "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
     "typing_received", "typing_echo", "leak", "before_joining", "listener_error",
     "hook_error", "frames_sent", "bytes_sent", "negotiated", "server_sample_failed", "read_pause",
-    "pings_answered", "ping_flood", "takes_nothing_in", "actions_given_up",
+    "pings_answered", "ping_flood", "takes_nothing_in", "actions_given_up", "limit_probe",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 
@@ -38,8 +39,10 @@ def message_counts(messages: Messages, part: Bools) -> Counts:
     }
 
 
-def count(records: Records) -> Counts:
+def count(records: Records, limits: Limits | None = None) -> Counts:
     """All counts of a run.
+
+    Connects with tokens that are bad on purpose are counted apart, as `intruders`.
 
     `unaccounted` is what the schedule handed to clients less what came back as a record: 0 in a sound run. In one that
     was cut off it is None: what was open then has no record, and never will. Where a worker was lost, what it had
@@ -50,6 +53,8 @@ def count(records: Records) -> Counts:
     offered = records.count("messages_offered")
     left_open = offered - len(messages)
     with_workers = max(left_open, 0) if any(w.ended is WorkerEnd.LOST for w in records.info.workers) else 0
+    connects, intruders = records.connects, records.intruders
+    invalid = messages.population.is_in(Population.INVALID)
     within = messages.population.is_in(Population.HEADLINE) & messages.outcome.is_in(Outcome.REJECTED)
     return message_counts(messages, np.ones(len(messages), np.bool_)) | {
         "offered": offered,
@@ -63,13 +68,23 @@ def count(records: Records) -> Counts:
         "bytes_received_on_wire": records.count("bytes_received") - records.count("deflate_saved_received"),
         "bytes_sent": records.count("bytes_sent"),
         "bytes_sent_on_wire": records.count("bytes_sent") - records.count("deflate_saved_sent"),
-        "connects": sum(connect.authenticated_ns is not None for connect in records.connects),
-        "connect_failures": sum(connect.authenticated_ns is None for connect in records.connects),
-        "auth_failures": sum(connect.outcome in REFUSALS for connect in records.connects),
+        "connects": sum(connect.authenticated_ns is not None for connect in connects),
+        "connect_failures": sum(connect.authenticated_ns is None for connect in connects),
+        "auth_failures": sum(connect.outcome in REFUSALS for connect in connects),
+        "auth_recoveries": _auth_recoveries(connects),
+        "intruders": len(intruders),
+        "intruders_admitted": sum(connect.authenticated_ns is not None for connect in intruders),
+        "intruders_refused": sum(connect.outcome in REFUSALS for connect in intruders),
+        "invalid": int(invalid.sum()),
+        "invalid_refused": int((invalid & messages.outcome.is_in(Outcome.ERROR)).sum()),
+        "invalid_admitted": int((invalid & messages.outcome.is_in(Outcome.DELIVERED)).sum()),
+        "limit_leaks": limits.leaks if limits else 0,
+        "false_rejections": limits.false_rejections if limits else 0,
+        "limit_ambiguous": limits.ambiguous if limits else 0,
         "logins": sum(login.outcome == "ok" for login in records.logins),
         "login_failures": sum(login.outcome != "ok" for login in records.logins),
         "disconnects": len(records.disconnects),
-        "reconnects": sum(connect.reconnect and connect.authenticated_ns is not None for connect in records.connects),
+        "reconnects": sum(connect.reconnect and connect.authenticated_ns is not None for connect in connects),
         "outages": len(outages),
         "outages_on_purpose": sum(outage.on_purpose for outage in outages),
         "outages_unrecovered": sum(outage.authenticated_ns is None for outage in outages),
@@ -77,9 +92,27 @@ def count(records: Records) -> Counts:
     }
 
 
-def reasons(messages: Messages, outcome: Outcome) -> dict[str, int]:
-    """Messages of one outcome by reason, most frequent first."""
-    found = messages.reason[messages.outcome.is_in(outcome)].counts()
+def _auth_recoveries(connects: Sequence[Connect]) -> int:
+    """Connects that were refused, and then succeeded with a fresh token."""
+    refused: set[str] = set()
+    recovered = 0
+    for connect in connects:
+        if connect.outcome in REFUSALS:
+            refused.add(connect.user)
+        elif connect.authenticated_ns is not None:
+            recovered += connect.user in refused
+            refused.discard(connect.user)
+    return recovered
+
+
+def reasons(messages: Messages, outcome: Outcome, *, invalid: bool = False) -> dict[str, int]:
+    """Messages of one outcome by reason, most frequent first.
+
+    Args:
+        invalid: of those that are invalid on purpose; else of the others.
+    """
+    meant = messages.population.is_in(Population.INVALID)
+    found = messages.reason[messages.outcome.is_in(outcome) & (meant if invalid else ~meant)].counts()
     return _by_frequency({name or "no reason given": number for name, number in found.items()})
 
 
@@ -89,6 +122,16 @@ def connect_failures(records: Records) -> dict[str, int]:
     for connect in records.connects:
         if connect.authenticated_ns is None:
             found[connect.outcome] = found.get(connect.outcome, 0) + 1
+    return _by_frequency(found)
+
+
+def intruders(records: Records) -> dict[str, int]:
+    """Connects with bad tokens by flaw and outcome, as in `expired: AUTH_FAILED`, most frequent first."""
+    found: dict[str, int] = {}
+    for connect in records.intruders:
+        came_of_it = connect.outcome if connect.authenticated_ns is None else "LET IN"
+        name = f"{connect.bad_token}: {came_of_it}"
+        found[name] = found.get(name, 0) + 1
     return _by_frequency(found)
 
 

@@ -9,13 +9,22 @@ from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.analysis.rooms.metrics import METRICS as OF_ROOMS
 from loadtest.analysis.rooms.metrics import RoomMetrics
-from loadtest.analysis.samples import EVENTS, OF_MESSAGES, REPLIES, Basis, Samples, event_samples, message_values
+from loadtest.analysis.samples import (
+    EVENTS,
+    OF_LIMIT,
+    OF_MESSAGES,
+    REPLIES,
+    Basis,
+    Samples,
+    event_samples,
+    message_values,
+)
 from loadtest.analysis.window import Window, steady
 from loadtest.metrics import BY_KEY
 from loadtest.model import Counts, Population
 from loadtest.runs.columns import MISSING, Bools, Ints
 
-_PER_MESSAGE = {*REPLIES, *OF_MESSAGES, "reject", "ttft_overhead"}
+_PER_MESSAGE = {*REPLIES, *OF_MESSAGES, *OF_LIMIT, "ttft_overhead"}
 
 
 class Measured:
@@ -55,9 +64,9 @@ class Measured:
         """The samples of a metric with their instants and users; None for one that is kept as counts only.
 
         Args:
-            part: which messages, as a mask or as row numbers; by default the headline, of `reject` all measured ones
-                (users within the limit are not rejected, and the others are in no headline). Metrics of connections
-                are over the whole run.
+            part: which messages, as a mask or as row numbers; by default the headline, of the rate limit's metrics all
+                measured ones (users within the limit are not rejected, and the others are in no headline). Metrics of
+                connections are over the whole run.
             basis: what replies count from.
             user_class: whose connections.
         """
@@ -109,7 +118,7 @@ class Measured:
         return np.where(np.isinf(ttft), ttft, ttft - share)
 
     def _default(self, key: str) -> Bools:
-        return self.steady if key == "reject" else self.headline
+        return self.steady if key in OF_LIMIT else self.headline
 
 
 def in_unit(key: str, values: Floats) -> Distribution:

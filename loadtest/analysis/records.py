@@ -19,6 +19,8 @@ class Records:
     Attributes:
         folder: name of the run folder.
         messages: with `not_expected` already told from `missing` (see `load`).
+        connects: without those of intruders.
+        intruders: connects with tokens that are bad on purpose.
         counters: sums over processes, by name and key.
         lost_batches: batches that never came, by process, where any is missing.
         longest_silences: longest time between two reports of each process, ns.
@@ -46,6 +48,7 @@ class Records:
     rooms: RoomRecords | None = None
     server: tuple[ServerSample, ...] = ()
     ghosts: tuple[Ghost, ...] = ()
+    intruders: tuple[Connect, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -82,14 +85,14 @@ def load(run: RunReader) -> Records:
     Raises:
         RunFolderError: the file is damaged.
     """
-    messages = run.messages()
+    messages, connects = run.messages(), run.connects()
     seen = bool((messages.first_content_ns != MISSING).any() or (messages.chunks > 0).any())
     expected = {ExpectStream.YES: True, ExpectStream.NO: False}.get(ExpectStream(run.info.expect_stream), seen)
     return Records(
         folder=run.folder.name,
         info=run.info,
         messages=_with_missing_streams(messages) if expected else messages,
-        connects=tuple(run.connects()),
+        connects=tuple(connect for connect in connects if connect.bad_token is None),
         disconnects=tuple(run.disconnects()),
         outages=tuple(run.outages()),
         histograms=tuple(run.histograms()),
@@ -104,6 +107,7 @@ def load(run: RunReader) -> Records:
         rooms=run.rooms(),
         server=tuple(run.server()),
         ghosts=tuple(run.ghosts()),
+        intruders=tuple(connect for connect in connects if connect.bad_token is not None),
     )
 
 

@@ -10,10 +10,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from loadtest.analysis.limits import retry_after_errors
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.model import Connect, Disconnect, Outage, Outcome, StreamState
 from loadtest.runs.columns import MISSING, Bools, Ints, Messages
+
+REFUSALS: Final = ("AUTH_FAILED", "AUTH_REQUIRED", "http 401", "http 403")
+"""Outcomes of a connect for which the token is to blame (backend.md, Connection)."""
 
 UNANSWERED: Final = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST, Outcome.UNFINISHED)
 """Outcomes that rank as +infinity; rejected and dropped messages are in no population."""
@@ -124,6 +128,24 @@ def stream_rate(messages: Messages) -> Floats:
     return rate
 
 
+def chunk_rate(messages: Messages) -> Floats:
+    """Chunks a second after the first one; the completion, which repeats the content, is none."""
+    gaps = messages.chunks - 2
+    seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
+    known = (gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING)
+    rate = np.full(len(messages), np.nan)
+    rate[known] = gaps[known] / seconds[known]
+    return rate
+
+
+def amplification(messages: Messages) -> Floats:
+    """Bytes of all frames of a completed answer over those of its text: cumulative chunks grow with its square."""
+    known = (messages.text_bytes > 0) & (messages.completed_ns != MISSING)
+    ratio = np.full(len(messages), np.nan)
+    ratio[known] = messages.stream_bytes[known] / messages.text_bytes[known]
+    return ratio
+
+
 def longest_stall(messages: Messages) -> Floats:
     return np.where(messages.longest_stall_ns != MISSING, messages.longest_stall_ns.astype(np.float64), np.nan)
 
@@ -156,6 +178,8 @@ REPLIES: Final[Mapping[str, Reply]] = {
 
 OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
     "stream_rate": stream_rate,
+    "chunk_rate": chunk_rate,
+    "amplification": amplification,
     "longest_stall": longest_stall,
     "finish_lag": finish_lag,
     "send_lag": send_lag,
@@ -164,7 +188,16 @@ OF_MESSAGES: Final[Mapping[str, Callable[[Messages], Floats]]] = {
 """Metrics with their own two ends."""
 
 
-EVENTS: Final = ("login", "connect", "close", "outage", "notice", "backoff", "reconnect", "recovery", "queue_flush")
+OF_LIMIT: Final[Mapping[str, Callable[[Messages], Floats]]] = {
+    "reject": reject,
+    "retry_after_error": retry_after_errors,
+}
+"""Metrics of the rate limit, which users within it do not meet: over all measured messages."""
+
+
+EVENTS: Final = (
+    "login", "connect", "refusal", "close", "outage", "notice", "backoff", "reconnect", "recovery", "queue_flush",
+)  # fmt: skip
 """Metrics of connections and of the logins before them. They are over the whole run: most are made before the steady
 window begins."""
 
@@ -173,12 +206,12 @@ def message_values(messages: Messages, key: str, *, streams_expected: bool, basi
     """The value of a metric for each message: ns, or the metric's own unit; NaN for no sample. Shape n.
 
     Args:
-        key: one of `REPLIES`, `OF_MESSAGES`, or `reject`.
+        key: one of `REPLIES`, `OF_MESSAGES` or `OF_LIMIT`.
         streams_expected: whether a message without an answer is missing one.
         basis: what replies count from.
     """
     if key not in REPLIES:
-        return reject(messages) if key == "reject" else OF_MESSAGES[key](messages)
+        return (OF_LIMIT.get(key) or OF_MESSAGES[key])(messages)
     values = reply_times(messages, key, basis)
     if REPLIES[key].of_stream and not streams_expected:
         values[np.isinf(values)] = np.nan
@@ -215,17 +248,36 @@ def event_samples(records: Records, key: str, user_class: str | None = None) -> 
     Args:
         key: one of `EVENTS`.
     """
-    connects = _of_class(records.connects, user_class)
-    outages = _of_class(records.outages, user_class)
-    if key == "login":
-        logins = records.logins if user_class is None else ()  # a login is of a user, whatever its class
-        return _spans((login.user, login.began_ns, login.ended_ns) for login in logins if login.outcome == "ok")
-    if key == "connect":
-        return _spans((c.user, c.began_ns, c.authenticated_ns) for c in connects)
-    if key == "close":
-        closes = _of_class(records.disconnects, user_class)
-        return _spans((d.user, d.at_ns, d.at_ns + d.close_ns) for d in closes if d.close_ns is not None)
-    return _spans(map(OF_OUTAGES[key], outages))
+    if key in OF_OUTAGES:
+        return _spans(map(OF_OUTAGES[key], _of_class(records.outages, user_class)))
+    return _spans(_EVENT_SPANS[key](records, user_class))
+
+
+def _logins(records: Records, user_class: str | None) -> Iterable[Span]:
+    logins = records.logins if user_class is None else ()  # a login is of a user, whatever its class
+    return ((login.user, login.began_ns, login.ended_ns) for login in logins if login.outcome == "ok")
+
+
+def _connects(records: Records, user_class: str | None) -> Iterable[Span]:
+    return ((c.user, c.began_ns, c.authenticated_ns) for c in _of_class(records.connects, user_class))
+
+
+def _refusals(records: Records, user_class: str | None) -> Iterable[Span]:
+    intruders = _of_class(records.intruders, user_class)
+    return ((c.user, c.began_ns, c.ended_ns) for c in intruders if c.outcome in REFUSALS)
+
+
+def _closes(records: Records, user_class: str | None) -> Iterable[Span]:
+    closes = _of_class(records.disconnects, user_class)
+    return ((d.user, d.at_ns, d.at_ns + d.close_ns) for d in closes if d.close_ns is not None)
+
+
+_EVENT_SPANS: Final[Mapping[str, Callable[[Records, str | None], Iterable[Span]]]] = {
+    "login": _logins,
+    "connect": _connects,
+    "refusal": _refusals,
+    "close": _closes,
+}
 
 
 def connect_part(records: Records, part: str) -> Samples:

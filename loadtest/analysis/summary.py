@@ -12,6 +12,8 @@ from loadtest.analysis import ledger
 from loadtest.analysis.drift import drift
 from loadtest.analysis.finding import Evidence
 from loadtest.analysis.generator import generator
+from loadtest.analysis.isolation import isolation
+from loadtest.analysis.limits import judge_limits
 from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
@@ -29,6 +31,8 @@ from loadtest.objectives import Objective
 from loadtest.runs.columns import MISSING, Bools, Ints
 
 _THREADS: Final = 2
+_APART: Final = (Population.QUEUED, Population.INVALID)
+"""In no numbers of their class."""
 CONNECT_PARTS = ("tcp", "proxy", "tls", "upgrade", "auth")
 
 
@@ -40,9 +44,9 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
     """
     records, fold = measured.records, _Fold(measured)
     messages = records.messages
-    rooms = measured.rooms.summary
+    rooms, limits = measured.rooms.summary, judge_limits(records)
     counts, steady = (
-        ledger.count(records) | room_counts(records, rooms),
+        ledger.count(records, limits) | room_counts(records, rooms),
         ledger.message_counts(messages, measured.steady),
     )
     metrics, populations = fold.metrics(), fold.populations()
@@ -79,6 +83,10 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         rooms=rooms,
         server=server(records, measured.window),
         recovery=recovery(records),
+        limits=limits,
+        isolation=isolation(measured),
+        intruders=ledger.intruders(records),
+        invalid={outcome: found for outcome in Outcome if (found := ledger.reasons(messages, outcome, invalid=True))},
     )
 
 
@@ -100,7 +108,7 @@ class _Fold:
         return self._each(REPLIES, rows, basis=basis)
 
     def populations(self) -> dict[str, Group]:
-        """Those that are not the headline, as far as the run has any."""
+        """Those that are not the headline and may be answered, as far as the run has any."""
         groups = {}
         for population in (Population.LIMIT, Population.OUTAGE, Population.QUEUED):
             part = self._measured.of_population(population)
@@ -120,8 +128,9 @@ class _Fold:
         return of_samples("ms", connect_part(self._measured.records, name), self._beyond, "run")
 
     def _class(self, name: str) -> Group:
-        measured, own = self._measured, self._messages.user_class.is_in(name)
-        part = own & measured.steady & ~measured.of_population(Population.QUEUED)
+        measured, messages = self._measured, self._messages
+        own = messages.user_class.is_in(name)
+        part = own & measured.steady & ~messages.population.is_in(*_APART)
         rows = np.flatnonzero(part)
         metrics = self._each([metric.key for metric in METRICS], rows, user_class=name)
         return Group(ledger.message_counts(self._messages, own), metrics)

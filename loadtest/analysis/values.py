@@ -12,6 +12,8 @@ from msgspec import Struct, field
 
 from loadtest.analysis.drift import Drift
 from loadtest.analysis.generator import Generator
+from loadtest.analysis.isolation import Isolation
+from loadtest.analysis.limits import Limits
 from loadtest.analysis.recovery import Recovery
 from loadtest.analysis.rooms.values import Rooms
 from loadtest.analysis.server import Server
@@ -26,7 +28,7 @@ class MetricSummary(Struct, frozen=True):
     """One metric over one set of samples.
 
     Attributes:
-        unit: of all numbers here: `ms` or `chars/s`.
+        unit: of all numbers here, as in `metrics.Metric`.
         count: samples, the unanswered included.
         mean: of the answered.
         max: null when some were never answered.
@@ -139,6 +141,10 @@ class Summary(Struct, frozen=True):
         rooms: whether members received each other's messages; null of a run without rooms.
         server: its own resources, where they could be seen.
         recovery: how connections were lost, and how users came back; null in files that know of none.
+        limits: how the server kept the declared rate limit; null where nobody came near it.
+        isolation: what users above the limit do to the latency of those within; null without `--abuse-period`.
+        intruders: connects with bad tokens by what was bad and what came of it.
+        invalid: messages that were invalid on purpose, by outcome and reason.
     """
 
     schema: int
@@ -168,6 +174,10 @@ class Summary(Struct, frozen=True):
     rooms: Rooms | None = None
     server: Server | None = None
     recovery: Recovery | None = None
+    limits: Limits | None = None
+    isolation: Isolation | None = None
+    intruders: dict[str, int] = {}
+    invalid: dict[str, dict[str, int]] = {}
 
     @property
     def empty(self) -> bool:

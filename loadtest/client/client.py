@@ -23,6 +23,7 @@ from loadtest.client.endpoint import Endpoint, credentials, new_trace_id
 from loadtest.client.expectation import Expectation
 from loadtest.client.flush import Flush
 from loadtest.client.ghost import GhostWatch
+from loadtest.client.invalid import Invalid
 from loadtest.client.message import Identity, named
 from loadtest.client.outage import OpenOutage
 from loadtest.client.reconnect import QUEUE_LIMIT
@@ -210,11 +211,14 @@ class ChatClient:
         self._leaving = False
         return self._persist(reconnect=False)
 
-    def send(self, conversation: str, content: str, intended_ns: int | None = None) -> str:
+    def send(
+        self, conversation: str, content: str, intended_ns: int | None = None, invalid: Invalid | None = None
+    ) -> str:
         """Send a message, or queue it while not authenticated; never blocks.
 
         Args:
             intended_ns: when the schedule wanted it to leave (monotonic ns); None for now.
+            invalid: how it is to break the guide; None for a message that the server has to take.
 
         Returns:
             The message's id.
@@ -225,9 +229,9 @@ class ChatClient:
         if self._config.names_messages:
             content = named(content, message_id)
         if self.state is State.AUTHENTICATED and self._transport is not None:
-            frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s))
+            frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s), invalid)
             self._put_on_wire(self._transport, message_id, frame, now)
-        elif self._session.enqueue(message_id, conversation, content, intended) and self._outage is not None:
+        elif self._session.enqueue(message_id, conversation, content, intended, invalid) and self._outage is not None:
             self._outage.dropped()
         self._observer.on_sent(now - intended)
         self._hand_over()
@@ -425,6 +429,7 @@ class ChatClient:
         except DialError as error:
             outcome, detail = _REFUSALS.get(error.kind, error.kind), error.detail
             self._transport = None
+        ended = time.monotonic_ns() if authenticated is None else authenticated
         self._observer.on_connect(
             Connect(
                 user=self.identity.user,
@@ -442,6 +447,8 @@ class ChatClient:
                 trace_id=trace_id,
                 attempt=number,
                 backoff_ns=backoff_ns,
+                ended_ns=ended,
+                bad_token=self.tokens.flaw(self.number),
             )
         )
         return outcome

@@ -104,7 +104,9 @@ def new_trace_id() -> str:
 
 
 def credentials(token: str, place: TokenPlace = GUIDE_PLACE) -> Credentials:
-    """A token where the backend looks for it; the guide's place is the query, as `token`."""
+    """A token where the backend looks for it; the guide's place is the query, as `token`. Without one, nothing."""
+    if not token:
+        return Credentials()
     value = place.written(token)
     match place.carrier:
         case Carrier.QUERY:

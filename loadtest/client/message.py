@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from loadtest.client.invalid import Invalid
 from loadtest.client.stream import NO_STREAM, Stream
 from loadtest.model import Message, Outcome, Population, StreamState
 from loadtest.protocol import NAMED_LENGTH
@@ -61,6 +62,8 @@ class OpenMessage:
     delivered_bound_ns: int | None = None
     receive_lag_ns: int | None = None
     digest: int | None = None
+    invalid: Invalid | None = None
+    """How it breaks the guide on purpose."""
 
     def record(self, identity: Identity, outcome: Outcome) -> Message:
         """The record of a message that has ended so."""
@@ -71,13 +74,13 @@ class OpenMessage:
         return Message(
             user=identity.user,
             user_class=identity.user_class,
-            population=Population.QUEUED if self.queued else identity.population,
+            population=self._population(identity),
             conversation=self.conversation,
             message_id=self.message_id,
             intended_ns=self.intended_ns,
             sent_ns=self.sent_ns,
             outcome=outcome,
-            reason=self.reason,
+            reason=self.reason if self.invalid is None else f"{self.invalid}: {self.reason or outcome}",
             received_ns=self.received_ns,
             delivered_ns=self.delivered_ns,
             refused_ns=self.refused_ns,
@@ -102,3 +105,8 @@ class OpenMessage:
             digest=self.digest,
             text_bytes=len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")),
         )
+
+    def _population(self, identity: Identity) -> Population:
+        if self.invalid is not None:
+            return Population.INVALID
+        return Population.QUEUED if self.queued else identity.population

@@ -16,6 +16,7 @@ from loadtest.client.correlation import Correlation, Matched
 from loadtest.client.dialect import GUIDE, Dialect, quickest
 from loadtest.client.expectation import Expectation
 from loadtest.client.followed import FOREIGN, UNMATCHED, Followed
+from loadtest.client.invalid import Invalid, spoilt
 from loadtest.client.ledger import Ledger
 from loadtest.client.membership import Membership, Span, Standing
 from loadtest.client.message import Identity, OpenMessage
@@ -158,10 +159,17 @@ class Session:
         return any(not self._quiet(entry, now_ns) for entry in self._ledger)
 
     def send(
-        self, message_id: str, conversation: str, content: str, intended_ns: int, now_ns: int, stamp: str
+        self,
+        message_id: str,
+        conversation: str,
+        content: str,
+        intended_ns: int,
+        now_ns: int,
+        stamp: str,
+        invalid: Invalid | None = None,
     ) -> bytes:
         """A message leaves now: the frame to hand to the transport."""
-        entry = OpenMessage(message_id, conversation, content, intended_ns)
+        entry = OpenMessage(message_id, conversation, content, intended_ns, invalid=invalid)
         frame = self._leave(entry, now_ns, stamp)  # first: what a dialect cannot say was never offered
         self._tally.add("messages_offered")
         return frame
@@ -172,21 +180,25 @@ class Session:
         if entry is not None:
             entry.handover_ns = after_ns
 
-    def enqueue(self, message_id: str, conversation: str, content: str, intended_ns: int) -> bool:
+    def enqueue(
+        self, message_id: str, conversation: str, content: str, intended_ns: int, invalid: Invalid | None = None
+    ) -> bool:
         """A message waits for a connection; returns whether the oldest was dropped for it."""
         self._tally.add("messages_offered")
-        return self._ledger.wait(OpenMessage(message_id, conversation, content, intended_ns))
+        return self._ledger.wait(OpenMessage(message_id, conversation, content, intended_ns, invalid=invalid))
 
     def flush(self, now_ns: int, stamp: str) -> list[tuple[str, bytes]]:
         """Authenticated: ids and frames of all queued messages, oldest first."""
         return [(entry.message_id, self._leave(entry, now_ns, stamp)) for entry in self._ledger.take_queue()]
 
     def _leave(self, entry: OpenMessage, now_ns: int, stamp: str) -> bytes:
-        frame = self._dialect.encode(MessageSend(entry.message_id, entry.conversation, entry.content, stamp))
         if self._room is not None:
             entry.digest = digest(entry.content)
             self._room.left(entry.message_id, now_ns)
         self._stayed(self._membership.sends(entry.conversation, now_ns))
+        message = MessageSend(entry.message_id, entry.conversation, entry.content, stamp)
+        encode = self._dialect.encode
+        frame = encode(message) if entry.invalid is None else spoilt(message, entry.invalid, encode)
         self._ledger.sent(entry, now_ns, stamp)
         return frame
 
@@ -303,6 +315,7 @@ class Session:
                 self._user_id = event.user_id
             case ConnectionError_():
                 self._tally.add("connection_error", excerpt(event.code or "none", 64))
+                self._refuse_half_a_frame(event, at_ns)
             case _:
                 pass  # the connection's own events are the client's business
 
@@ -393,6 +406,12 @@ class Session:
             self._refuse(unanswered[0], event.text, at_ns)
         else:
             self._tally.add("error_unattributed", excerpt(event.text))
+
+    def _refuse_half_a_frame(self, event: ConnectionError_, at_ns: int) -> None:
+        """What is no JSON can only be answered by an error of the connection: that of the only such frame, if any."""
+        halves = [entry for entry in self._ledger if entry.invalid is Invalid.CUT and entry.outcome is None]
+        if len(halves) == 1:
+            self._refuse(halves[0], excerpt(event.message), at_ns)
 
     def _on_stray_error(self, event: MessageError, id_: str) -> None:
         end = self._ledger.end_of(self._correlation.own(id_))

@@ -20,11 +20,18 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
+class By(StrEnum):
+    """What to split a summary by."""
+
+    BEHAVIOUR = "behaviour"
+
+
 @click.command("summarize")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--format", "kind", type=Parsed(one_of(Format), "FORMAT"), default="text", show_default=True,
               help="text, json (the content of summary.json) or markdown.")  # fmt: skip
-def summarize(run: Path, kind: Format) -> None:
+@click.option("--by", type=Parsed(one_of(By), "BY"), help="behaviour: the numbers of each user class.")
+def summarize(run: Path, kind: Format, by: By | None) -> None:
     """Print the numbers of a RUN folder, such as results/latest; also of one that still goes on or was killed."""
     from loadtest.report.render import as_json, as_markdown, as_text  # noqa: PLC0415  # numpy and rich, only now
 
@@ -35,6 +42,6 @@ def summarize(run: Path, kind: Format) -> None:
         click.echo(as_json(opened.summary))
     opened.refuse_if_empty()
     if kind is Format.MARKDOWN:
-        click.echo(as_markdown(opened.summary), nl=False)
+        click.echo(as_markdown(opened.summary, by_behaviour=by is By.BEHAVIOUR), nl=False)
     elif kind is Format.TEXT:
-        click.echo(as_text(opened.summary), nl=False)
+        click.echo(as_text(opened.summary, by_behaviour=by is By.BEHAVIOUR), nl=False)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from loadtest.load.actions import Action
+    from loadtest.load.intruders import Intruding
+    from loadtest.load.limit_users import Polite, Probing
     from loadtest.load.shapes import Ramp, Soak, Spike, Staged, Steps
     from loadtest.load.stages import Stage
     from loadtest.load.users import (
@@ -34,8 +36,11 @@ __all__ = [
     "ChatUser",
     "FallingSilent",
     "InRoom",
+    "Intruding",
     "Leaving",
     "Listening",
+    "Polite",
+    "Probing",
     "Ramp",
     "Rate",
     "Roaming",
@@ -52,7 +57,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from loadtest.load import plugin, shapes, users  # noqa: PLC0415
+    from loadtest.load import intruders, limit_users, plugin, shapes, users  # noqa: PLC0415
 
     plugin.register()
-    return getattr(shapes if name in SHAPES else users, name)
+    homes = {"Intruding": intruders, "Polite": limit_users, "Probing": limit_users} | dict.fromkeys(SHAPES, shapes)
+    return getattr(homes.get(name, users), name)

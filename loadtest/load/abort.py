@@ -58,7 +58,9 @@ class AbortWatch:
     def see(self, batch: Batch) -> None:
         """Count a batch in."""
         self._counts.update(str(message.outcome) for message in batch.messages)
-        self._counts["connect_failures"] += sum(connect.authenticated_ns is None for connect in batch.connects)
+        self._counts["connect_failures"] += sum(
+            connect.authenticated_ns is None and connect.bad_token is None for connect in batch.connects
+        )
         self._counts["disconnects"] += len(batch.disconnects)
         for count in batch.counters:
             self._counts[_COUNTERS.get(count.name, "")] += count.value

@@ -87,7 +87,7 @@ class Live:
         for login in batch.logins:
             self._login(login)
         for connect in batch.connects:
-            if connect.user_class == PREFLIGHT:
+            if connect.bad_token is not None or connect.user_class == PREFLIGHT:
                 continue
             self.connects[connect.outcome, connect.reconnect] += 1
             if connect.authenticated_ns is not None:

@@ -180,6 +180,17 @@ def no_sockets(seen: Sightings, _run: Facts) -> str | None:
     return None
 
 
+def intruder_let_in(seen: Sightings, _run: Facts) -> str | None:
+    """A token that is bad on purpose was accepted: once is enough to say so."""
+    if not seen.let_in:
+        return None
+    kinds = ", ".join(sorted(seen.let_in))
+    return (
+        f"ALARM: the server let in {seen.let_in.total()} with a bad token ({kinds}): does it check the signature and "
+        "the expiry of every token?"
+    )
+
+
 RULES: Final[tuple[Callable[[Sightings, Facts], str | None], ...]] = (
     no_sockets,
     nobody_connects,
@@ -188,6 +199,7 @@ RULES: Final[tuple[Callable[[Sightings, Facts], str | None], ...]] = (
     no_broadcasts,
     one_account,
     cut_off_alike,
+    intruder_let_in,
 )
 
 

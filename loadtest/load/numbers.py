@@ -63,6 +63,10 @@ class Numbers:
             raise NoNumber
         return granted
 
+    def again(self) -> Numbers:
+        """The same numbers, without an end, for users of another kind."""
+        return Numbers(Share(self._share.first, self._share.step))
+
     def give_back(self, number: int) -> None:
         """Nobody has it any more."""
         heapq.heappush(self._free, number)

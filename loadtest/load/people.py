@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadtest.client.tokens import OnLogin, Tokens
+from loadtest.client.tokens import BadTokens, MintedTokens, OnLogin, Tokens
 from loadtest.errors import UsageError
 from loadtest.load.conversations import read_conversations
 from loadtest.load.identity import check_users, login_tokens, notes, read_tokens
@@ -59,6 +59,10 @@ class People:
             return self._tokens
         self._logins.add(number, log_in)
         return self._own
+
+    def bad_tokens(self) -> BadTokens:
+        """Tokens to be refused: expired ones too where we hold the backend's key."""
+        return BadTokens(self._tokens if isinstance(self._tokens, MintedTokens) else None)
 
     def conversation(self, number: int, participants: int, tokens: Tokens) -> str:
         """The id of the conversation of user `number`, which `participants` users share."""

@@ -33,6 +33,7 @@ from loadtest.load.abort import AbortWatch
 from loadtest.load.console import Progress
 from loadtest.load.crew import Crew
 from loadtest.load.foreman import ASK, BEGIN, DRAIN, FINAL, NUMBER, Foreman
+from loadtest.load.intruders import add_intruders
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
 from loadtest.load.notices import Facts, Notices
 from loadtest.load.numbers import Numbers, Pool, Share
@@ -227,6 +228,7 @@ class Plugin:
             if name not in by_name:
                 raise UsageError(f"--weights: no user class {name}; there are {', '.join(sorted(by_name))}")
             by_name[name].weight = weight
+        add_intruders(environment, settings.bad_tokens)
         kept = [cls for cls in environment.user_classes if cls.weight > 0 or cls.fixed_count > 0]
         if not kept:
             raise UsageError("--weights: all are 0, so there would be no user; give one a weight above 0")

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import gevent
 import gevent.pool
+from msgspec import structs
 
 from loadtest.client.client import ChatClient, ClientConfig, State
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
+from loadtest.client.tokens import BadTokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm
 from loadtest.load.clock import clock_id
@@ -22,7 +24,7 @@ from loadtest.load.health import HealthWatch
 from loadtest.load.numbers import Numbers
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
-from loadtest.load.recorder import Recorder
+from loadtest.load.recorder import Aside, Recorder
 from loadtest.model import SETTLED_NS, Population
 from loadtest.protocol import ServerEvent
 from loadtest.settings import Backoff, ExpectStream, Settings
@@ -59,6 +61,8 @@ class Process:
     ) -> None:
         self.settings = settings
         self.numbers = numbers
+        self.intruder_numbers = numbers.again()
+        self.probe_numbers = numbers.again()
         self.recorder = Recorder(name, request)
         self.alarm = Alarm()
         self.sending = True
@@ -126,6 +130,12 @@ class Process:
         self._in_rooms = self._in_rooms or seat is not None
         self._clients[client] = debt
         return client
+
+    def new_intruder(self, number: int, user_class: str, tokens: BadTokens) -> ChatClient:
+        """A client that is to be refused; it tries once, and is nobody's concern but its user's."""
+        identity = Identity(tokens.user_id(number), user_class, Population.HEADLINE)
+        config = structs.replace(self._config, backoff=Backoff(attempts=0))
+        return ChatClient(identity, number, config, tokens, self._expectation, Aside(self.recorder), self._rng)
 
     def conversation(self, client: ChatClient, participants: int) -> str:
         """The id that the options give the conversation of a client, which so many users share."""

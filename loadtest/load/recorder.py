@@ -26,6 +26,7 @@ from loadtest.model import (
     Population,
     StreamState,
 )
+from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
 
 REQUEST_TYPE: Final = "WS"
 ROWS_AT_ONCE: Final = 20
@@ -35,6 +36,9 @@ _FAILED: Final = frozenset({Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST})
 _STREAM_FAILED: Final = frozenset(
     {StreamState.INCOMPLETE, StreamState.ERRORED, StreamState.INTERRUPTED, StreamState.MISSING}
 )
+
+
+AUTH_REFUSALS: Final = frozenset({AUTH_REQUIRED, AUTH_FAILED})
 
 
 class ChatFailure(Exception):
@@ -100,10 +104,22 @@ class Recorder:
 
     def on_connect(self, connect: Connect) -> None:
         self._connects.append(connect)
-        if connect.authenticated_ns is not None:
+        if connect.bad_token is not None:
+            self._fire_intruder(connect)
+        elif connect.authenticated_ns is not None:
             self._fire("connect", connect.authenticated_ns - connect.began_ns)
         else:
             self._fire("connect", 0, ChatFailure(f"{connect.outcome}: {connect.detail or 'no detail'}"))
+
+    def _fire_intruder(self, connect: Connect) -> None:
+        """To be refused is what a bad token is for."""
+        took_ns = (connect.ended_ns or connect.began_ns) - connect.began_ns
+        error = None
+        if connect.authenticated_ns is not None:
+            error = ChatFailure(f"LET IN with a bad token: {connect.bad_token}")
+        elif connect.outcome not in AUTH_REFUSALS:
+            error = ChatFailure(f"{connect.outcome}: {connect.detail or 'no detail'}")
+        self._fire("refusal", took_ns, error)
 
     def on_login(self, login: Login) -> None:
         """Told by the source of tokens (`client.tokens`)."""
@@ -186,6 +202,9 @@ class Recorder:
         sent = message.sent_ns
         if sent is None:
             return
+        if message.population is Population.INVALID:
+            self._fire_invalid(message, sent)
+            return
         row = "" if message.population is Population.HEADLINE else f" [{message.population}]"
         own_outage = message.population in (Population.OUTAGE, Population.QUEUED)
         if message.outcome is Outcome.REJECTED and message.refused_ns is not None:
@@ -195,6 +214,13 @@ class Recorder:
             self._fire_stream(message, sent, row, own_outage)
         elif message.outcome in _FAILED and not (own_outage and message.outcome is Outcome.LOST):
             self._fire(f"ack_delivered{row}", 0, ChatFailure(f"{message.outcome}: {message.reason}"))
+
+    def _fire_invalid(self, message: Message, sent: int) -> None:
+        """To be refused is what an invalid message is for; an error that names nobody leaves it open."""
+        if message.refused_ns is not None:
+            self._fire("reject" if message.outcome is Outcome.REJECTED else "refuse invalid", message.refused_ns - sent)
+        elif message.delivered_ns is not None:
+            self._fire("refuse invalid", 0, ChatFailure(f"delivered, though invalid: {message.reason}"))
 
     def _fire_stream(self, message: Message, sent: int, row: str, own_outage: bool) -> None:
         if message.first_content_ns is not None:
@@ -214,3 +240,23 @@ class Recorder:
             exception=error,
             context={},
         )
+
+
+class Aside:
+    """The observer of a client whose connects are recorded and nothing else of it: an intruder's.
+
+    Args:
+        recorder: gets the connects.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.tally = Tally()
+        self.gaps, self.gap_bounds, self.lags = array("q"), array("q"), array("q")
+        self.on_connect = recorder.on_connect
+
+    def on_message(self, message: Message) -> None: ...
+    def on_disconnect(self, disconnect: Disconnect) -> None: ...
+    def on_outage(self, outage: Outage) -> None: ...
+    def on_ghost(self, ghost: Ghost) -> None: ...
+    def on_pong(self, rtt_ns: int) -> None: ...
+    def on_sent(self, lag_ns: int) -> None: ...

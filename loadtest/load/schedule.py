@@ -88,6 +88,15 @@ def at_limit(limit: Rate, rng: Random) -> Iterator[float]:
     return constant(limit, rng)
 
 
-def above_limit(limit: Rate, factor: float, rng: Random) -> Iterator[float]:
-    """`factor` times the rate of the limit."""
-    return constant(Rate(limit.messages, limit.window_s / factor), rng)
+def above_limit(limit: Rate, factor: float, rng: Random, size: int = 1) -> Iterator[float]:
+    """`factor` times the rate of the limit, `size` messages at once."""
+    return burst(Rate(limit.messages, limit.window_s / factor), rng, size)
+
+
+def every_other(times: Iterator[float], period_s: float, began_s: float) -> Iterator[float]:
+    """Those times that lie in every other period of the clock: the same periods for all users of a machine.
+
+    Args:
+        began_s: the clock's time at 0.
+    """
+    return (at for at in times if (began_s + at) // period_s % 2 == 1)

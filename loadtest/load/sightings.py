@@ -28,6 +28,7 @@ class Sightings:
 
     Attributes:
         failed_connects: by outcome.
+        let_in: bad tokens that were accepted, by what is bad about them.
         first_connects: users that got a connection, reconnects left out.
         accounts: user ids among them.
         most_connections: open at one time.
@@ -44,6 +45,7 @@ class Sightings:
 
     def __init__(self) -> None:
         self.failed_connects: Counter[str] = Counter()
+        self.let_in: Counter[str] = Counter()
         self.first_connects = 0
         self.accounts: set[str] = set()
         self.most_connections = 0
@@ -80,6 +82,10 @@ class Sightings:
             self.most_connections = max(self.most_connections, sum(self._connections.values()))
 
     def _see_connect(self, connect: Connect) -> None:
+        if connect.bad_token is not None:
+            if connect.authenticated_ns is not None:
+                self.let_in[connect.bad_token] += 1
+            return
         if connect.authenticated_ns is None:
             self.failed_connects[connect.outcome] += 1
             return
@@ -94,7 +100,7 @@ class Sightings:
 
     def _see_message(self, message: Message) -> None:
         meant = message.population is Population.OUTAGE and message.outcome is Outcome.LOST
-        if meant or message.outcome in _UNJUDGED:
+        if meant or message.population is Population.INVALID or message.outcome in _UNJUDGED:
             return
         self.outcomes[message.outcome] += 1
         if message.outcome is Outcome.ERROR:

@@ -17,6 +17,7 @@ from locust.exception import StopUser
 
 from loadtest.client.client import ChatClient, State
 from loadtest.client.dialect import GUIDE, Dialect
+from loadtest.client.invalid import Invalid
 from loadtest.load import schedule
 from loadtest.load.actions import Action, during, visits
 from loadtest.load.numbers import NoNumber
@@ -67,6 +68,8 @@ class ChatUser(User):
     """From 0, unique in the run; the connections of one user (`--connections-per-user`) share it."""
     tab: int
     """Which of its user's connections this is, from 0."""
+    began_ns: int
+    """The user's start, monotonic ns: what the times of its schedule count from."""
     settings: Settings
 
     # --- what scenarios override --------------------------------------------------------------------------------------
@@ -146,8 +149,11 @@ class ChatUser(User):
         return self.client.token()
 
     def say(self, intended_ns: int) -> None:
-        """Send a message to the user's conversation."""
-        self.client.send(self.conversation_id(), self.text(), intended_ns)
+        """Send a message to the user's conversation; of `--invalid-share`, one that must be refused."""
+        share, invalid = self.settings.invalid_share, None
+        if share and self.rng.random() < share:
+            invalid = self.rng.choice(tuple(Invalid))
+        self.client.send(self.conversation_id(), self.text(), intended_ns, invalid)
 
     # --- Locust's side ------------------------------------------------------------------------------------------------
     def __init__(self, environment: Any) -> None:
@@ -155,7 +161,7 @@ class ChatUser(User):
         self._process: Process | None = getattr(environment, "loadtest_process", None)
         self._actions: Iterator[Action] = iter(())
         self._next: Action | None = None
-        self._began_ns = 0
+        self.began_ns = 0
         self._conversation = ""
         self._seat = 0
         self.tab = 0
@@ -183,7 +189,7 @@ class ChatUser(User):
             self._seat if self.room(self.settings) * self.settings.connections_per_user > 1 else None,
         )
         if self.client.connect() and self._find_conversation(process) and process.sending:
-            self._began_ns = time.monotonic_ns()
+            self.began_ns = time.monotonic_ns()
             self._actions = self._coming_and_going(iter(self.actions()))
             self._next = next(self._actions, None)
 
@@ -242,7 +248,7 @@ class ChatUser(User):
             self._process.recorder.tally.add("actions_given_up", "", passed)
 
     def _due_ns(self, action: Action) -> int:
-        return self._began_ns + round(action.at_s * 1e9)
+        return self.began_ns + round(action.at_s * 1e9)
 
     @property
     def _sending(self) -> bool:
@@ -343,23 +349,39 @@ class AtLimit(ChatUser):
 
 
 class AboveLimit(ChatUser):
-    """Sends `--above-factor` times what the limit admits; without a limit, as any user."""
+    """Sends more than what the limit admits, in every other `--abuse-period` where there is one.
+
+    Without a limit, as any user.
+
+    Class attributes:
+        factor: times the limit; None takes `--above-factor`.
+        burst: messages at once; None takes `--above-burst`.
+    """
 
     abstract = True
     population = Population.LIMIT
+    factor: ClassVar[float | None] = None
+    burst: ClassVar[int | None] = None
 
     def schedule(self) -> Iterator[float]:
-        limit = own_limit(self.settings)
-        return (
-            super().schedule() if limit is None else schedule.above_limit(limit, self.settings.above_factor, self.rng)
-        )
+        limit, period_s = own_limit(self.settings), self.settings.abuse_period
+        if limit is None:
+            times = super().schedule()
+        else:
+            size = self.burst or self.settings.above_burst
+            times = schedule.above_limit(limit, self._factor(self.settings), self.rng, size)
+        return times if period_s is None else schedule.every_other(times, period_s, self.began_ns / 1e9)
 
     @classmethod
     def pace(cls, settings: Settings) -> Rate:
         limit = own_limit(settings)
         if limit is None:
             return super().pace(settings)
-        return Rate(limit.messages, limit.window_s / settings.above_factor)
+        return Rate(limit.messages, limit.window_s / cls._factor(settings) * (2 if settings.abuse_period else 1))
+
+    @classmethod
+    def _factor(cls, settings: Settings) -> float:
+        return cls.factor or settings.above_factor
 
 
 class Typing(ChatUser):

@@ -17,7 +17,9 @@ RATIOS: Final[Mapping[str, str]] = {
 
 COUNTS: Final = (
     "sent", "sent_on_wire", *(str(outcome) for outcome in Outcome), "offered", "unaccounted", "rejected_within_limit",
-    "leaks", "false_rejections", "duplicates", "stream_violations", "streams_started",
+    "leaks", "limit_leaks", "false_rejections", "limit_ambiguous", "invalid", "invalid_refused", "invalid_admitted",
+    "intruders", "intruders_refused", "intruders_admitted", "auth_recoveries", "duplicates", "stream_violations",
+    "streams_started",
     *(f"streams_{state}" for state in StreamState), "frames_received", "bytes_received", "bytes_received_on_wire",
     "bytes_sent", "bytes_sent_on_wire", "logins", "login_failures", "connects",
     "connect_failures", "auth_failures", "disconnects", "reconnects", "outages", "outages_on_purpose",

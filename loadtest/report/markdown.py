@@ -12,9 +12,9 @@ from loadtest.report.outline import COLUMNS, Row, outline
 from loadtest.report.units import INFINITE
 
 
-def markdown(summary: Summary) -> str:
-    """The summary as GitHub Flavored Markdown."""
-    content = outline(summary)
+def markdown(summary: Summary, *, by_behaviour: bool = False) -> str:
+    """The summary as GitHub Flavored Markdown; `by_behaviour` with the numbers of each user class."""
+    content = outline(summary, by_behaviour=by_behaviour)
     lines = [f"**run {content.status}**: {content.ledger}", ""]
     lines += [f"- {escaped(reason)}" for reason in content.reasons]
     if content.verdict:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.analysis.values import Metrics, MetricSummary, Summary
+from loadtest.analysis.isolation import Isolation
+from loadtest.analysis.values import Counts, Metrics, MetricSummary, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS, PERCENTILES
 from loadtest.report import rooms
 from loadtest.report.recovery_notes import recovery_notes
@@ -69,6 +70,8 @@ _SEEN: Final = {
     "actions_given_up": "actions that fell due after a user had given up",
     "dialect_error": "frames that the locustfile's dialect failed at",
 }
+_OF_BEHAVIOUR: Final = (*HEADLINE, "reject", "retry_after_error", "connect", "refusal", "outage", "recovery")
+"""Metrics shown of a user class."""
 _NO_COMPRESSION: Final = "no compression"
 _AT_MOST: Final = 5
 """Keys shown of one counter."""
@@ -127,9 +130,13 @@ class Outline:
     notes: tuple[str, ...]
 
 
-def outline(summary: Summary) -> Outline:
-    """Arrange a summary."""
-    blocks = tuple(block for block in _blocks(summary) if block.rows)
+def outline(summary: Summary, *, by_behaviour: bool = False) -> Outline:
+    """Arrange a summary.
+
+    Args:
+        by_behaviour: with a block for each user class in place of the populations.
+    """
+    blocks = tuple(block for block in _blocks(summary, by_behaviour) if block.rows)
     return Outline(
         ledger=_ledger(summary),
         status=summary.verdict.status,
@@ -138,18 +145,27 @@ def outline(summary: Summary) -> Outline:
         basis=f"percentiles over {duration(summary.run.window.seconds)}, {summary.run.window.note}",
         blocks=blocks,
         footnotes=tuple(_footnotes(summary, blocks)),
-        notes=tuple(_notes(summary)),
+        notes=(*(_of_classes(summary) if by_behaviour else ()), *_notes(summary)),
     )
 
 
 def _ledger(summary: Summary) -> str:
     run, counts = summary.run, summary.counts
     users = f"{run.users:,} users" if run.users is not None else "users by a shape"
-    parts = [f"{number(counts['delivered'])} delivered"]
-    parts += [f"{number(counts[name])} {name}" for name in _OUTCOMES if counts[name]]
     gap = "not known" if counts["unaccounted"] is None else number(counts["unaccounted"])
-    messages = f"{number(counts['sent'])} messages = {' + '.join(parts)}; unaccounted {gap}"
+    messages = f"{number(counts['sent'])} messages = {_outcomes(counts)}; unaccounted {gap}"
     return f"{users}, {duration(run.duration_s)}, {messages}"
+
+
+def _of_classes(summary: Summary) -> Iterable[str]:
+    for name, group in summary.by_class.items():
+        if group.counts["sent"]:
+            yield f"{name}: {number(group.counts['sent'])} messages = {_outcomes(group.counts)}"
+
+
+def _outcomes(counts: Counts) -> str:
+    found = [f"{number(counts[name])} {name}" for name in _OUTCOMES if counts[name]]
+    return " + ".join([f"{number(counts['delivered'])} delivered", *found])
 
 
 def _verdict(summary: Summary) -> str:
@@ -164,12 +180,14 @@ def _verdict(summary: Summary) -> str:
     )
 
 
-def _blocks(summary: Summary) -> Iterable[Block]:
+def _blocks(summary: Summary, by_behaviour: bool) -> Iterable[Block]:
     metrics = summary.metrics
     yield Block("", _rows(metrics, HEADLINE, spans=True))
     yield Block("", _rows(metrics, [metric.key for metric in METRICS if metric.key not in HEADLINE]))
+    for name, group in summary.by_class.items() if by_behaviour else ():
+        yield Block(name, _rows(group.metrics, _OF_BEHAVIOUR))
     for name, title in _POPULATIONS.items():
-        if name in summary.populations:
+        if name in summary.populations and not by_behaviour:
             yield Block(title, _rows(summary.populations[name].metrics, HEADLINE))
     if any(summary.total[key].count != metrics[key].count for key in HEADLINE):
         yield Block("whole run, warm-up included", _rows(summary.total, HEADLINE))
@@ -215,6 +233,8 @@ def _footnotes(summary: Summary, blocks: Iterable[Block]) -> Iterable[str]:
         yield f"95 % intervals: within this run; restarts not included{reach}"
     if any(PLUS_MINUS in row.label for row in rows):
         yield f"{PLUS_MINUS} p99 of how much earlier frames may have arrived that share a receive stamp"
+    if any(row.label.startswith(BY_KEY["inter_chunk"].label) for row in rows):
+        yield "gaps are pooled, so long answers weigh more: longest stall and stream rate have one value an answer"
     if any(DASH in row.cells for row in rows):
         yield f"{DASH} withheld: too few samples, since it takes at least {_floors(summary)}"
 
@@ -240,6 +260,7 @@ def _notes(summary: Summary) -> Iterable[str]:
         if found:
             yield f"{title}: {_listed(found)}"
     yield from _connection_notes(summary)
+    yield from _refusal_notes(summary)
     for name, title in _SEEN.items():
         if name in summary.seen:
             yield f"{title}: {_listed(summary.seen[name])}"
@@ -297,6 +318,15 @@ def _squeezed(summary: Summary, direction: str) -> str:
 
 
 def _limit_notes(summary: Summary) -> Iterable[str]:
+    yield from _rejection_notes(summary)
+    yield from _limiter_notes(summary)
+    if summary.isolation is not None:
+        yield f"isolation: {_isolation(summary.isolation)}"
+    if "limit_probe" in summary.seen:
+        yield f"rate limit, probed: {_listed(summary.seen['limit_probe'])}"
+
+
+def _rejection_notes(summary: Summary) -> Iterable[str]:
     counts = summary.counts
     if not counts["rejected"]:
         return
@@ -304,6 +334,26 @@ def _limit_notes(summary: Summary) -> Iterable[str]:
     over = f" ({', '.join(shares)} of messages in whole windows)" if shares else ""
     within = f"{number(counts['rejected_within_limit'])} within the limit"
     yield f"rate limit {_limit(summary)}: {number(counts['rejected'])} rejected{over}, {within}"
+
+
+def _limiter_notes(summary: Summary) -> Iterable[str]:
+    limits = summary.limits
+    if limits is None:
+        return
+    kind = f"a limit of the kind {limits.kind}" if limits.told else f"a limit of the kind {limits.kind} (not told)"
+    found = [f"{number(limits.leaks)} leaks", f"{number(limits.false_rejections)} false rejections"]
+    yield f"held against {kind}: {', '.join(found)}, {number(limits.ambiguous)} ambiguous"
+
+
+def _isolation(found: Isolation) -> str:
+    if found.ratio is None or found.ci95 is None:
+        return f"withheld: {found.withheld}"
+    low, high = found.ci95
+    return (
+        f"ack delivered p50 of users within the limit x{found.ratio:.2f} [{low:.2f}, {high:.2f}] with those above it "
+        f"beside them, {milliseconds(found.without_ms)} to {milliseconds(found.beside_ms)} ({found.pairs} pairs of "
+        f"{duration(found.period_s)})"
+    )
 
 
 def _limit(summary: Summary) -> str:
@@ -327,6 +377,8 @@ def _connection_notes(summary: Summary) -> Iterable[str]:
     counts = summary.counts
     if counts["login_failures"]:
         yield f"failed logins: {_listed(summary.login_failures)}"
+    if counts["auth_recoveries"]:
+        yield f"refused, then let in with a fresh token: {number(counts['auth_recoveries'])}"
     if counts["connect_failures"]:
         yield f"failed connects: {_listed(summary.connect_failures)}"
     if counts["outages"]:
@@ -342,6 +394,20 @@ def _connection_notes(summary: Summary) -> Iterable[str]:
             for end in summary.disconnects
         )
         yield f"disconnects: {', '.join(ends)}"
+
+
+def _refusal_notes(summary: Summary) -> Iterable[str]:
+    """What had to be refused."""
+    counts = summary.counts
+    if counts["intruders"]:
+        alarm = f"ALARM: {number(counts['intruders_admitted'])} let in; " if counts["intruders_admitted"] else ""
+        refused = f"{number(counts['intruders_refused'])} of {number(counts['intruders'])} refused"
+        yield f"bad tokens: {alarm}{refused}: {_listed(summary.intruders)}"
+    if counts["invalid"]:
+        kinds = {f"{outcome}, {reason}": n for outcome, found in summary.invalid.items() for reason, n in found.items()}
+        refused = f"{number(counts['invalid_refused'])} of {number(counts['invalid'])} refused"
+        admitted = f", {number(counts['invalid_admitted'])} DELIVERED" if counts["invalid_admitted"] else ""
+        yield f"invalid messages: {refused}{admitted}: {_listed(kinds)}"
 
 
 def _who(by: str) -> str:

@@ -156,7 +156,9 @@ def _groups(summary: Summary) -> Iterable[tuple[str, Table]]:
     shares = [(name, percent(share)) for name, share in summary.rejected_ratio.items()]
     yield "Rejected, of the messages in whole windows", Table(("class", "rejected"), shares)
     yield "Logins", Table((), list(_logins(summary)))
-    yield "Recovery", Table((), _recovery(summary))
+    yield "Rate limit: how it was kept", Table(("", ""), _limits(summary))
+    yield "Had to be refused", Table(("", "sent", "refused", "ADMITTED"), _had_to_be_refused(summary))
+    yield "Recovery", Table(("", ""), _recovery(summary))
     kinds = (("timeout", summary.timeouts), ("error", summary.errors), ("lost", summary.losses),
              ("failed connect", summary.connect_failures))  # fmt: skip
     errors = [(kind, reason, number(count)) for kind, found in kinds for reason, count in found.items()]
@@ -207,6 +209,32 @@ def _quantiles(metrics: Metrics, keys: Iterable[str]) -> Iterable[tuple[str, str
     for key in keys:
         if key in metrics and metrics[key].count:
             yield f"{BY_KEY[key].label} p50 / p95", _middle(metrics, key)
+
+
+def _limits(summary: Summary) -> Sequence[tuple[str, str]]:
+    limits, found = summary.limits, summary.isolation
+    if limits is None:
+        return []
+    rows = [
+        ("kind", limits.kind if limits.told else f"{limits.kind} (not told)"),
+        ("leaks", number(limits.leaks)),
+        ("false rejections", number(limits.false_rejections)),
+        ("ambiguous", number(limits.ambiguous)),
+    ]
+    if found is not None and found.ratio is not None and found.ci95 is not None:
+        low, high = found.ci95
+        rows.append(("ack delivered p50 beside users above the limit", f"x{found.ratio:.2f} [{low:.2f}, {high:.2f}]"))
+    return rows
+
+
+def _had_to_be_refused(summary: Summary) -> Sequence[tuple[str, str, str, str]]:
+    counts = summary.counts
+    kinds = (("bad tokens", "intruders"), ("invalid messages", "invalid"))
+    return [
+        (title, number(counts[key]), number(counts[f"{key}_refused"]), number(counts[f"{key}_admitted"]))
+        for title, key in kinds
+        if counts[key]
+    ]
 
 
 def _recovery(summary: Summary) -> Sequence[tuple[str, str]]:

@@ -18,14 +18,15 @@ WIDTH: Final = 100
 _STYLES: Final = {"valid": "green", "suspect": "yellow", "invalid": "bold red"}
 
 
-def text(summary: Summary, *, files: str = "", color: bool = False) -> str:
+def text(summary: Summary, *, files: str = "", color: bool = False, by_behaviour: bool = False) -> str:
     """The summary as text.
 
     Args:
         files: a last line that says where the files of the run lie.
         color: with the escapes of a terminal.
+        by_behaviour: with a block for each user class.
     """
-    content = outline(summary)
+    content = outline(summary, by_behaviour=by_behaviour)
     console = Console(
         file=StringIO(), width=WIDTH, force_terminal=color, color_system="standard" if color else None, highlight=False
     )

@@ -73,6 +73,9 @@ class Messages:
     longest_stall_ns: Ints
     chunks: Ints
     chars: Ints
+    stream_bytes: Ints
+    text_bytes: Ints
+    retry_after_s: Ints
 
     def __len__(self) -> int:
         return len(self.intended_ns)

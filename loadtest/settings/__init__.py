@@ -28,6 +28,7 @@ from loadtest.settings.parsers import (
     positive_int,
     rate,
     redacted,
+    share,
     subprotocol,
     weights,
     whole,
@@ -36,7 +37,7 @@ from loadtest.settings.parsers import (
 from loadtest.settings.spread import Spread, spread
 from loadtest.settings.template import Template, json_template, text_template
 from loadtest.settings.token_place import Carrier, TokenPlace, token_place
-from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
+from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, LimitKind, Rate
 
 CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
 """Set for Locust by `loadtest run`: plan and progress, and not Locust's tables."""
@@ -52,6 +53,7 @@ __all__ = [
     "Carrier",
     "ExpectStream",
     "Header",
+    "LimitKind",
     "Option",
     "Rate",
     "Settings",
@@ -77,6 +79,7 @@ __all__ = [
     "rate",
     "redacted",
     "settings",
+    "share",
     "spread",
     "subprotocol",
     "text_template",

@@ -15,7 +15,7 @@ from loadtest.settings.parsers import redacted
 from loadtest.settings.spread import Spread
 from loadtest.settings.template import Template
 from loadtest.settings.token_place import TokenPlace
-from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, Rate
+from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, LimitKind, Rate
 
 
 class Settings(Struct, frozen=True):
@@ -47,6 +47,11 @@ class Settings(Struct, frozen=True):
     rate_limit: Rate | None
     message_rate: Rate
     above_factor: float
+    above_burst: int
+    abuse_period: float | None
+    limiter: LimitKind
+    invalid_share: float
+    bad_tokens: float
     arrivals: Arrivals
     reply_timeout: float
     ca_file: str | None

@@ -32,7 +32,7 @@ from loadtest.settings.parsers import (
 from loadtest.settings.spread import spread
 from loadtest.settings.template import json_template, text_template
 from loadtest.settings.token_place import token_place
-from loadtest.settings.values import Arrivals, ExpectStream
+from loadtest.settings.values import Arrivals, ExpectStream, LimitKind
 
 _LENGTHS: Final = spread(positive_int, "40", "200")
 _TIMES: Final = spread(positive_duration, "30s", "90s")
@@ -146,6 +146,27 @@ LOAD_OPTIONS: Final = (
     ),
     Option("message-rate", rate, "8/60s", "messages of a user within the limit", "RATE"),
     Option("above-factor", positive, "2", "how many times the rate limit a user above it sends", "NUMBER"),
+    Option("above-burst", positive_int, "1", "messages that a user above the limit sends at once", "NUMBER"),
+    Option(
+        "abuse-period",
+        positive_duration,
+        None,
+        "users above the limit send in every other period of this length only: measures how far they slow down the "
+        "others",
+        "TIME",
+    ),
+    Option(
+        "limiter",
+        one_of(LimitKind),
+        "auto",
+        "kind of limit that the server is held to: fixed (window), sliding (log), bucket (of tokens); auto takes what "
+        "fits best",
+        "KIND",
+    ),
+    Option("invalid-share", share, "0%", "share of messages that are invalid on purpose, and must be refused", "SHARE"),
+    Option(
+        "bad-tokens", share, "0%", "share of users who come with bad tokens, as an IntruderUser, to be refused", "SHARE"
+    ),
     Option(
         "arrivals",
         one_of(Arrivals),

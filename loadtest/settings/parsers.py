@@ -92,17 +92,6 @@ def positive(text: str) -> float:
     return value
 
 
-def share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise ValueError(f"{text!r} is no share: give a number from 0 to 1")
-    return value
-
-
 def command(text: str) -> str:
     """Words as a shell would split them; at least one."""
     try:
@@ -112,6 +101,18 @@ def command(text: str) -> str:
     if not words:
         raise ValueError("is empty; give a program and its words, as in './restart-backend staging'")
     return text
+
+
+def share(text: str) -> float:
+    """`5%` as 0.05: a share from 0 % to below 100 %."""
+    stripped = text.strip()
+    try:
+        value = float(stripped.removesuffix("%")) / (100.0 if stripped.endswith("%") else 1.0)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise ValueError(f"{text!r} is no share: give a percentage from 0% to below 100%, as in 5%")
+    return value
 
 
 def one_of(choices: type[Choice]) -> Callable[[str], Choice]:

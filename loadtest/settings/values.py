@@ -23,6 +23,19 @@ class Arrivals(StrEnum):
     BURST = "burst"
 
 
+class LimitKind(StrEnum):
+    """Which rate limit a server keeps."""
+
+    FIXED = "fixed"
+    """A window that opens at a user's first message, and admits so many."""
+    SLIDING = "sliding"
+    """So many in any window's length."""
+    BUCKET = "bucket"
+    """A bucket of so many tokens, that fills within a window."""
+    AUTO = "auto"
+    """Whichever of these a run contradicts least."""
+
+
 class Header(Struct, frozen=True):
     """A header of the upgrade; its value may be secret, and is in no text that this makes."""
 

@@ -225,3 +225,12 @@ def test_a_notice_is_on_the_console_and_stays_with_the_run(start_reference_serve
     summary = next(place for place, line in enumerate(lines) if line.startswith("4 users, "))
     assert said < summary, "at once, not at the end"
     assert any(line.startswith("notice: acks, but no streams") for line in lines[summary:])
+
+
+def test_one_bad_token_that_is_let_in_is_an_alarm_and_those_refused_are_nothing_to_tell():
+    refused = [Connect("intruder-0", "IntruderUser", 0, "AUTH_FAILED", bad_token="forged")] * 20
+    notices = Notices(Facts("ws://127.0.0.1:5000/ws", 20, True, 30.0))
+    assert notices.see(Batch("local", 0, connects=refused)) == []
+    let_in = [Connect("intruder-0", "IntruderUser", 0, "ok", authenticated_ns=1, bad_token="expired")]
+    (said,) = notices.see(Batch("local", 1, connects=let_in))
+    assert said.startswith("ALARM: the server let in 1 with a bad token (expired)")

@@ -11,7 +11,7 @@ from staged_run import MS, STEADY_S, answered, batch, message, ordinary, stage
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
-from loadtest.model import Count, Outcome
+from loadtest.model import Connect, Count, Outcome
 from loadtest.report.render import as_json, as_markdown, as_text
 from loadtest.runs.reader import RunReader
 
@@ -99,3 +99,19 @@ def test_text_of_a_server_is_no_markup(tmp_path):
     hostile = [message(300, STEADY_S, Outcome.ERROR, reason="<b>|[x](y)`*")]
     shown = as_markdown(summary_of(stage(tmp_path, [batch(ordinary() + hostile)])))
     assert r"\<b>\|\[x](y)\`\*" in shown
+
+
+def test_by_behaviour_each_user_class_has_its_numbers(valid):
+    text = as_text(valid, by_behaviour=True)
+    for line in (" AboveLimitUser\n", " RoamingUser\n", " WithinLimitUser\n"):
+        assert line in text
+    assert "AboveLimitUser: 2 messages = 1 delivered + 1 rejected\n" in text
+    assert "at or above the limit" not in text
+    assert "WithinLimitUser: 101 messages = 101 delivered" in as_markdown(valid, by_behaviour=True)
+
+
+def test_a_bad_token_that_was_let_in_is_an_alarm(tmp_path):
+    at = {"bad_token": "expired", "authenticated_ns": 1_000 * MS}
+    connects = [Connect("intruder-0", "IntruderUser", 0, "ok", **at)]
+    text = as_text(summary_of(stage(tmp_path, [batch(ordinary(), connects=connects)])))
+    assert "bad tokens: ALARM: 1 let in; 0 of 1 refused: 1 x expired: LET IN" in text

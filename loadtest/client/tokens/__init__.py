@@ -3,6 +3,7 @@
 Tokens, secrets, passwords and answers to logins never appear in an error message.
 """
 
+from loadtest.client.tokens.bad import BadTokens, Flaw
 from loadtest.client.tokens.file import FileTokens
 from loadtest.client.tokens.http_login import AnswerPaths, HttpLogin, LoginEndpoint
 from loadtest.client.tokens.login import Exchange, Grant, LoginFailed, LoginTokens
@@ -14,8 +15,10 @@ from loadtest.client.tokens.users_file import UsersFile
 __all__ = [
     "TOKEN_LIFE_S",
     "AnswerPaths",
+    "BadTokens",
     "Exchange",
     "FileTokens",
+    "Flaw",
     "Grant",
     "HttpLogin",
     "LoginEndpoint",

@@ -99,8 +99,16 @@ class MintedTokens(Tokens):
         return claimed_user(self._claimed(number)) or super().user_id(number)
 
     def token(self, number: int) -> str:
-        now = int(time.time())
-        claims = {"iat": now, "exp": now + max(int(self._life_s), 1)} | self._claimed(number)
+        return self._signed(number, int(time.time()))
+
+    def expired(self, number: int, ago_s: float) -> str:
+        """A token that was good until so many seconds ago."""
+        over = int(time.time() - ago_s)
+        return self._signed(number, int(over - self._life_s), exp=over)
+
+    def _signed(self, number: int, now: int, **whatever_is_claimed: int) -> str:
+        own = self._claimed(number) | whatever_is_claimed
+        claims = {"iat": now, "exp": now + max(int(self._life_s), 1)} | own
         headers = {"kid": self._key.key_id} if self._key.key_id else None
         return jwt.encode(claims, self._key.key, algorithm=self._key.algorithm, headers=headers)
 

@@ -63,6 +63,10 @@ class Tokens:
         """The backend has refused this user's token: whether asking again may give one that it likes better."""
         return True
 
+    def flaw(self, number: int) -> str | None:  # noqa: ARG002 - for sources that spoil tokens
+        """What is wrong on purpose with the token that this user was given last; None with a good one."""
+        return None
+
     def release(self, number: int) -> None:
         """The user has left."""
 

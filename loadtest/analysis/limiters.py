@@ -1,0 +1,192 @@
+"""What a rate limiter of each kind would have done, as far as can be known from outside. Pure.
+
+A server decides on a message at some moment within [sent, ack]. A reading of its messages contradicts a kind of limiter
+only where every moment in there does; what depends on the moment is `ambiguous`. Admitted beyond the limit is a *leak*,
+rejected within it a *false rejection*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, NamedTuple
+
+from loadtest.settings import LimitKind
+
+
+class Fate(Enum):
+    """What became of a message, as the limiter's books go."""
+
+    ADMITTED = "admitted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    """It may count or not: timed out, lost, or refused for another reason."""
+
+
+class Try(NamedTuple):
+    """One message of a user; ns.
+
+    Attributes:
+        sent_ns: the server decided no earlier.
+        known_ns: and no later, since its answer was here; at least `sent_ns`.
+    """
+
+    sent_ns: int
+    known_ns: int
+    fate: Fate
+
+
+class Findings(NamedTuple):
+    """How often a user's messages contradict a kind of limiter."""
+
+    leaks: int = 0
+    false_rejections: int = 0
+    ambiguous: int = 0
+
+    @property
+    def contradictions(self) -> int:
+        return self.leaks + self.false_rejections
+
+    def plus(self, other: Findings) -> Findings:
+        return Findings(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+LEAK: Final = Findings(leaks=1)
+FALSE_REJECTION: Final = Findings(false_rejections=1)
+AMBIGUOUS: Final = Findings(ambiguous=1)
+NONE: Final = Findings()
+
+
+def _weigh(fate: Fate, at_least: int, at_most: int, limit: int) -> Findings:
+    """A message that met so many already admitted ones within the window."""
+    if fate is Fate.UNKNOWN:
+        return NONE
+    if fate is Fate.ADMITTED:
+        return LEAK if at_least >= limit else AMBIGUOUS if at_most >= limit else NONE
+    return FALSE_REJECTION if at_most < limit else AMBIGUOUS if at_least < limit else NONE
+
+
+# --- fixed window -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """What one reading of a user's messages takes its window to be.
+
+    Attributes:
+        opened_ns: no earlier than this.
+        opened_by_ns: and no later; None while no message is known to have counted in it.
+        at_least, at_most: messages that it has admitted.
+    """
+
+    opened_ns: int
+    opened_by_ns: int | None
+    at_least: int = 0
+    at_most: int = 0
+
+    def take(self, attempt: Try, limit: int) -> tuple[_Window, Findings]:
+        """A message that falls into it."""
+        found = _weigh(attempt.fate, self.at_least, self.at_most, limit)
+        if found is LEAK:  # whether a limiter that errs has kept its books all the same is not known
+            return replace(self, at_most=self.at_most + 1), found
+        if attempt.fate is Fate.ADMITTED:
+            by = attempt.known_ns if self.opened_by_ns is None else self.opened_by_ns
+            return replace(self, opened_by_ns=by, at_least=self.at_least + 1, at_most=self.at_most + 1), found
+        if attempt.fate is Fate.UNKNOWN or found is FALSE_REJECTION:
+            return replace(self, at_most=self.at_most + 1), found
+        return self, found
+
+
+_MOST_READINGS: Final = 8
+
+
+def fixed_window(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
+    """A window that opens at the first message that counts, and admits so many (backend.md, Rate limit).
+
+    A message that may lie on either side of a window's edge is ambiguous, and read both ways from there on; in the end
+    the reading with the fewest contradictions stands.
+
+    Args:
+        tries: of one user, in the order of sending.
+        limit: messages of a window.
+        window_ns: its length.
+    """
+    readings: dict[_Window | None, Findings] = {None: NONE}
+    for attempt in tries:
+        after: dict[_Window | None, Findings] = {}
+        for window, so_far in readings.items():
+            for next_window, found in _read(window, attempt, limit, window_ns):
+                total = so_far.plus(found)
+                if next_window not in after or _badness(total) < _badness(after[next_window]):
+                    after[next_window] = total
+        if len(after) > _MOST_READINGS:
+            after = dict(sorted(after.items(), key=lambda item: _badness(item[1]))[:_MOST_READINGS])
+        readings = after
+    return min(readings.values(), key=_badness)
+
+
+def _badness(found: Findings) -> tuple[int, int]:
+    return found.contradictions, found.ambiguous
+
+
+def _read(
+    window: _Window | None, attempt: Try, limit: int, length_ns: int
+) -> Sequence[tuple[_Window | None, Findings]]:
+    """The windows that may be open after a message, and what each has against it."""
+    fresh = _Window(attempt.sent_ns, None)
+    if window is None or (window.opened_by_ns is not None and attempt.sent_ns >= window.opened_by_ns + length_ns):
+        return [fresh.take(attempt, limit)]
+    ends_ns = window.opened_ns + length_ns
+    if attempt.known_ns < ends_ns:
+        return [window.take(attempt, limit)]
+    # at an edge nothing is held against the server, whichever reading it would contradict
+    beyond = replace(fresh, opened_ns=max(attempt.sent_ns, ends_ns))
+    return [(reading.take(attempt, limit)[0], AMBIGUOUS) for reading in (window, beyond)]
+
+
+# --- sliding log ------------------------------------------------------------------------------------------------------
+def sliding_log(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
+    """Admits a message if fewer than so many were admitted in the window that ends with it; see `fixed_window`."""
+    total, first = NONE, 0
+    counted: list[tuple[Try, bool]] = []  # with whether it counts for certain
+    for attempt in tries:
+        while first < len(counted) and counted[first][0].known_ns <= attempt.sent_ns - window_ns:
+            first += 1
+        within = counted[first:]
+        at_least = sum(sure and each.sent_ns > attempt.known_ns - window_ns for each, sure in within)
+        found = _weigh(attempt.fate, at_least, len(within), limit)
+        total = total.plus(found)
+        if attempt.fate is not Fate.REJECTED or found is FALSE_REJECTION:
+            counted.append((attempt, attempt.fate is Fate.ADMITTED and found is not LEAK))
+    return total
+
+
+# --- token bucket -----------------------------------------------------------------------------------------------------
+def token_bucket(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
+    """A bucket of so many tokens, full at first, that takes a window to fill; see `fixed_window`.
+
+    Kept as the moment at which the bucket would be full again: the earliest, and the latest by the clock and by what
+    was taken out since, messages being decided in their order. In ns times the limit: a token's time is whole then.
+    """
+    total, full_ns = NONE, window_ns * limit
+    earliest = latest = backlog = last = 0
+    for attempt in tries:
+        sent, known = attempt.sent_ns * limit, attempt.known_ns * limit
+        # a token lacks where the bucket would take longer than a window to fill after it
+        surely = max(earliest, known) + window_ns - known > full_ns
+        taken = max(backlog - max(sent - last, 0), 0) + window_ns
+        maybe = min(max(latest, sent) + window_ns - sent, taken) > full_ns
+        found = _weigh(attempt.fate, limit if surely else 0, limit if maybe else 0, limit)
+        total = total.plus(found)
+        if attempt.fate is Fate.ADMITTED and found is not LEAK:
+            earliest = max(earliest, sent) + window_ns
+        if attempt.fate is not Fate.REJECTED or found is FALSE_REJECTION:
+            latest, backlog, last = max(latest, known) + window_ns, taken, known
+    return total
+
+
+JUDGES: Final[Mapping[LimitKind, Callable[[Sequence[Try], int, int], Findings]]] = {
+    LimitKind.FIXED: fixed_window,
+    LimitKind.SLIDING: sliding_log,
+    LimitKind.BUCKET: token_bucket,
+}
+"""Of kinds that a run contradicts equally often, the earlier is told: the guide's own first."""

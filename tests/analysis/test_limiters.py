@@ -1,0 +1,96 @@
+"""What a user's messages say against a rate limit of 3 in 10 s, of each kind."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.analysis.limiters import JUDGES, Fate, Findings, Try, fixed_window, sliding_log, token_bucket
+from loadtest.server.limiter import LimiterKind
+from loadtest.settings import LimitKind, Rate
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+LIMIT, WINDOW = 3, 10 * SECOND
+ADMITTED, REJECTED, UNKNOWN = Fate.ADMITTED, Fate.REJECTED, Fate.UNKNOWN
+
+
+def tries(*story, took_s=0.01):
+    """Messages by (second of sending, fate), or with the seconds to the answer as a third."""
+    return [
+        Try(round(at * SECOND), round((at + (more[0] if more else took_s)) * SECOND), fate) for at, fate, *more in story
+    ]
+
+
+def burst(at, count, fate):
+    return [(at + 0.001 * place, fate) for place in range(count)]
+
+
+def test_a_fixed_window_that_is_kept_shows_nothing():
+    story = [*burst(0, 3, ADMITTED), *burst(5, 4, REJECTED), *burst(10.5, 3, ADMITTED), (19, REJECTED)]
+    assert fixed_window(tries(*story), LIMIT, WINDOW) == Findings()
+
+
+def test_one_more_than_the_limit_within_a_window_is_a_leak():
+    story = [*burst(0, 4, ADMITTED), (5, REJECTED), *burst(10.5, 4, ADMITTED)]
+    assert fixed_window(tries(*story), LIMIT, WINDOW) == Findings(leaks=2)
+
+
+def test_a_rejection_with_room_in_the_window_is_false():
+    assert fixed_window(tries((0, ADMITTED), (1, REJECTED), (2, ADMITTED)), LIMIT, WINDOW) == Findings(
+        false_rejections=1
+    )
+
+
+def test_after_a_false_rejection_the_books_are_not_known():
+    """It may have counted: the third admitted message may have been one too many, or not."""
+    story = [(0, ADMITTED), (1, REJECTED), (2, ADMITTED), (3, ADMITTED), (4, REJECTED)]
+    assert fixed_window(tries(*story), LIMIT, WINDOW) == Findings(false_rejections=1, ambiguous=1)
+
+
+@pytest.mark.parametrize("fate", [ADMITTED, REJECTED])
+def test_a_message_on_the_way_at_a_windows_edge_is_ambiguous_and_no_finding(fate):
+    assert fixed_window(tries(*burst(0, 3, ADMITTED), (9.9, fate, 0.3)), LIMIT, WINDOW) == Findings(ambiguous=1)
+
+
+def test_after_an_ambiguous_message_either_reading_may_hold():
+    """Admitted at the edge, it opened the next window: two more are admitted there, and the third is not."""
+    story = [*burst(0, 3, ADMITTED), (9.9, ADMITTED, 0.3), *burst(12, 2, ADMITTED), (13, REJECTED)]
+    assert fixed_window(tries(*story), LIMIT, WINDOW) == Findings(ambiguous=1)
+
+
+def test_a_message_without_an_answer_may_have_counted():
+    story = [(0, UNKNOWN), (1, ADMITTED), (2, ADMITTED), (3, REJECTED)]
+    assert fixed_window(tries(*story), LIMIT, WINDOW) == Findings(ambiguous=1)
+    assert sliding_log(tries(*story), LIMIT, WINDOW) == Findings(ambiguous=1)
+    assert token_bucket(tries(*story), LIMIT, WINDOW) == Findings(ambiguous=1)
+
+
+def test_kinds_differ_where_their_windows_do():
+    """Two bursts around an edge of the fixed window: a sliding log would have refused the second."""
+    story = tries((0, ADMITTED), *burst(9, 2, ADMITTED), *burst(10.5, 3, ADMITTED))
+    assert fixed_window(story, LIMIT, WINDOW) == Findings()
+    assert sliding_log(story, LIMIT, WINDOW) == Findings(leaks=2)
+
+
+def test_a_bucket_gives_back_a_token_at_a_time():
+    story = tries(*burst(0, 3, ADMITTED), (1, REJECTED), (3.5, ADMITTED), (4, REJECTED), (7, ADMITTED))
+    assert token_bucket(story, LIMIT, WINDOW) == Findings()
+    assert token_bucket(tries(*burst(0, 4, ADMITTED)), LIMIT, WINDOW) == Findings(leaks=1)
+    assert token_bucket(tries(*burst(0, 2, ADMITTED), (1, REJECTED)), LIMIT, WINDOW) == Findings(false_rejections=1)
+
+
+@given(
+    kind=st.sampled_from(list(LimiterKind)),
+    gaps=st.lists(st.integers(0, 6_000 * MS), max_size=40),
+    on_the_way=st.lists(st.tuples(st.integers(0, 400 * MS), st.integers(0, 400 * MS)), min_size=40, max_size=40),
+)
+def test_a_sound_limiter_is_never_contradicted(kind, gaps, on_the_way):
+    """Whatever the times, and whenever between sent and ack it decided (in the order of sending)."""
+    limiter, now, decided, story = kind.of(Rate(LIMIT, 10.0)), 0, 0, []
+    for gap, (out, back) in zip(gaps, on_the_way, strict=False):
+        now += gap
+        decided = max(decided, now + out)
+        fate = REJECTED if limiter.take("user", decided) else ADMITTED
+        story.append(Try(now, decided + back, fate))
+    found = JUDGES[LimitKind(kind)](story, LIMIT, WINDOW)
+    assert found.contradictions == 0
