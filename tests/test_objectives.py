@@ -51,7 +51,7 @@ def test_what_is_read(text, name, comparison, limit, unit):
     ("text", "complaint"),
     [
         ("ack_deliverd.p99 < 250ms", "'ack_deliverd' is no metric, ratio or count; did you mean ack_delivered?"),
-        ("ack.p99 < 250ms", "did you mean ack_received or ack_delivered?"),
+        ("ack.p99 < 250ms", "did you mean ack_received or ack_delivered or backoff?"),
         ("Delivered-Ratio > 9%", "did you mean delivered_ratio?"),
         ("leak == 0", "did you mean leaks?"),
         ("zzz < 1", "'zzz' is no metric, ratio or count; there are login, connect, ack_received"),

@@ -16,7 +16,8 @@ RATIOS: Final[Mapping[str, str]] = {
 """Ratio to its definition; more is better of each."""
 
 COUNTS: Final = (
-    "sent", "sent_on_wire", *(str(outcome) for outcome in Outcome), "offered", "unaccounted", "rejected_within_limit",
+    "sent", "sent_on_wire", *(str(outcome) for outcome in Outcome), "offered", "unaccounted", "lost_with_workers",
+    "rejected_within_limit",
     "leaks", "limit_leaks", "false_rejections", "limit_ambiguous", "invalid", "invalid_refused", "invalid_admitted",
     "intruders", "intruders_refused", "intruders_admitted", "auth_recoveries", "duplicates", "stream_violations",
     "streams_started",
