@@ -13,6 +13,15 @@ from reference_server import ReferenceServer
 hypothesis.settings.register_profile("untimed", deadline=None)  # how long an example takes is no property of the code
 hypothesis.settings.load_profile("untimed")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares a fixture of its module goes to one worker: such a fixture is a run, and must not be made twice."""
+    for item in items:
+        shared = (one.scope for many in item._fixtureinfo.name2fixturedefs.values() for one in many)  # type: ignore[attr-defined]
+        if "module" in shared and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 StartServer = Callable[..., ReferenceServer]
 
 

@@ -83,7 +83,7 @@ def test_it_declares_all_that_it_imports():
     outside = imported - sys.stdlib_module_names - {"loadtest"}
     owners, ours = packages_distributions(), declared()
     assert "locust" in outside
-    assert {name for name in outside if ours.isdisjoint(map(normal, owners.get(name, [])))} == set()
+    assert {name for name in outside if ours.isdisjoint(map(normal, owners.get(name, [name])))} == set()
 
 
 def imports(path):
@@ -96,19 +96,24 @@ def imports(path):
 
 
 def declared():
-    """Names of the distributions that an installation of ours brings."""
+    """Names of the distributions that an installation of ours brings, with its extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    found, left = set(), [normal(Requirement(text).name) for text in project["dependencies"]]
+    texts = (*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra))
+    found, left = set(), [Requirement(text) for text in texts]
     while left:
-        name = left.pop()
-        if name in found:
+        wanted = left.pop()
+        name = normal(wanted.name)
+        if name in found and not wanted.extras:
             continue
         found.add(name)
         try:
             needs = [Requirement(text) for text in requires(name) or []]
         except PackageNotFoundError:  # for another platform
             continue
-        left += [normal(need.name) for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+        extras = wanted.extras or {""}
+        left += [
+            need for need in needs if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in extras)
+        ]
     return found
 
 
