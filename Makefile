@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test demo style types tests figures clean
+.PHONY: test demo style types tests tests-all figures clean
 
 test: style types tests  ## everything that has to hold before a commit
 
@@ -17,7 +17,10 @@ types: $(VENV)/ready
 	$(BIN)/mypy
 
 tests: $(VENV)/ready
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 4 --dist loadgroup -m "not long"
+
+tests-all: $(VENV)/ready  ## the long ones, too
+	$(BIN)/pytest -n 4 --dist loadgroup
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -58,6 +58,7 @@ def test_without_an_agreement_nothing_is_compressed(offered):
         link.send(CUMULATIVE[-1])
         ear.wait_for(1)
         link.close(1000)
+        ear.gone.wait(5)
     assert ear.texts() == CUMULATIVE[-1:]
     assert counts["negotiated", "no compression"] == offered
     assert counts["deflate_saved_sent", ""] == counts["deflate_saved_received", ""] == 0

@@ -70,7 +70,13 @@ def assert_same_truth(summary, server):
 @pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
 @pytest.mark.parametrize(
     ("number", "group"),
-    [(None, False), (signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGTERM, True)],
+    [
+        (None, False),
+        pytest.param(signal.SIGINT, False, marks=pytest.mark.long),
+        (signal.SIGINT, True),
+        (signal.SIGTERM, False),
+        pytest.param(signal.SIGTERM, True, marks=pytest.mark.long),
+    ],
     ids=["time", "INT to the master", "INT to the group", "TERM to the master", "TERM to the group"],
 )
 def test_a_headless_run_ends_with_the_servers_counts(locust_run, server, processes, number, group):

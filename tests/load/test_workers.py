@@ -16,6 +16,7 @@ import pytest
 from locust_command import LOCUSTFILE, LocustRun
 from reference_server import ReferenceServer
 
+pytestmark = pytest.mark.long
 PACE = ("--rate-limit", "none", "--message-rate", "2/1s", "WithinLimitUser")
 
 
