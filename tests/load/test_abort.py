@@ -118,7 +118,11 @@ def server(start_reference_server):
     return start_reference_server("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "3/60s")
 
 
-@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "processes",
+    [(), pytest.param(("--processes", "2"), marks=pytest.mark.long)],
+    ids=["one process", "two workers"],
+)
 def test_a_lost_run_ends_early_says_so_and_ends_with_1(server, tmp_path, processes):
     options = ("-u", "10", "-r", "10", "-t", "50s", "--rate-limit", "none", "--message-rate", "5/1s")
     asked = ("--abort-on", "rejected >= 20", "--slo", "lost == 0", "--slo", "ack_delivered.p50 < 1us")

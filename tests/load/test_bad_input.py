@@ -77,7 +77,11 @@ def test_no_tokens_at_all():
     assert_refused(locust("--host", unused_address()), "LOADTEST_JWT_SECRET", "--tokens-file")
 
 
-@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "processes",
+    [(), pytest.param(("--processes", "2"), marks=pytest.mark.long)],
+    ids=["one process", "two workers"],
+)
 def test_nobody_listening(processes, tmp_path):
     address = unused_address()
     began = time.monotonic()
@@ -122,7 +126,11 @@ def test_a_tokens_file_that_will_not_do(server, tmp_path, lives, words):
     assert_refused(locust("--host", server.url, "--tokens-file", str(path)), "--tokens-file", *words)
 
 
-@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "processes",
+    [(), pytest.param(("--processes", "2"), marks=pytest.mark.long)],
+    ids=["one process", "two workers"],
+)
 def test_as_many_tokens_as_users_are_enough(server, tmp_path, processes):
     path = tmp_path / "tokens"
     path.write_text("\n".join(token(server, f"u{n}") for n in range(5)))

@@ -74,7 +74,7 @@ def assert_same_truth(summary, server):
         (None, False),
         pytest.param(signal.SIGINT, False, marks=pytest.mark.long),
         (signal.SIGINT, True),
-        (signal.SIGTERM, False),
+        pytest.param(signal.SIGTERM, False, marks=pytest.mark.long),
         pytest.param(signal.SIGTERM, True, marks=pytest.mark.long),
     ],
     ids=["time", "INT to the master", "INT to the group", "TERM to the master", "TERM to the group"],
@@ -93,7 +93,11 @@ def test_a_headless_run_ends_with_the_servers_counts(locust_run, server, process
     assert "KeyboardInterrupt" not in run.output
 
 
-@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "processes",
+    [(), pytest.param(("--processes", "2"), marks=pytest.mark.long)],
+    ids=["one process", "two workers"],
+)
 def test_the_pages_stop_button_seals_the_run_and_the_next_one_gets_its_own_folder(locust_run, server, processes):
     port = free_port()
     run = locust_run("--autostart", "--web-host", "127.0.0.1", "--web-port", str(port), *processes)

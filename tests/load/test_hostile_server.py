@@ -101,7 +101,11 @@ def summary_of_a_run_against(address, results, *options):
     return json.loads((results / "latest" / "summary.json").read_text()), done
 
 
-@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "processes",
+    [(), pytest.param(("--processes", "2"), marks=pytest.mark.long)],
+    ids=["one process", "two workers"],
+)
 def test_broken_frames_are_counted_and_messages_still_answered(tmp_path, processes):
     with serving(breaking) as address:
         summary, _ = summary_of_a_run_against(address, tmp_path, *processes)
@@ -135,7 +139,11 @@ def test_text_of_a_server_steers_no_terminal_and_fits_into_the_run(tmp_path):
     assert " [31mred # heading, wait 999" in done.stdout
 
 
-@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "processes",
+    [(), pytest.param(("--processes", "2"), marks=pytest.mark.long)],
+    ids=["one process", "two workers"],
+)
 def test_a_server_that_tells_our_tokens_puts_them_nowhere(tmp_path, processes):
     with serving(echoing) as address:
         _, done = summary_of_a_run_against(address, tmp_path / "results", "--csv", str(tmp_path / "stats"), *processes)

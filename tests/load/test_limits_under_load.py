@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from locust_command import LocustRun
 
+pytestmark = pytest.mark.long
+
 LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "rate_limit.py"
 LOAD = (
     "--headless", "--only-summary", "-u", "30", "-r", "30", "-t", "7s", "--rate-limit", "10/4s", "--warmup", "1s",

@@ -15,6 +15,8 @@ import pytest
 from locust_command import locust
 from real_servers import behaving
 
+pytestmark = pytest.mark.long
+
 OWN_S = 0.04
 """What the backend does before it asks the model."""
 RETRY_S = 0.03

@@ -10,6 +10,8 @@ from locust_command import locust
 from real_servers import behaving, server_context
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
+pytestmark = pytest.mark.long
+
 HEADER = "X-Api-Key: hush-hush"
 STREAM = [{"content": "word " * n, "isComplete": n == 30} for n in range(1, 31)]
 

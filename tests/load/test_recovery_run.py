@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from locust_command import LocustRun
 
+pytestmark = pytest.mark.long
+
 LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "reconnect.py"
 LOAD = ("--headless", "--only-summary", "--rate-limit", "none", "--message-rate", "4/1s", "--reply-timeout", "3s")
 

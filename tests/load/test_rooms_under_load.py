@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from locust_command import LocustRun
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 ROOMS = HERE.parents[1] / "locustfiles" / "rooms.py"
 TABS = HERE / "tabs_and_typists.py"

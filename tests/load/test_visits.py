@@ -13,6 +13,8 @@ from loadtest.load import schedule
 from loadtest.load.actions import Action, Visit, during, visits
 from loadtest.settings import positive_duration, spread
 
+pytestmark = pytest.mark.long
+
 times = spread(positive_duration, "30s", "90s")
 
 
