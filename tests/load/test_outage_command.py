@@ -72,7 +72,10 @@ def test_the_end_of_the_run_ends_it_too():
         ({"outage_command": "'x"}, '--outage-command: "\'x" is no command (No closing quotation)'),
         ({"outage_command": "  "}, "--outage-command: is empty"),
         ({"reconnect_max": "500ms"}, "--reconnect-max: is below --reconnect-base"),
-        ({"reconnect_jitter": "2"}, "--reconnect-jitter: '2' is no share: give a number from 0 to 1"),
+        (
+            {"reconnect_jitter": "2"},
+            "--reconnect-jitter: '2' is no share: give a percentage from 0% to below 100%, as in 5%",
+        ),
         ({"read_pause": "20s"}, "--read-pause: leaves no time to read"),
     ],
 )
