@@ -36,7 +36,6 @@ class ProcessHealth(Struct, frozen=True):
         cpu_per_frame_us: CPU time by frames received, everything that the process does included.
         connections: held, mean.
         steal_share: of the time of a core, what the hypervisor gave to others; mean over the cores of the machine.
-        memory_mb: resident at most, 10⁶ bytes; of the whole run.
         kb_per_connection: by how much it grew from its first second until most connections were held, for each of them;
             None below `ENOUGH_CONNECTIONS`.
         rss_mb: resident memory at the end, MB; median of the last tenth of the window.
@@ -53,7 +52,6 @@ class ProcessHealth(Struct, frozen=True):
     cpu_per_frame_us: float | None
     connections: float | None
     steal_share: float | None
-    memory_mb: float | None = None
     kb_per_connection: float | None = None
     rss_mb: float | None = None
     rss_growth_mb: float | None = None
@@ -107,14 +105,9 @@ def _process(name: str, records: Records, window: Window) -> ProcessHealth:
         cpu_per_frame_us=_ratio(cpu_s * 1e6, frames),
         connections=_mean(own),
         steal_share=_steal(own, seconds, int(records.info.generator.get("processors") or 0)),
-        memory_mb=round(max(rss) / 1e6, 1) if (rss := _memory(name, records)) else None,
         kb_per_connection=_memory_per_connection(name, records),
         **_growth(own),
     )
-
-
-def _memory(process: str, records: Records) -> list[int]:
-    return [h.rss_bytes for h in records.health if h.process == process and h.rss_bytes is not None]
 
 
 def _memory_per_connection(process: str, records: Records) -> float | None:

@@ -97,7 +97,6 @@ class HealthWatch:
         self._recorder = recorder
         self._alarm = alarm
         self._census = census
-        self._self = psutil.Process()
         self._gc = GcClock()
         self._own = psutil.Process()
         self._greenlet: gevent.Greenlet | None = None

@@ -252,7 +252,6 @@ def _notes(summary: Summary) -> Iterable[str]:
     yield from _way_notes(summary)
     yield from (f"notice: {text}" for text in summary.notices)
     yield from _server_notes(summary)
-    yield from _memory_notes(summary)
     yield from _limit_notes(summary)
     yield from _stream_notes(summary)
     yield from rooms.notes(summary)
@@ -264,9 +263,7 @@ def _notes(summary: Summary) -> Iterable[str]:
     for name, title in _SEEN.items():
         if name in summary.seen:
             yield f"{title}: {_listed(summary.seen[name])}"
-    if (heaviest := summary.generator.worst("rss_growth_mb")) is not None:
-        held = summary.generator.worst("rss_mb") or heaviest
-        yield f"memory of the generator: {held[1]:,.0f} MB, {heaviest[1]:+,.1f} MB over the steady window"
+    yield from _memory_notes(summary)
     if summary.run.receive_clock != "kernel":
         yield "receive times are the callback's, since this platform stamps no packets: latencies hold our own delays"
 
@@ -305,11 +302,12 @@ def _server_notes(summary: Summary) -> Iterable[str]:
 
 
 def _memory_notes(summary: Summary) -> Iterable[str]:
-    """What holding many connections takes."""
-    held = summary.generator.worst("kb_per_connection")
-    memory = summary.generator.worst("memory_mb")
-    if held is not None and memory is not None:
-        yield f"memory of the generator: {held[1]:.0f} KB a connection, {memory[1]:,.0f} MB in its largest process"
+    """Of the largest process: a leak shows over hours, the price of a connection with many of them."""
+    worst = summary.generator.worst
+    held, grown, each = worst("rss_mb"), worst("rss_growth_mb"), worst("kb_per_connection")
+    if held is not None and grown is not None:
+        price = f", {each[1]:.0f} KB a connection" if each is not None else ""
+        yield f"memory of the generator: {held[1]:,.0f} MB, {grown[1]:+,.1f} MB over the steady window{price}"
 
 
 def _squeezed(summary: Summary, direction: str) -> str:
