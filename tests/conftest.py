@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,8 @@ from reference_server import ReferenceServer
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # how long an example takes is no property of the code
 hypothesis.settings.load_profile("untimed")
+# A shell that puts the tests into the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
