@@ -208,6 +208,10 @@ class Connect(Struct, frozen=True, array_like=True, gc=False):
     """What was wrong on purpose with its token: `missing`, `malformed`, `expired` or `forged`; None of a good one."""
 
 
+BROKEN_OFF: Final = "broken off"
+"""Outcome of a login that the end of the run overtook: no word about the endpoint, so no failure."""
+
+
 class Login(Struct, frozen=True, array_like=True, gc=False):
     """One exchange with a login endpoint."""
 
@@ -216,7 +220,8 @@ class Login(Struct, frozen=True, array_like=True, gc=False):
     """When it had its turn (`--login-rate`)."""
     ended_ns: int
     outcome: str
-    """`ok`, or what was wrong: `http 500`, `timeout`, `refused`, `html, not json`, `no token at data.token` ..."""
+    """`ok`, or what was wrong: `http 500`, `timeout`, `refused`, `html, not json`, `no token at data.token` ...; or
+    `BROKEN_OFF`."""
     refresh: bool = False
     """Whether it renewed a token by a refresh token."""
     waited_ns: int = 0

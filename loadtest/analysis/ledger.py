@@ -10,7 +10,7 @@ from loadtest.analysis.limits import Limits
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import REFUSALS
 from loadtest.analysis.values import Counts, Ending
-from loadtest.model import Connect, Outcome, Population, StreamState, WorkerEnd
+from loadtest.model import BROKEN_OFF, Connect, Outcome, Population, StreamState, WorkerEnd
 from loadtest.runs.columns import MISSING, Bools, Messages
 
 SEEN = (
@@ -82,7 +82,8 @@ def count(records: Records, limits: Limits | None = None) -> Counts:
         "false_rejections": limits.false_rejections if limits else 0,
         "limit_ambiguous": limits.ambiguous if limits else 0,
         "logins": sum(login.outcome == "ok" for login in records.logins),
-        "login_failures": sum(login.outcome != "ok" for login in records.logins),
+        "login_failures": sum(login.outcome not in ("ok", BROKEN_OFF) for login in records.logins),
+        "logins_broken_off": sum(login.outcome == BROKEN_OFF for login in records.logins),
         "disconnects": len(records.disconnects),
         "reconnects": sum(connect.reconnect and connect.authenticated_ns is not None for connect in connects),
         "outages": len(outages),
@@ -139,7 +140,7 @@ def login_failures(records: Records) -> dict[str, int]:
     """Failed logins by outcome, most frequent first."""
     found: dict[str, int] = {}
     for login in records.logins:
-        if login.outcome != "ok":
+        if login.outcome not in ("ok", BROKEN_OFF):
             found[login.outcome] = found.get(login.outcome, 0) + 1
     return _by_frequency(found)
 

@@ -12,6 +12,7 @@ import numpy as np
 from loadtest import histogram
 from loadtest.load.receipts import ReceiptLog
 from loadtest.model import (
+    BROKEN_OFF,
     Batch,
     Connect,
     Count,
@@ -124,6 +125,8 @@ class Recorder:
     def on_login(self, login: Login) -> None:
         """Told by the source of tokens (`client.tokens`)."""
         self._logins.append(login)
+        if login.outcome == BROKEN_OFF:
+            return
         error = None if login.outcome == "ok" else ChatFailure(login.outcome)
         self._fire("login", login.ended_ns - login.began_ns, error)
 

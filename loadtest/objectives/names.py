@@ -22,7 +22,7 @@ COUNTS: Final = (
     "intruders", "intruders_refused", "intruders_admitted", "auth_recoveries", "duplicates", "stream_violations",
     "streams_started",
     *(f"streams_{state}" for state in StreamState), "frames_received", "bytes_received", "bytes_received_on_wire",
-    "bytes_sent", "bytes_sent_on_wire", "logins", "login_failures", "connects",
+    "bytes_sent", "bytes_sent_on_wire", "logins", "login_failures", "logins_broken_off", "connects",
     "connect_failures", "auth_failures", "disconnects", "reconnects", "outages", "outages_on_purpose",
     "outages_unrecovered", "unknown_events", "broadcasts_expected", "broadcasts_seen", "broadcasts_ambiguous",
     "broadcasts_missing", "broadcasts_doubled", "broadcasts_altered", "broadcasts_misnamed", "broadcasts_reordered",

@@ -375,6 +375,8 @@ def _connection_notes(summary: Summary) -> Iterable[str]:
     counts = summary.counts
     if counts["login_failures"]:
         yield f"failed logins: {_listed(summary.login_failures)}"
+    if counts["logins_broken_off"]:
+        yield f"logins that the end of the run overtook: {number(counts['logins_broken_off'])}"
     if counts["auth_recoveries"]:
         yield f"refused, then let in with a fresh token: {number(counts['auth_recoveries'])}"
     if counts["connect_failures"]:

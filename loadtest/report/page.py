@@ -200,6 +200,8 @@ def _logins(summary: Summary) -> Iterable[tuple[str, str]]:
         return
     yield "logins", number(counts["logins"])
     yield "failed", number(counts["login_failures"])
+    if counts["logins_broken_off"]:
+        yield "overtaken by the end of the run", number(counts["logins_broken_off"])
     for reason, count in summary.login_failures.items():
         yield f"failed: {reason}", number(count)
     yield from _quantiles(summary.metrics, ("login",))

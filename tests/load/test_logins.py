@@ -52,7 +52,9 @@ def test_users_of_a_file_log_in_stay_fresh_and_come_back_and_nothing_of_it_is_sh
     assert passwords == {f"HUSH{n}" for n in range(6)}
     assert seen[0] == 6 + 1, "one each, and the preflight"
     assert seen[1] >= 6, "each is renewed within its two seconds"
-    assert (counts["logins"], counts["login_failures"]) == (sum(seen) - 1, 1)
+    # The end may overtake a renewal, before or after the endpoint saw it.
+    assert counts["logins"] <= sum(seen) - 1 <= counts["logins"] + counts["logins_broken_off"]
+    assert counts["login_failures"] == 1
     assert summary["login_failures"] == {"http 503": 1}
     assert summary["metrics"]["login"]["count"] == counts["logins"]
     assert counts["reconnects"] > 6

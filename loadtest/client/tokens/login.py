@@ -15,7 +15,7 @@ from msgspec import Struct
 from loadtest.client.tokens.pace import Pace
 from loadtest.client.tokens.source import NoToken, OnLogin, Tokens, claims_of, life_s
 from loadtest.client.tokens.users_file import UsersFile
-from loadtest.model import Login
+from loadtest.model import BROKEN_OFF, Login
 
 MARGIN: Final = 0.2
 MOST_MARGIN_S: Final = 60.0
@@ -192,7 +192,7 @@ class LoginTokens(Tokens):
         asked = time.monotonic_ns()
         with self._pace.turn():
             began = time.monotonic_ns()
-            outcome = "broken off"
+            outcome = BROKEN_OFF
             try:
                 grant = self._exchange(number, refresh_token)
                 outcome = "ok"

@@ -15,6 +15,7 @@ from login_server import SECRET, login_server
 from loadtest.client.tokens import AnswerPaths, HttpLogin, LoginEndpoint, LoginTokens, NoToken, Pace, UsersFile
 from loadtest.client.tokens.http_login import at_path, failed_status
 from loadtest.client.tokens.source import life_s
+from loadtest.model import BROKEN_OFF
 from loadtest.settings import json_template
 
 BODY = json_template('{"email": "{email}", "password": "{password}", "client": "load"}')
@@ -170,6 +171,16 @@ def test_a_token_is_renewed_before_it_expires_though_nobody_asks(server, log_in)
     assert [login.refresh for login in log_in.seen[:2]] == [False, True]
     renewed_s = (log_in.seen[1].began_ns - log_in.seen[0].ended_ns) / 1e9
     assert 1.5 < renewed_s < 2.0
+
+
+def test_a_renewal_that_the_end_overtakes_is_no_failure_of_the_endpoint(server, log_in):
+    server.life_s = 0.5
+    tokens = log_in(server, refresh=True, paths=AnswerPaths("data.tokens.access", "data.tokens.refresh", "expiresIn"))
+    tokens.token(0)
+    server.delay = threading.Event()
+    until(lambda: server.count("/refresh") == 1)
+    tokens.end()
+    assert [login.outcome for login in log_in.seen] == ["ok", BROKEN_OFF]
 
 
 def test_without_a_refresh_url_a_renewal_is_a_login(server, log_in):
