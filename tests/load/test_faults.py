@@ -97,12 +97,12 @@ def test_a_generator_that_is_stopped_for_100_ms_twice_a_second_is_caught(start_r
 
 
 def test_a_generator_that_gets_a_tenth_of_a_core_is_caught(start_run):
-    """Of a core that ten want, the kernel gives each a tenth."""
+    """Of a core that ten want, the kernel gives each a tenth: now its loop lags most, now its sends do."""
     run = start_run("-t", "8s", "--message-rate", "4/1s")
     run.until_under_way(20)
     with hogs(CORES[0], 9):
         threading.Event().wait(5)
-    assert_caught(run, "the load generator was the limit: loop lag p99")
+    assert_caught(run, "the load generator ")
 
 
 def test_a_blocked_event_loop_is_caught(start_run):
