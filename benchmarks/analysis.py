@@ -1,9 +1,9 @@
 """How fast does a run folder become numbers and pictures? Run: python benchmarks/analysis.py
 
-Run folders with so many messages are written by the tool's own writer: streamed answers, users of several kinds, health
-and histograms as a real run leaves them. Then `loadtest finish` is timed as a process, summary and all plots. Its peer
-reads the same rows as one would without the tool: `SELECT`, percentiles by numpy, two plots by matplotlib. They take
-turns.
+Run folders with so many messages are written by the tool's own writer: streamed answers, users of several kinds, a rate
+limit that each comes near, health and histograms as a real run leaves them. Then `loadtest finish` is timed as a
+process, summary and all plots. Its peer reads the same rows as one would without the tool: `SELECT`, percentiles by
+numpy, two plots by matplotlib. They take turns.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ from loadtest.model import (
 )
 from loadtest.runs.folder import create
 from loadtest.runs.writer import RunWriter
+from loadtest.server.limiter import Limiter, LimiterKind
+from loadtest.settings import Rate
 
 ROWS = (10_000, 100_000, 1_000_000)
 RUN_S = 600
-SPAWNING_S, LIMIT_S = 10, 60
+SPAWNING_S = 10
+LIMIT = Rate(60, 60.0)
 USERS = 2_000
 PROCESSES = 2
 START_NS = 5_000_000_000_000
@@ -102,7 +105,7 @@ def _info() -> RunInfo:
     return RunInfo(
         scenario="chat", started_utc="2026-11-24T02:00:00+00:00", started_ns=START_NS, tool_version="0", seed=1,
         host="ws://127.0.0.1:5000/ws", command=["benchmark"], labels={}, options={}, generator={}, users=USERS,
-        processes=PROCESSES, receive_clock="kernel", limit_messages=10, limit_window_s=float(LIMIT_S),
+        processes=PROCESSES, receive_clock="kernel", limit_messages=LIMIT.messages, limit_window_s=LIMIT.window_s,
         reply_timeout_s=30.0, warmup_s=None, expect_stream="auto", spawned_ns=START_NS + SPAWNING_S * SECOND_NS,
         stopped_ns=START_NS + RUN_S * SECOND_NS, ended_ns=START_NS + (RUN_S + 2) * SECOND_NS, ended_by="time",
     )  # fmt: skip
@@ -116,13 +119,14 @@ def _batches(rows: int, rng: np.random.Generator) -> Iterator[Batch]:
         for user in range(USERS)
     ]  # fmt: skip
     yield Batch("worker-0", 0, connects=connects, counters=[Count("messages_offered", "", rows)])
+    limiters = [LimiterKind.FIXED.of(LIMIT) for _ in range(PROCESSES)]  # of its own users, in its own time
     shares = np.diff(np.linspace(0, rows, RUN_S * PROCESSES + 1).astype(int))
     for number, share in enumerate(shares.tolist()):
         second, process = divmod(number, PROCESSES)
         begin = START_NS + second * SECOND_NS
         name = f"worker-{process}"
         yield Batch(
-            name, second + (process == 0), messages=_messages(number, share, begin, rng),
+            name, second + (process == 0), messages=_messages(number, share, begin, limiters[process], rng),
             histograms=[_counts(key, begin, mean, number, rng) for key, mean, number in
                         (("inter_chunk", 30e6, 30 * share), ("receive_lag", 80e3, 33 * share), ("ping_rtt", 3e5, 3))],
             health=[Health(name, begin + tick * SECOND_NS // 4, SECOND_NS // 4, USERS // PROCESSES, USERS // PROCESSES,
@@ -130,8 +134,9 @@ def _batches(rows: int, rng: np.random.Generator) -> Iterator[Batch]:
         )  # fmt: skip
 
 
-def _messages(number: int, share: int, begin: int, rng: np.random.Generator) -> list[Message]:
-    users = rng.integers(0, USERS, share).tolist()
+def _messages(number: int, share: int, begin: int, limiter: Limiter, rng: np.random.Generator) -> list[Message]:
+    process = number % PROCESSES
+    users = (rng.integers(0, USERS // PROCESSES, share) * PROCESSES + process).tolist()
     intended = (begin + np.sort(rng.integers(0, SECOND_NS, share))).tolist()
     lag = rng.exponential(200e3, share).astype(int).tolist()
     ack = (6e6 * np.exp(0.5 * rng.standard_normal(share))).astype(int).tolist()
@@ -139,16 +144,18 @@ def _messages(number: int, share: int, begin: int, rng: np.random.Generator) -> 
     rest = (900e6 * np.exp(0.2 * rng.standard_normal(share))).astype(int).tolist()
     chance = rng.random(share).tolist()
     return [
-        _message(f"msg-{number}-{place}", *row)
+        _message(f"msg-{number}-{place}", limiter, *row)
         for place, row in enumerate(zip(users, intended, lag, ack, first, rest, chance, strict=True))
     ]
 
 
-def _message(name: str, user: int, intended: int, lag: int, ack: int, first: int, rest: int, chance: float) -> Message:
+def _message(
+    name: str, limiter: Limiter, user: int, intended: int, lag: int, ack: int, first: int, rest: int, chance: float
+) -> Message:
     user_class, population = _kind(user)
     sent = intended + lag
     base = (_name(user), user_class, population, f"conv-{user // 2}", name, intended, sent)
-    if population is Population.LIMIT and chance < 0.2:
+    if limiter.take(_name(user), sent + ack // 4):
         return Message(*base, Outcome.REJECTED, "RATE_LIMIT_EXCEEDED", refused_ns=sent + ack)
     if chance > 0.9998:
         return Message(*base, Outcome.TIMEOUT, "no ack")

@@ -7,8 +7,8 @@ rejected within it a *false rejection*.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -37,6 +37,10 @@ class Try(NamedTuple):
     fate: Fate
 
 
+Attempt = tuple[int, int, Fate]
+"""A `Try`, or its plain fields: where there are a million, their names cost more than their judgement."""
+
+
 class Findings(NamedTuple):
     """How often a user's messages contradict a kind of limiter."""
 
@@ -49,7 +53,13 @@ class Findings(NamedTuple):
         return self.leaks + self.false_rejections
 
     def plus(self, other: Findings) -> Findings:
-        return Findings(*(a + b for a, b in zip(self, other, strict=True)))
+        if other is NONE:  # of nearly every message
+            return self
+        return Findings(
+            self.leaks + other.leaks,
+            self.false_rejections + other.false_rejections,
+            self.ambiguous + other.ambiguous,
+        )
 
 
 LEAK: Final = Findings(leaks=1)
@@ -68,8 +78,7 @@ def _weigh(fate: Fate, at_least: int, at_most: int, limit: int) -> Findings:
 
 
 # --- fixed window -----------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(NamedTuple):
     """What one reading of a user's messages takes its window to be.
 
     Attributes:
@@ -83,23 +92,23 @@ class _Window:
     at_least: int = 0
     at_most: int = 0
 
-    def take(self, attempt: Try, limit: int) -> tuple[_Window, Findings]:
+    def take(self, known_ns: int, fate: Fate, limit: int) -> tuple[_Window, Findings]:
         """A message that falls into it."""
-        found = _weigh(attempt.fate, self.at_least, self.at_most, limit)
+        opened_ns, by, at_least, at_most = self
+        found = _weigh(fate, at_least, at_most, limit)
         if found is LEAK:  # whether a limiter that errs has kept its books all the same is not known
-            return replace(self, at_most=self.at_most + 1), found
-        if attempt.fate is Fate.ADMITTED:
-            by = attempt.known_ns if self.opened_by_ns is None else self.opened_by_ns
-            return replace(self, opened_by_ns=by, at_least=self.at_least + 1, at_most=self.at_most + 1), found
-        if attempt.fate is Fate.UNKNOWN or found is FALSE_REJECTION:
-            return replace(self, at_most=self.at_most + 1), found
+            return _Window(opened_ns, by, at_least, at_most + 1), found
+        if fate is Fate.ADMITTED:
+            return _Window(opened_ns, known_ns if by is None else by, at_least + 1, at_most + 1), found
+        if fate is Fate.UNKNOWN or found is FALSE_REJECTION:
+            return _Window(opened_ns, by, at_least, at_most + 1), found
         return self, found
 
 
 _MOST_READINGS: Final = 8
 
 
-def fixed_window(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
+def fixed_window(tries: Iterable[Attempt], limit: int, window_ns: int) -> Findings:
     """A window that opens at the first message that counts, and admits so many (backend.md, Rate limit).
 
     A message that may lie on either side of a window's edge is ambiguous, and read both ways from there on; in the end
@@ -110,18 +119,24 @@ def fixed_window(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
         limit: messages of a window.
         window_ns: its length.
     """
-    readings: dict[_Window | None, Findings] = {None: NONE}
+    readings: list[tuple[_Window | None, Findings]] = [(None, NONE)]
     for attempt in tries:
-        after: dict[_Window | None, Findings] = {}
-        for window, so_far in readings.items():
-            for next_window, found in _read(window, attempt, limit, window_ns):
-                total = so_far.plus(found)
-                if next_window not in after or _badness(total) < _badness(after[next_window]):
-                    after[next_window] = total
-        if len(after) > _MOST_READINGS:
-            after = dict(sorted(after.items(), key=lambda item: _badness(item[1]))[:_MOST_READINGS])
-        readings = after
-    return min(readings.values(), key=_badness)
+        after = [
+            (window, so_far.plus(found))
+            for before, so_far in readings
+            for window, found in _read(before, attempt, limit, window_ns)
+        ]
+        readings = after if len(after) == 1 else _best(after)
+    return min((found for _, found in readings), key=_badness)
+
+
+def _best(readings: list[tuple[_Window | None, Findings]]) -> list[tuple[_Window | None, Findings]]:
+    """Of each window the reading that has least against it, and so many of them."""
+    readings.sort(key=lambda reading: _badness(reading[1]))
+    first: dict[_Window | None, Findings] = {}
+    for window, found in readings:
+        first.setdefault(window, found)
+    return list(first.items())[:_MOST_READINGS]
 
 
 def _badness(found: Findings) -> tuple[int, int]:
@@ -129,39 +144,41 @@ def _badness(found: Findings) -> tuple[int, int]:
 
 
 def _read(
-    window: _Window | None, attempt: Try, limit: int, length_ns: int
+    window: _Window | None, attempt: Attempt, limit: int, length_ns: int
 ) -> Sequence[tuple[_Window | None, Findings]]:
     """The windows that may be open after a message, and what each has against it."""
-    fresh = _Window(attempt.sent_ns, None)
-    if window is None or (window.opened_by_ns is not None and attempt.sent_ns >= window.opened_by_ns + length_ns):
-        return [fresh.take(attempt, limit)]
+    sent_ns, known_ns, fate = attempt
+    if window is None or (window.opened_by_ns is not None and sent_ns >= window.opened_by_ns + length_ns):
+        return (_Window(sent_ns, None).take(known_ns, fate, limit),)
     ends_ns = window.opened_ns + length_ns
-    if attempt.known_ns < ends_ns:
-        return [window.take(attempt, limit)]
+    if known_ns < ends_ns:
+        return (window.take(known_ns, fate, limit),)
     # at an edge nothing is held against the server, whichever reading it would contradict
-    beyond = replace(fresh, opened_ns=max(attempt.sent_ns, ends_ns))
-    return [(reading.take(attempt, limit)[0], AMBIGUOUS) for reading in (window, beyond)]
+    beyond = _Window(max(sent_ns, ends_ns), None)
+    return [(reading.take(known_ns, fate, limit)[0], AMBIGUOUS) for reading in (window, beyond)]
 
 
 # --- sliding log ------------------------------------------------------------------------------------------------------
-def sliding_log(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
+def sliding_log(tries: Iterable[Attempt], limit: int, window_ns: int) -> Findings:
     """Admits a message if fewer than so many were admitted in the window that ends with it; see `fixed_window`."""
     total, first = NONE, 0
-    counted: list[tuple[Try, bool]] = []  # with whether it counts for certain
-    for attempt in tries:
-        while first < len(counted) and counted[first][0].known_ns <= attempt.sent_ns - window_ns:
+    may_count_ns: list[int] = []  # when the decision was known, of each that may count
+    counts_ns: list[int] = []  # when it was sent, of each that counts for certain
+    for sent_ns, known_ns, fate in tries:
+        while first < len(may_count_ns) and may_count_ns[first] <= sent_ns - window_ns:
             first += 1
-        within = counted[first:]
-        at_least = sum(sure and each.sent_ns > attempt.known_ns - window_ns for each, sure in within)
-        found = _weigh(attempt.fate, at_least, len(within), limit)
+        at_least = len(counts_ns) - bisect_right(counts_ns, known_ns - window_ns)
+        found = _weigh(fate, at_least, len(may_count_ns) - first, limit)
         total = total.plus(found)
-        if attempt.fate is not Fate.REJECTED or found is FALSE_REJECTION:
-            counted.append((attempt, attempt.fate is Fate.ADMITTED and found is not LEAK))
+        if fate is not Fate.REJECTED or found is FALSE_REJECTION:
+            may_count_ns.append(known_ns)
+        if fate is Fate.ADMITTED and found is not LEAK:
+            counts_ns.append(sent_ns)
     return total
 
 
 # --- token bucket -----------------------------------------------------------------------------------------------------
-def token_bucket(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
+def token_bucket(tries: Iterable[Attempt], limit: int, window_ns: int) -> Findings:
     """A bucket of so many tokens, full at first, that takes a window to fill; see `fixed_window`.
 
     Kept as the moment at which the bucket would be full again: the earliest, and the latest by the clock and by what
@@ -169,22 +186,22 @@ def token_bucket(tries: Sequence[Try], limit: int, window_ns: int) -> Findings:
     """
     total, full_ns = NONE, window_ns * limit
     earliest = latest = backlog = last = 0
-    for attempt in tries:
-        sent, known = attempt.sent_ns * limit, attempt.known_ns * limit
+    for sent_ns, known_ns, fate in tries:
+        sent, known = sent_ns * limit, known_ns * limit
         # a token lacks where the bucket would take longer than a window to fill after it
         surely = max(earliest, known) + window_ns - known > full_ns
         taken = max(backlog - max(sent - last, 0), 0) + window_ns
         maybe = min(max(latest, sent) + window_ns - sent, taken) > full_ns
-        found = _weigh(attempt.fate, limit if surely else 0, limit if maybe else 0, limit)
+        found = _weigh(fate, limit if surely else 0, limit if maybe else 0, limit)
         total = total.plus(found)
-        if attempt.fate is Fate.ADMITTED and found is not LEAK:
+        if fate is Fate.ADMITTED and found is not LEAK:
             earliest = max(earliest, sent) + window_ns
-        if attempt.fate is not Fate.REJECTED or found is FALSE_REJECTION:
+        if fate is not Fate.REJECTED or found is FALSE_REJECTION:
             latest, backlog, last = max(latest, known) + window_ns, taken, known
     return total
 
 
-JUDGES: Final[Mapping[LimitKind, Callable[[Sequence[Try], int, int], Findings]]] = {
+JUDGES: Final[Mapping[LimitKind, Callable[[Iterable[Attempt], int, int], Findings]]] = {
     LimitKind.FIXED: fixed_window,
     LimitKind.SLIDING: sliding_log,
     LimitKind.BUCKET: token_bucket,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 
-from loadtest.analysis.limiters import JUDGES, NONE, Fate, Findings, Try
+from loadtest.analysis.kept_windows import Decisions, kept_windows
+from loadtest.analysis.limiters import JUDGES, NONE, Attempt, Fate, Findings
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.model import Outcome
-from loadtest.runs.columns import MISSING, Ints, Messages
+from loadtest.runs.columns import MISSING, Bools, Ints, Messages
 from loadtest.settings import LimitKind
 
 NS: Final = 1_000_000_000
+_NEVER: Final = np.iinfo(np.int64).max
+_FATES: Final = np.array((Fate.UNKNOWN, Fate.ADMITTED, Fate.REJECTED), object)
 
 
 class Limits(Struct, frozen=True):
@@ -40,64 +43,82 @@ class Limits(Struct, frozen=True):
 
 def judge_limits(records: Records) -> Limits | None:
     """Leaks and false rejections; None without a declared limit, or where nobody came near it."""
-    info, messages = records.info, records.messages
+    info = records.info
     if not info.limit_messages or not info.limit_window_s:
         return None
     limit, window_ns = info.limit_messages, round(info.limit_window_s * NS)
-    users = [_tries(messages, rows) for rows in _rows_by_user(messages) if _near(messages, rows, limit, window_ns)]
-    if not users:
+    made = _decisions(records.messages)
+    users = np.flatnonzero(_near(made, limit, window_ns))
+    if not len(users):
         return None
     wanted = str(info.options.get("limiter") or LimitKind.AUTO)
-    kinds = list(JUDGES) if wanted == LimitKind.AUTO else [LimitKind(wanted)]
-    found = {kind: _all(kind, users, limit, window_ns) for kind in kinds}
-    rejected = any(attempt.fate is Fate.REJECTED for tries in users for attempt in tries)
     # where nothing is rejected there is no limiter to tell the kind of: it is held against the guide's
-    kind = min(kinds, key=lambda each: found[each].contradictions) if rejected else kinds[0]
-    best = found[kind]
-    told = wanted != LimitKind.AUTO or all(
-        found[each].contradictions > best.contradictions for each in kinds if each is not kind and rejected
-    )
-    return Limits(str(kind), told and rejected, len(users), best.leaks, best.false_rejections, best.ambiguous)
+    rejected = bool(made.rejected.any())
+    kinds = [LimitKind(wanted)] if wanted != LimitKind.AUTO else list(JUDGES) if rejected else list(JUDGES)[:1]
+    kind, best, alone = kinds[0], None, True
+    for each in kinds:
+        doubtful = users[~kept_windows(made, limit, window_ns)[users]] if each is LimitKind.FIXED else users
+        found = _all(each, (_tries(made, user) for user in doubtful.tolist()), limit, window_ns, best)
+        if found is None:
+            continue
+        alone = best is None or found.contradictions < best.contradictions
+        if alone:
+            kind, best = each, found
+    assert best is not None, "the first has nothing to be worse than"
+    return Limits(str(kind), alone and rejected, len(users), best.leaks, best.false_rejections, best.ambiguous)
 
 
-def _all(kind: LimitKind, users: list[list[Try]], limit: int, window_ns: int) -> Findings:
+def _all(
+    kind: LimitKind, users: Iterable[Iterable[Attempt]], limit: int, window_ns: int, best: Findings | None
+) -> Findings | None:
+    """What all users say of a kind; None as soon as it is more often contradicted than the best of the others."""
     total = NONE
     for tries in users:
         total = total.plus(JUDGES[kind](tries, limit, window_ns))
+        if best is not None and total.contradictions > best.contradictions:
+            return None
     return total
 
 
-def _rows_by_user(messages: Messages) -> Iterator[Ints]:
-    """Places of each user's messages on the wire, in the order of sending."""
+def _decisions(messages: Messages) -> Decisions:
+    """Of the messages on the wire."""
+    rows, starts = _rows_by_user(messages)
+    answers = (messages.received_ns, messages.delivered_ns, messages.refused_ns)
+    earliest = np.minimum.reduce([np.where(column == MISSING, _NEVER, column) for column in answers])[rows]
+    sent = messages.sent_ns[rows]
+    rejected = messages.outcome.is_in(Outcome.REJECTED)[rows]
+    return Decisions(
+        starts=starts,
+        sent_ns=sent,
+        known_ns=np.where(earliest == _NEVER, sent, np.maximum(earliest, sent)),
+        admitted=(messages.delivered_ns != MISSING)[rows] & ~rejected,
+        rejected=rejected,
+    )
+
+
+def _near(made: Decisions, limit: int, window_ns: int) -> Bools:
+    """Whether a user was rejected, or sent more than a window's worth within one. Shape u."""
+    if not len(made.starts):
+        return np.zeros(0, np.bool_)
+    shows = made.rejected.copy()
+    crowded = made.sent_ns[limit:] - made.sent_ns[:-limit] < window_ns
+    user = np.repeat(np.arange(len(made.starts)), np.diff(made.starts, append=len(shows)))
+    shows[limit:] |= crowded & (user[limit:] == user[:-limit])
+    near: Bools = np.logical_or.reduceat(shows, made.starts)
+    return near
+
+
+def _tries(made: Decisions, user: int) -> Iterable[Attempt]:
+    rows = slice(made.starts[user], made.starts[user + 1] if user + 1 < len(made.starts) else None)
+    fates = _FATES[np.where(made.rejected[rows], 2, made.admitted[rows])]
+    return zip(made.sent_ns[rows].tolist(), made.known_ns[rows].tolist(), fates, strict=True)
+
+
+def _rows_by_user(messages: Messages) -> tuple[Ints, Ints]:
+    """Rows of the messages on the wire, by user and then in the order of sending; and where each user's begin."""
     rows = np.flatnonzero(messages.sent_ns != MISSING)
     rows = rows[np.lexsort((messages.sent_ns[rows], messages.user.codes[rows]))]
-    cuts = np.flatnonzero(np.diff(messages.user.codes[rows])) + 1
-    return iter(np.split(rows, cuts)) if len(rows) else iter(())
-
-
-def _near(messages: Messages, rows: Ints, limit: int, window_ns: int) -> bool:
-    """Whether a user was rejected, or sent more than a window's worth within one."""
-    sent = messages.sent_ns[rows]
-    crowded = len(sent) > limit and bool((sent[limit:] - sent[:-limit] < window_ns).any())
-    return crowded or bool((messages.outcome.is_in(Outcome.REJECTED)[rows]).any())
-
-
-def _tries(messages: Messages, rows: Ints) -> list[Try]:
-    rejected = messages.outcome.is_in(Outcome.REJECTED)[rows].tolist()
-    sent = messages.sent_ns[rows].tolist()
-    columns = zip(
-        messages.received_ns[rows].tolist(),
-        messages.delivered_ns[rows].tolist(),
-        messages.refused_ns[rows].tolist(),
-        strict=True,
-    )
-    tries = []
-    for began, refused, (received_ns, delivered_ns, refused_ns) in zip(sent, rejected, columns, strict=True):
-        answers = [at for at in (received_ns, delivered_ns, refused_ns) if at != MISSING]
-        admitted = delivered_ns != MISSING
-        fate = Fate.REJECTED if refused else Fate.ADMITTED if admitted else Fate.UNKNOWN
-        tries.append(Try(began, max(began, min(answers, default=began)), fate))
-    return tries
+    return rows, np.flatnonzero(np.diff(messages.user.codes[rows], prepend=-1))
 
 
 def retry_after_errors(messages: Messages) -> Floats:
@@ -110,7 +131,8 @@ def retry_after_errors(messages: Messages) -> Floats:
     rejected = messages.outcome.is_in(Outcome.REJECTED)
     if not rejected.any():
         return values
-    for rows in _rows_by_user(messages):
+    everyone, starts = _rows_by_user(messages)
+    for rows in np.split(everyone, starts[1:]):
         if not rejected[rows].any():
             continue
         first = None

@@ -1,9 +1,11 @@
 """What a user's messages say against a rate limit of 3 in 10 s, of each kind."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.analysis.kept_windows import Decisions, kept_windows
 from loadtest.analysis.limiters import JUDGES, Fate, Findings, Try, fixed_window, sliding_log, token_bucket
 from loadtest.server.limiter import LimiterKind
 from loadtest.settings import LimitKind, Rate
@@ -94,3 +96,50 @@ def test_a_sound_limiter_is_never_contradicted(kind, gaps, on_the_way):
         story.append(Try(now, decided + back, fate))
     found = JUDGES[LimitKind(kind)](story, LIMIT, WINDOW)
     assert found.contradictions == 0
+
+
+# --- many users at once
+def decisions(*stories):
+    """Of users one behind the other."""
+    sent, known, fates = zip(*(attempt for story in stories for attempt in story), strict=True)
+    return Decisions(
+        np.cumsum([0] + [len(story) for story in stories[:-1]]),
+        np.array(sent),
+        np.array(known),
+        np.array([fate is ADMITTED for fate in fates]),
+        np.array([fate is REJECTED for fate in fates]),
+    )
+
+
+def test_who_kept_the_windows_is_seen_at_a_glance():
+    kept = tries(*burst(0, 3, ADMITTED), *burst(5, 4, REJECTED), *burst(10.5, 3, ADMITTED), (19, REJECTED))
+    leaks = tries(*burst(0, 4, ADMITTED))
+    at_an_edge = tries(*burst(0, 3, ADMITTED), (9.9, ADMITTED, 0.3), (30, ADMITTED))
+    not_known = tries((0, UNKNOWN), (1, ADMITTED))
+    second_window = tries((0, ADMITTED), (11, REJECTED))
+    found = kept_windows(decisions(kept, leaks, at_an_edge, not_known, second_window, kept), LIMIT, WINDOW)
+    assert found.tolist() == [True, False, False, False, False, True]
+
+
+@given(st.data())
+def test_nothing_is_found_in_whoever_kept_the_windows_at_a_glance(data):
+    """Sound or not, with answers that may take longer than a window."""
+    attempt = st.tuples(st.integers(0, 5_000 * MS), st.integers(0, 12_000 * MS), st.sampled_from(Fate))
+    stories = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        now, story = data.draw(st.integers(0, 100 * SECOND)), []
+        for gap, took, fate in data.draw(st.lists(attempt, min_size=1, max_size=12)):
+            now += gap
+            story.append(Try(now, now + took, fate))
+        stories.append(story)
+    for story, kept in zip(stories, kept_windows(decisions(*stories), LIMIT, WINDOW), strict=True):
+        assert not kept or fixed_window(story, LIMIT, WINDOW) == Findings()
+
+
+@given(st.lists(st.integers(2 * MS, 6_000 * MS), min_size=1, max_size=40))
+def test_a_user_whose_answers_come_at_once_is_kept_exactly_where_nothing_is_found(gaps):
+    limiter, now, story = LimiterKind.FIXED.of(Rate(LIMIT, 10.0)), 0, []
+    for gap in gaps:
+        now += gap
+        story.append(Try(now, now, REJECTED if limiter.take("user", now) else ADMITTED))
+    assert kept_windows(decisions(story), LIMIT, WINDOW).all()
