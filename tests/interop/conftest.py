@@ -50,6 +50,9 @@ http {{
             proxy_set_header Host $host;
             proxy_read_timeout {idle_timeout};
         }}
+        location /api/ {{
+            proxy_pass http://127.0.0.1:{api}/;
+        }}
     }}
 }}
 """
@@ -171,11 +174,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def start_proxy(authority: Authority, tmp_path: Path) -> Iterator[Any]:
-    """Put nginx with TLS before a port: `start_proxy(upstream, "1s")`; returns the address to connect to."""
+    """Put nginx with TLS before a port: `start_proxy(upstream, "1s")`; returns the address to connect to.
+
+    `api` is the port of what answers below /api/.
+    """
     nginx = program("nginx", "Debian's package nginx")
     with ExitStack() as stack:
 
-        def start(upstream: int, idle_timeout: str) -> str:
+        def start(upstream: int, idle_timeout: str, api: int = 9) -> str:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             port = listener.getsockname()[1]
             configuration = tmp_path / "nginx.conf"
@@ -186,6 +192,7 @@ def start_proxy(authority: Authority, tmp_path: Path) -> Iterator[Any]:
                     port=port,
                     certificate=authority.certificate,
                     upstream=upstream,
+                    api=api,
                     idle_timeout=idle_timeout,
                 )
             )
