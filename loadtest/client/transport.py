@@ -30,7 +30,7 @@ import gevent.event
 from gevent.hub import get_hub
 from msgspec import Struct
 from websockets.exceptions import InvalidHandshake, InvalidStatus, NegotiationError
-from websockets.frames import CLOSE, CTRL_OPCODES, PING, PONG, TEXT, Opcode
+from websockets.frames import CLOSE, CTRL_OPCODES, PING, PONG, TEXT, Frame
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
 
@@ -63,6 +63,7 @@ MOST_WAITING: Final = 16 * 2**20
 """Bytes that may wait for a peer that takes nothing in, such as answers to a flood of pings, before it is given up."""
 FLOOD: Final = 100
 """Pings of one connection within a second from which on they are called a flood: servers send one in many seconds."""
+PING_PAYLOAD: Final = b"loadtest"
 FLOOD_NS: Final = 1_000_000_000
 
 _ANCILLARY: Final = CMSG_SPACE(16) if KERNEL_STAMPS else 0
@@ -286,7 +287,7 @@ class Transport:
         """Send a WebSocket ping, unless one is still unanswered."""
         if self._protocol.state is OPEN and not self._ended and self._ping_sent_ns is None:
             self._ping_sent_ns = time.monotonic_ns()
-            self._protocol.send_ping(b"loadtest")
+            self._protocol.send_ping(PING_PAYLOAD)
             self._flush_protocol()
 
     def give_up_silent(self, now_ns: int) -> None:
@@ -494,18 +495,19 @@ class Transport:
         elif isinstance(item, Response):
             self._on_response()
         elif item.opcode in CTRL_OPCODES:
-            self._on_control(item.opcode, at)
+            self._on_control(item, at)
         else:
             self._listener.on_frame(item.data, item.opcode is TEXT, at, bound, lag)
 
-    def _on_control(self, opcode: Opcode, at: int) -> None:
+    def _on_control(self, frame: Frame, at: int) -> None:
         self._flush_protocol()  # the answer to a ping or a close
-        if opcode is PING:
+        if frame.opcode is PING:
             self._on_ping(at)
-        elif opcode is PONG and self._ping_sent_ns is not None:
-            self._listener.on_pong(max(at - self._ping_sent_ns, 0))
-            self._ping_sent_ns = None
-        elif opcode is CLOSE and self._close_sent_ns is not None:
+        elif frame.opcode is PONG and self._ping_sent_ns is not None:
+            if bytes(frame.data) == PING_PAYLOAD:  # else nobody asked for it (RFC 6455, section 5.5.3)
+                self._listener.on_pong(max(at - self._ping_sent_ns, 0))
+                self._ping_sent_ns = None
+        elif frame.opcode is CLOSE and self._close_sent_ns is not None:
             self._close_ns = max(at - self._close_sent_ns, 0)
 
     def _on_ping(self, at: int) -> None:

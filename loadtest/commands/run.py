@@ -89,7 +89,7 @@ def run_command(
                 host=host or server.url,  # type: ignore[union-attr]
                 users=users,
                 spawn_rate=spawn_rate or max(users / SPAWN_S, 1.0),
-                run_time=f"{run_time:g}s",
+                run_time=run_time,
                 processes=processes,
                 locustfile=locustfile,
                 classes=classes,

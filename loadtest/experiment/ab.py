@@ -271,7 +271,7 @@ def _load(plan: Plan, pair: int, side: Side, folder: Path, url: str, secrets: Ma
         host=url,
         users=plan.users,
         spawn_rate=plan.spawn_rate,
-        run_time=f"{plan.run_time_s:g}s",
+        run_time=plan.run_time_s,
         processes=plan.processes,
         locustfile=plan.locustfile,
         classes=plan.classes,

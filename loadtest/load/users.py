@@ -228,6 +228,7 @@ class ChatUser(User):
             action, self._next = self._next, next(self._actions, None)
             if self._sending:
                 action.do(due)
+                self._process.actions_done += 1  # type: ignore[union-attr]  # there is one while it is sending
 
     def _owed(self, until_ns: int, at_most: int) -> int:
         """Actions that were due by then and never done, though the user could have."""
