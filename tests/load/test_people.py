@@ -6,7 +6,10 @@ import threading
 from contextlib import closing
 
 import pytest
+import requests
+import trustme
 from login_server import SECRET, login_server, token
+from real_servers import server_context
 from websockets.sync.server import serve
 
 from loadtest.errors import UsageError
@@ -218,6 +221,21 @@ def test_a_log_in_that_fails_is_told_by_kind_and_line_without_what_it_said(chat,
     chosen = settings({})
     line = complaint(lambda: preflight(read_endpoint(chat[0], chosen), chosen, People(chosen, all_log_in=True), log_in))
     assert line == f"log_in: the locustfile's own login failed: {outcome}; try it by itself"
+
+
+def test_an_own_login_that_trusts_nobody_is_told_of_the_ca_file(chat):
+    chosen = settings({})
+    with login_server(tls=server_context(trustme.CA())) as login:
+
+        def log_in():
+            return requests.post(f"{login.url}/login", data={"username": "ann@x"}, timeout=5).json()["token"]
+
+        people = People(chosen, all_log_in=True)
+        line = complaint(lambda: preflight(read_endpoint(chat[0], chosen), chosen, people, log_in))
+    assert line.startswith("log_in: the locustfile's own login failed: SSLError in line ")
+    assert line.endswith(
+        "name its authority by --ca-file FILE, and have it trusted by verify=self.settings.ca_file or True"
+    )
 
 
 # --- conversations
