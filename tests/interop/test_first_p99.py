@@ -15,7 +15,6 @@ import pytest
 from login_server import login_server
 
 ROOT = Path(__file__).parents[2]
-PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check", "install")
 LOAD = ("-u", "20", "-r", "20", "-t", "12s", "--rate-limit", "10/1s", "--message-rate", "2/1s", "--warmup", "1s")
 
 
@@ -70,7 +69,7 @@ def test_from_the_wheel_to_the_first_p99(stranger, start_backend, start_proxy, a
     backend = start_backend("--limit", "10", "--window-ms", "1000", "--compression")
     with login_server() as accounts:
         url = start_proxy(backend.port, "60s", api=urlsplit(accounts.url).port)
-        assert stranger.types(f"{sys.executable} -m venv venv && venv/bin/pip -q install chat_loadtest-*.whl") == 0
+        assert stranger.types(f"{sys.executable} -m venv venv && venv/bin/pip -qq install chat_loadtest-*.whl") == 0
         run = f"loadtest run --host {url} {' '.join(LOAD)}"
 
         assert stranger.types(run) == 2
