@@ -6,6 +6,8 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent.ssl
+
 from loadtest.client.endpoint import Endpoint, address_of
 from loadtest.client.proxy import proxy_for
 from loadtest.errors import UsageError
@@ -49,14 +51,19 @@ def tls_context(chosen: Settings) -> ssl.SSLContext:
     """
     if chosen.ca_file:
         _readable("--ca-file", chosen.ca_file)
+    # gevent's, since logins wait in it: Python's would have the event loop wait with them where nothing is patched
+    context: ssl.SSLContext = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an authority's authority need not be known
     try:
-        context = ssl.create_default_context(cafile=chosen.ca_file)
+        if chosen.ca_file:
+            context.load_verify_locations(chosen.ca_file)
+        else:
+            context.load_default_certs()
     except ssl.SSLError:
         raise UsageError(
             f"--ca-file: {chosen.ca_file} holds no certificate; give the authority's in PEM, which begins with "
             "-----BEGIN CERTIFICATE-----"
         ) from None
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 is stricter with private authorities than browsers
     if chosen.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if chosen.client_cert:

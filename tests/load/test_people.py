@@ -5,6 +5,7 @@ import socket
 import threading
 from contextlib import closing
 
+import gevent
 import pytest
 import requests
 import trustme
@@ -221,6 +222,25 @@ def test_a_log_in_that_fails_is_told_by_kind_and_line_without_what_it_said(chat,
     chosen = settings({})
     line = complaint(lambda: preflight(read_endpoint(chat[0], chosen), chosen, People(chosen, all_log_in=True), log_in))
     assert line == f"log_in: the locustfile's own login failed: {outcome}; try it by itself"
+
+
+def test_a_login_behind_tls_lets_others_go_on_meanwhile(chat, accounts, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "corp.pem")
+    with login_server(tls=server_context(authority)) as login:
+        login.delay = threading.Event()
+
+        def let_it_answer():
+            while not login.busiest:
+                gevent.sleep(0.001)
+            login.delay.set()
+
+        other = gevent.spawn(let_it_answer)
+        there = {"login_url": f"{login.url}/login", "ca_file": str(tmp_path / "corp.pem"), "login_timeout": "2s"}
+        chosen = settings(accounts | there)
+        batch = preflight(read_endpoint(chat[0], chosen), chosen, People(chosen))
+        other.kill()
+    assert [login.outcome for login in batch.logins] == ["ok"]
 
 
 def test_an_own_login_that_trusts_nobody_is_told_of_the_ca_file(chat):
