@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -172,9 +173,9 @@ class Plugin:
                 check_sources(read_settings(options).source_addresses)
                 return  # the other options and the host are known only when the run starts
             self._check(environment, starts_now=bool(options.headless or options.autostart), runner=runner)
-        except UsageError as error:
+        except Exception as error:  # noqa: BLE001 - Locust would log any other, and load without us
             if not isinstance(runner, WorkerRunner):
-                print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
+                print(f"loadtest: error: {_told(error)}", file=sys.stderr, flush=True)
                 end_workers()
             sys.exit(UsageError.exit_code)
 
@@ -244,10 +245,10 @@ class Plugin:
         environment.loadtest_process = self._process = None
         try:
             self._begin(environment)
-        except UsageError as error:  # mostly from the page: what came with the command line has been checked
-            logger.error("error: %s", error)
+        except Exception as error:  # noqa: BLE001 - mostly from the page: the command line's has been checked
+            logger.error("error: %s", _told(error))
             if environment.parsed_options.headless:
-                self._exit_code = error.exit_code
+                self._exit_code = UsageError.exit_code
                 gevent.spawn(environment.runner.quit)
             else:
                 gevent.spawn(environment.runner.stop)
@@ -648,6 +649,14 @@ def _dialect(environment: Any) -> Dialect:
     """What the first of the chat users speaks: the server is asked in it before the run."""
     spoken: list[Dialect] = [cls.dialect for cls in environment.user_classes if hasattr(cls, "dialect")]
     return spoken[0] if spoken else GUIDE
+
+
+def _told(error: Exception) -> str:
+    """What kept a run from starting; of what nobody foresaw kind and place alone, since its text may hold secrets."""
+    if isinstance(error, UsageError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"unexpected {type(error).__name__} in line {place.lineno} of {place.filename}, before the run"
 
 
 def _encoded(process: Process) -> list[bytes]:

@@ -122,13 +122,15 @@ class HttpLogin:
                 status, retry_after, answer = self._exchange(url, body)
         except (OSError, HTTPParseError, RuntimeError) as error:
             raise LoginFailed(_explained(error)) from None
+        except ValueError:  # its text holds the address, whose query may be secret
+            raise LoginFailed("no address to send to") from None
         if not 200 <= status < 300:
             raise failed_status(status, retry_after)
         if len(answer) > MAX_ANSWER:
             raise LoginFailed("answer too large")
         try:
             return json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise LoginFailed("html, not json" if answer.lstrip()[:1] == b"<" else "not json") from None
 
     def _exchange(self, url: str, body: bytes) -> tuple[int, str | None, bytes]:
