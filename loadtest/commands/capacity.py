@@ -28,7 +28,7 @@ from loadtest.settings import (
     ws_url,
 )
 
-from .config import config_option, keep_one_token_source
+from .config import config_option, without_overridden
 from .interrupt import one_interrupt
 from .options import Parsed, options_of
 from .run import check_run, passed_on, run_command
@@ -92,7 +92,7 @@ def capacity(
     """
     from loadtest.experiment import capacity as experiment  # noqa: PLC0415  # numpy, only now
 
-    given = keep_one_token_source(context, given)
+    given = without_overridden(context, given)
     if resume is None:
         plan = _plan(host, max_time, given)
         folder = _begin(Path(given["results"] or "results"))

@@ -13,7 +13,7 @@ import msgspec
 
 from loadtest.settings import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS, one_of, whole, ws_url
 
-from .config import config_option, keep_one_token_source
+from .config import config_option, without_overridden
 from .options import Parsed, options_of
 from .run import run_command
 
@@ -74,7 +74,7 @@ def check(
 
     from .ci import add_to_job_summary  # noqa: PLC0415
 
-    given = keep_one_token_source(context, given)
+    given = without_overridden(context, given)
     public = {option.attribute: given[option.attribute] for option in CHECK_OPTIONS if not option.secret}
     asked = {
         "host": host,

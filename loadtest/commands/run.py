@@ -14,7 +14,7 @@ from loadtest.experiment.server import RunningServer, reference_server
 from loadtest.objectives import demanded
 from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
 
-from .config import as_toml, config_option, keep_one_token_source
+from .config import as_toml, config_option, without_overridden
 from .options import Parsed, options_of
 
 SPAWN_S = 5.0
@@ -76,10 +76,10 @@ def run_command(
 
     Names of user CLASSes behind the options run these alone.
     """
+    given = without_overridden(context, given)
     if print_config:
-        click.echo(as_toml(context))
+        click.echo(as_toml(context, context.params | given))
         return
-    given = keep_one_token_source(context, given)
     if spawn_rate is not None and not 0 < spawn_rate < float("inf"):
         raise click.UsageError(f"--spawn-rate: {spawn_rate:g} is not above 0")
     check_run(given, run_time)
