@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from loadtest.experiment.run import Load, run
-from loadtest.experiment.server import RunningServer, reference_server
+from loadtest.experiment.server import reference_server
 from loadtest.objectives import demanded
 from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
 
 from .config import as_toml, config_option, without_overridden
-from .options import Parsed, options_of
+from .options import Parsed, by_environment, options_of
 
 SPAWN_S = 5.0
 """Without --spawn-rate, all users are there after this many seconds."""
@@ -94,7 +94,7 @@ def run_command(
                 locustfile=locustfile,
                 classes=classes,
                 options=passed_on(given),
-                secrets=_secrets(given, server),
+                secrets=by_environment(given) | ({"LOADTEST_JWT_SECRET": server.jwt_secret} if server else {}),
             )
         )
     sys.exit(code)
@@ -135,12 +135,3 @@ def passed_on(given: dict[str, Any]) -> list[str]:
             if not option.secret:
                 words.append(f"--{option.name}" if option.flag else f"--{option.name}={part}")
     return words
-
-
-def _secrets(given: dict[str, Any], server: RunningServer | None) -> dict[str, str]:
-    secrets = {
-        option.env: option.joined(given[option.attribute])
-        for option in OPTIONS
-        if option.secret and given[option.attribute]
-    }
-    return secrets | ({"LOADTEST_JWT_SECRET": server.jwt_secret} if server else {})

@@ -184,6 +184,17 @@ def test_an_option_takes_the_place_of_what_it_excludes_in_a_file_and_of_what_tha
     assert in_force("--config", config(text), *words) == left
 
 
+def test_what_a_file_or_the_environment_switches_on_the_command_line_switches_off(config):
+    path = config("insecure = true\nno-compression = true\ntraceparent = true")
+    assert in_force("--config", path) == {"insecure": True, "no-compression": True, "traceparent": True}
+    off = {"insecure": False, "no-compression": False, "traceparent": False}
+    assert in_force("--config", path, "--no-insecure", "--compression", "--no-traceparent") == off
+    assert in_force("--config", path, "--no-insecure", "--ca-file", "a")["ca-file"] == "a"
+    on = {"LOADTEST_INSECURE": "true", "LOADTEST_JWT_SECRET": SECRET}
+    trusting = ("run", "--host", "wss://127.0.0.1:1/ws", "-t", "1s", "--ca-file", "absent")
+    assert "--ca-file: absent cannot be read" in loadtest(*trusting, "--no-insecure", **on).stderr
+
+
 def test_so_does_a_secret_in_the_environment(config):
     path = config('users-file = "u"\nlogin-url = "http://x/"')
     assert in_force("--config", path, LOADTEST_JWT_SECRET=SECRET) == {}
