@@ -207,14 +207,7 @@ class Plugin:
                 server = source_of(self._settings.server_pid, self._settings.server_metrics)
                 if server is not None:
                     server.read()  # refused before the load, not in its middle
-                endpoint = read_endpoint(url, self._settings)
-                self._preflight = preflight(
-                    endpoint,
-                    self._settings,
-                    self._people,
-                    _a_log_in(environment, self._settings),
-                    _dialect(environment),
-                )
+                self._preflight = _tried(environment, read_endpoint(url, self._settings), self._settings, self._people)
 
     def _check_sockets(self, options: Any, settings: Settings) -> None:
         check_sources(settings.source_addresses)
@@ -271,15 +264,9 @@ class Plugin:
             self._start_process(environment, self._post.name, endpoint, settings, people, numbers)
             return
         people.check_users(settings.accounts(runner.target_user_count))
-        log_in = _a_log_in(environment, settings)
-        checked, self._preflight = (
-            self._preflight or preflight(endpoint, settings, people, log_in, _dialect(environment)),
-            None,
-        )
+        checked, self._preflight = self._preflight or _tried(environment, endpoint, settings, people), None
         demands = read_objectives(settings)
         self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings, demands))
-        for remark in remarks(endpoint, settings):
-            print(remark, file=sys.stderr, flush=True)
         self._watch_for(environment, demands)
         if self._exporter is not None:
             self._exporter.begin(self._keeper.info)
@@ -627,6 +614,13 @@ class Plugin:
 def _people(environment: Any, settings: Settings, processes: int = 1) -> People:
     classes = [cls for cls in chat_classes(environment.user_classes) if cls.weight > 0 or cls.fixed_count > 0]
     return People(settings, processes, bool(classes) and all(logs_in(cls) for cls in classes))
+
+
+def _tried(environment: Any, endpoint: Endpoint, settings: Settings, people: People) -> Batch:
+    """The connection before a run, behind what is to be known before anything is sent."""
+    for remark in remarks(endpoint, settings):
+        print(remark, file=sys.stderr, flush=True)
+    return preflight(endpoint, settings, people, _a_log_in(environment, settings), _dialect(environment))
 
 
 def _a_log_in(environment: Any, settings: Settings) -> LogIn | None:

@@ -158,6 +158,14 @@ def test_a_malformed_value_is_refused_by_the_parser(option, value, complaint):
     assert complaint in lines[-1]
 
 
+def test_that_nothing_is_checked_is_said_before_anything_is_sent(tmp_path):
+    address = unused_address().replace("ws:", "wss:")
+    code, lines = locust("--host", address, "--results", str(tmp_path), "--insecure", **SECRET)
+    assert (code, len(lines)) == (2, 2)
+    assert lines[0].startswith("WARNING: --insecure: the backend's certificate is NOT checked")
+    assert f"nobody listens at {address}" in lines[1]
+
+
 UNFORESEEN = """
 from loadtest.load import ChatUser
 
