@@ -212,7 +212,11 @@ def raising():
 
 @pytest.mark.parametrize(
     ("log_in", "outcome"),
-    [(raising, f"KeyError in line {raising.__code__.co_firstlineno + 1} of log_in"), (str, "log_in returned no token")],
+    [
+        (raising, f"KeyError in line {raising.__code__.co_firstlineno + 1} of log_in"),
+        (str, "log_in returned no token"),
+        (lambda: "HUSH\n", "log_in returned a token with a character that no header carries"),
+    ],
 )
 def test_a_log_in_that_fails_is_told_by_kind_and_line_without_what_it_said(chat, log_in, outcome):
     chosen = settings({})
