@@ -202,6 +202,12 @@ def test_what_users_log_in_with_is_not_public():
     assert public["login_url"] == "https://x/login"
 
 
+def test_a_token_shares_no_header_with_another_value_but_cookies_do():
+    with pytest.raises(ValueError, match="--token-in: --header gives authorization already; leave one of the two out"):
+        settings({"header": "Authorization: Basic TOP", "token_in": "header:authorization"})
+    settings({"header": "Cookie: lb=1", "token_in": "cookie:sid"})
+
+
 def test_a_trace_is_given_once():
     assert settings({"traceparent": "true"}).traceparent
     with pytest.raises(ValueError, match="--traceparent: --header gives one already; leave one of the two out"):

@@ -180,10 +180,15 @@ def header(text: str) -> Header:
         raise ValueError("one of them is no header: give 'Name: value', as in 'X-Tenant: acme'")
     if not value.isprintable() or not value.isascii():
         raise ValueError(f"the value of {name} holds characters that no header can carry; leave them out")
-    own = "the upgrade sets it; leave it out" if name.lower().startswith("sec-websocket-") else None
-    if reason := _OF_THE_HANDSHAKE.get(name.lower(), own):
+    if reason := of_the_handshake(name):
         raise ValueError(f"{name} cannot be given: {reason}")
     return Header(name, value)
+
+
+def of_the_handshake(name: str) -> str | None:
+    """Why a header cannot be given, and what to do instead; None where it can."""
+    own = "the upgrade sets it; leave it out" if name.lower().startswith("sec-websocket-") else None
+    return _OF_THE_HANDSHAKE.get(name.lower(), own)
 
 
 def origin(text: str) -> str:
