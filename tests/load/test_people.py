@@ -237,7 +237,7 @@ def test_conversations_are_numbered_by_the_users_who_share_them():
 
 def test_conversations_that_exist_are_used_in_turn(tmp_path):
     path = tmp_path / "conversations"
-    path.write_text("lobby\n\nattic\n")
+    path.write_text("lobby\n\nattic\n", encoding="utf-8-sig")
     ids = [conversation(number, 1, conversations_file=str(path)) for number in range(4)]
     assert ids == ["lobby", "attic", "lobby", "attic"]
 
