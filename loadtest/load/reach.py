@@ -73,12 +73,15 @@ def tls_context(chosen: Settings) -> ssl.SSLContext:
 
 def remarks(endpoint: Endpoint, chosen: Settings) -> Iterator[str]:
     """What a person should know of the way to the backend before the run."""
+    logs_in = any((url or "").startswith("https:") for url in (chosen.login_url, chosen.refresh_url))
     if endpoint.secure and chosen.insecure:
         yield "WARNING: --insecure: the backend's certificate is NOT checked: whoever answers gets the tokens"
+    if logs_in and chosen.insecure:
+        yield "WARNING: --insecure: the login's certificate is NOT checked: whoever answers gets the passwords"
     if endpoint.proxy is not None:
         yield f"through the proxy {endpoint.proxy} ({endpoint.proxy.variable}): its time is in every latency"
     idle = [name for name in ("ca-file", "client-cert", "insecure") if getattr(chosen, name.replace("-", "_"))]
-    if idle and not endpoint.secure:
+    if idle and not (endpoint.secure or logs_in):
         yield f"without effect: --{', --'.join(idle)}, since {endpoint.url} is not encrypted"
 
 

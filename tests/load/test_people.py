@@ -216,7 +216,11 @@ def raising():
 
 @pytest.mark.parametrize(
     ("log_in", "outcome"),
-    [(raising, f"KeyError in line {raising.__code__.co_firstlineno + 1} of log_in"), (str, "log_in returned no token")],
+    [
+        (raising, f"KeyError in line {raising.__code__.co_firstlineno + 1} of log_in"),
+        (str, "log_in returned no token"),
+        (lambda: "HUSH\n", "log_in returned a token with a character that no header carries"),
+    ],
 )
 def test_a_log_in_that_fails_is_told_by_kind_and_line_without_what_it_said(chat, log_in, outcome):
     chosen = settings({})
@@ -271,7 +275,7 @@ def test_conversations_are_numbered_by_the_users_who_share_them():
 
 def test_conversations_that_exist_are_used_in_turn(tmp_path):
     path = tmp_path / "conversations"
-    path.write_text("lobby\n\nattic\n")
+    path.write_text("lobby\n\nattic\n", encoding="utf-8-sig")
     ids = [conversation(number, 1, conversations_file=str(path)) for number in range(4)]
     assert ids == ["lobby", "attic", "lobby", "attic"]
 
