@@ -46,7 +46,6 @@ from loadtest.protocol import (
     ServerEvent,
     TypingStart,
     TypingStop,
-    excerpt,
     timestamp,
 )
 from loadtest.settings import Backoff, TokenPlace
@@ -411,6 +410,7 @@ class ChatClient:
             token = self.token()
         except NoToken as error:
             return _NO_TOKEN_FOR_GOOD if error.for_good else _NO_TOKEN
+        self._session.token = token
         if self._leaving:
             return "left"
         self.state = State.CONNECTING
@@ -513,7 +513,7 @@ class ChatClient:
         self._transport = None
         self._gone.set()
         if self.state is not State.AUTHENTICATED and closed.by is not ClosedBy.RETRY:
-            self._admit("closed", None, f"close {closed.code} {excerpt(closed.reason)}".strip())
+            self._admit("closed", None, f"close {closed.code} {self._session.excerpt(closed.reason)}".strip())
             return
         self._lose(closed, time.monotonic_ns())
 
@@ -525,7 +525,7 @@ class ChatClient:
                 user_class=self.identity.user_class,
                 at_ns=now,
                 code=closed.code,
-                reason=excerpt(closed.reason),
+                reason=self._session.excerpt(closed.reason),
                 by=closed.by.name.lower(),
                 close_ns=closed.close_ns,
             )
@@ -564,7 +564,8 @@ class ChatClient:
             self._flush_queue(at_ns)
             self._admit("ok", at_ns, None)
         else:
-            self._admit(excerpt(event.code or "connection:error", 64), None, excerpt(event.message))
+            shown = self._session.excerpt
+            self._admit(shown(event.code or "connection:error", 64), None, shown(event.message))
 
     def _admit(self, outcome: str, at_ns: int | None, detail: str | None) -> None:
         if self._admission is not None and not self._admission.ready():
@@ -588,7 +589,7 @@ class ChatClient:
         by_frame = Cause.SERVER_CUT if closed.code == CLOSE_ABNORMAL else Cause.SERVER_CLOSE
         cause = _CAUSES.get(closed.by, by_frame)
         lost_ns = now_ns if closed.heard_ns is None else closed.heard_ns
-        self._outage = OpenOutage(lost_ns, closed.code, excerpt(closed.reason), cause, now_ns, lost)
+        self._outage = OpenOutage(lost_ns, closed.code, self._session.excerpt(closed.reason), cause, now_ns, lost)
         if closed.code == CLOSE_NORMAL and closed.by is ClosedBy.SERVER:  # the browser client takes 1000 for a goodbye
             self._give_up("closed 1000 by the server")
             return

@@ -12,11 +12,10 @@ import click
 from click.core import ParameterSource
 
 from loadtest.errors import RunFolderError
-from loadtest.settings import OPTIONS, duration, one_of, positive_duration, positive_int, whole, ws_url
+from loadtest.settings import OPTIONS, SOURCES, duration, one_of, positive_duration, positive_int, whole, ws_url
 
-from .config import TOKEN_SOURCES
 from .interrupt import one_interrupt
-from .options import Parsed, options_of
+from .options import Parsed, by_environment, options_of
 from .run import SPAWN_S, check_run, passed_on
 from .summarize import Format
 from .terms import check_terms, terms_options
@@ -173,9 +172,9 @@ def _build(side: str, given: dict[str, Any]) -> Build:
 
 def _environment(given: dict[str, Any], plan: Plan) -> dict[str, str]:
     """Secrets for the runs and for builds that are started; those get a fresh one where none is given."""
-    found = {option.env: option.joined(given[name]) for name, option in SECRETS.items() if given.get(name)}
-    sources = tuple(f"--{name.replace('_', '-')}" for name in TOKEN_SOURCES)
-    tokens = any(given.get(name) for name in TOKEN_SOURCES) or any(word.startswith(sources) for word in plan.options)
+    found = by_environment(given)
+    sources = tuple(f"--{name.replace('_', '-')}" for name in SOURCES)
+    tokens = any(given.get(name) for name in SOURCES) or any(word.startswith(sources) for word in plan.options)
     if not tokens:
         if plan.base.command is None or plan.candidate.command is None:
             raise click.UsageError(

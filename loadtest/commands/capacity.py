@@ -28,9 +28,9 @@ from loadtest.settings import (
     ws_url,
 )
 
-from .config import config_option, keep_one_token_source
+from .config import config_option, without_overridden
 from .interrupt import one_interrupt
-from .options import Parsed, options_of
+from .options import Parsed, by_environment, options_of
 from .run import check_run, passed_on, run_command
 from .summarize import Format
 from .terms import share
@@ -92,7 +92,7 @@ def capacity(
     """
     from loadtest.experiment import capacity as experiment  # noqa: PLC0415  # numpy, only now
 
-    given = keep_one_token_source(context, given)
+    given = without_overridden(context, given)
     if resume is None:
         plan = _plan(host, max_time, given)
         folder = _begin(Path(given["results"] or "results"))
@@ -106,7 +106,7 @@ def capacity(
     click.echo(plan_line(record.plan, len(record.levels), max_time), err=True)
     try:
         with one_interrupt(), _server(record.plan) as (url, secret):
-            record = experiment.carry_on(record, folder, url, _secrets(given) | secret, _tell, max_time)
+            record = experiment.carry_on(record, folder, url, by_environment(given) | secret, _tell, max_time)
     except KeyboardInterrupt:
         done = len(experiment.restore(folder).levels)
         click.echo(
@@ -200,10 +200,6 @@ def _rest_s(chosen: Settings) -> float:
     """How long a limiter remembers, where every level has the users of a file: minted ones are new in each."""
     from_file = chosen.tokens_file or chosen.users_file
     return chosen.rate_limit.window_s if from_file and chosen.rate_limit else 0.0
-
-
-def _secrets(given: dict[str, Any]) -> dict[str, str]:
-    return {option.env: option.joined(given[name]) for name, option in SECRETS.items() if given.get(name)}
 
 
 @contextmanager

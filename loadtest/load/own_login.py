@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import gevent
 
-from loadtest.client.tokens import Grant, LoginFailed
+from loadtest.client.tokens import Grant, LoginFailed, is_sendable
 from loadtest.client.tokens.http_login import failed_status
 
 OPTION = "log_in"
@@ -39,6 +39,8 @@ class OwnLogins:
             raise _failed(error) from None
         if not isinstance(token, str) or not token:
             raise LoginFailed("log_in returned no token", for_good=True)
+        if not is_sendable(token):
+            raise LoginFailed("log_in returned a token with a character that no header carries", for_good=True)
         return Grant(token)
 
 

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -172,9 +173,9 @@ class Plugin:
                 check_sources(read_settings(options).source_addresses)
                 return  # the other options and the host are known only when the run starts
             self._check(environment, starts_now=bool(options.headless or options.autostart), runner=runner)
-        except UsageError as error:
+        except Exception as error:  # noqa: BLE001 - Locust would log any other, and load without us
             if not isinstance(runner, WorkerRunner):
-                print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
+                print(f"loadtest: error: {_told(error)}", file=sys.stderr, flush=True)
                 end_workers()
             sys.exit(UsageError.exit_code)
 
@@ -206,14 +207,7 @@ class Plugin:
                 server = source_of(self._settings.server_pid, self._settings.server_metrics)
                 if server is not None:
                     server.read()  # refused before the load, not in its middle
-                endpoint = read_endpoint(url, self._settings)
-                self._preflight = preflight(
-                    endpoint,
-                    self._settings,
-                    self._people,
-                    _a_log_in(environment, self._settings),
-                    _dialect(environment),
-                )
+                self._preflight = _tried(environment, read_endpoint(url, self._settings), self._settings, self._people)
 
     def _check_sockets(self, options: Any, settings: Settings) -> None:
         check_sources(settings.source_addresses)
@@ -244,10 +238,10 @@ class Plugin:
         environment.loadtest_process = self._process = None
         try:
             self._begin(environment)
-        except UsageError as error:  # mostly from the page: what came with the command line has been checked
-            logger.error("error: %s", error)
+        except Exception as error:  # noqa: BLE001 - mostly from the page: the command line's has been checked
+            logger.error("error: %s", _told(error))
             if environment.parsed_options.headless:
-                self._exit_code = error.exit_code
+                self._exit_code = UsageError.exit_code
                 gevent.spawn(environment.runner.quit)
             else:
                 gevent.spawn(environment.runner.stop)
@@ -270,15 +264,9 @@ class Plugin:
             self._start_process(environment, self._post.name, endpoint, settings, people, numbers)
             return
         people.check_users(settings.accounts(runner.target_user_count))
-        log_in = _a_log_in(environment, settings)
-        checked, self._preflight = (
-            self._preflight or preflight(endpoint, settings, people, log_in, _dialect(environment)),
-            None,
-        )
+        checked, self._preflight = self._preflight or _tried(environment, endpoint, settings, people), None
         demands = read_objectives(settings)
         self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings, demands))
-        for remark in remarks(endpoint, settings):
-            print(remark, file=sys.stderr, flush=True)
         self._watch_for(environment, demands)
         if self._exporter is not None:
             self._exporter.begin(self._keeper.info)
@@ -628,6 +616,13 @@ def _people(environment: Any, settings: Settings, processes: int = 1) -> People:
     return People(settings, processes, bool(classes) and all(logs_in(cls) for cls in classes))
 
 
+def _tried(environment: Any, endpoint: Endpoint, settings: Settings, people: People) -> Batch:
+    """The connection before a run, behind what is to be known before anything is sent."""
+    for remark in remarks(endpoint, settings):
+        print(remark, file=sys.stderr, flush=True)
+    return preflight(endpoint, settings, people, _a_log_in(environment, settings), _dialect(environment))
+
+
 def _a_log_in(environment: Any, settings: Settings) -> LogIn | None:
     """How the preflight logs in: as the first user of a class that brings a `log_in`, where there is one."""
     for cls in chat_classes(environment.user_classes):
@@ -648,6 +643,14 @@ def _dialect(environment: Any) -> Dialect:
     """What the first of the chat users speaks: the server is asked in it before the run."""
     spoken: list[Dialect] = [cls.dialect for cls in environment.user_classes if hasattr(cls, "dialect")]
     return spoken[0] if spoken else GUIDE
+
+
+def _told(error: Exception) -> str:
+    """What kept a run from starting; of what nobody foresaw kind and place alone, since its text may hold secrets."""
+    if isinstance(error, UsageError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"unexpected {type(error).__name__} in line {place.lineno} of {place.filename}, before the run"
 
 
 def _encoded(process: Process) -> list[bytes]:

@@ -273,6 +273,10 @@ def _way_notes(summary: Summary) -> Iterable[str]:
     run, counts = summary.run, summary.counts
     if run.options.get("insecure") and run.host.startswith("wss:"):
         yield "INSECURE: the backend's certificate was not checked (--insecure): whoever answered got the tokens"
+    if run.options.get("insecure") and any(
+        str(run.options.get(name)).startswith("https:") for name in ("login_url", "refresh_url")
+    ):
+        yield "INSECURE: the login's certificate was not checked (--insecure): whoever answered got the passwords"
     if run.proxy is not None:
         yield f"through the proxy {run.proxy}, whose time is in every latency"
     negotiated = summary.seen.get("negotiated", {})

@@ -133,6 +133,16 @@ def test_a_proxy_that_is_none(monkeypatch):
             {"insecure": "true", "client_cert": "a"},
             ["without effect: --client-cert, --insecure, since ws://chat.example.com/ws is not encrypted"],
         ),
+        (
+            "ws://chat.example.com/ws",
+            {"insecure": "true", "users_file": "u", "login_url": "https://chat.example.com/login"},
+            ["WARNING: --insecure: the login's certificate is NOT checked: whoever answers gets the passwords"],
+        ),
+        (
+            "ws://chat.example.com/ws",
+            {"ca_file": "ca", "users_file": "u", "login_url": "https://chat.example.com/login"},
+            [],
+        ),
     ],
 )
 def test_what_a_person_should_know_is_said(url, given, lines):

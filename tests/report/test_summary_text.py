@@ -76,6 +76,13 @@ def test_the_way_to_the_backend_is_told_where_there_is_something_to_say_of_it(tm
     assert "compressed payloads: 90.0 KB in 9.00 KB (10.0 %) received, 2.00 KB in 1.50 KB (75.0 %) sent" in shown
 
 
+def test_a_login_that_was_not_checked_is_told_whatever_the_backend_speaks(tmp_path):
+    facts = {"host": "ws://x/ws", "options": {"insecure": True, "login_url": "https://x/login", "refresh_url": None}}
+    shown = as_text(summary_of(stage(tmp_path, [batch(ordinary())], **facts)))
+    assert "INSECURE: the login's certificate was not checked (--insecure): whoever answered got the" in shown
+    assert "the backend's certificate" not in shown
+
+
 def test_a_plain_connection_is_nothing_to_speak_of(valid):
     assert not {"negotiated", "compressed", "INSECURE", "proxy"} & set(as_text(valid).replace(":", "").split())
 

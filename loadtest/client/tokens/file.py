@@ -87,7 +87,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 def _read(path: Path) -> list[_Line]:
     where = repr(str(path))
     try:
-        texts = path.read_text(encoding="utf-8").splitlines()
+        texts = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise ValueError(f"{where} cannot be read ({reason}); give a file with one token a line") from None

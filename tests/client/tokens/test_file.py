@@ -23,6 +23,12 @@ def test_tokens_are_read_a_line_each_and_name_their_users(tmp_path):
     assert jwt.decode(tokens.token(1), SECRET, algorithms=["HS256"])["userId"] == "ben"
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path):
+    path, first = tmp_path / "tokens", token("ann")
+    path.write_text(f"{first}\r\n{token('ben')}\r\n", encoding="utf-8-sig")
+    assert FileTokens(path).token(0) == first
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
