@@ -262,6 +262,16 @@ def test_nothing_is_matched_by_order_where_others_write_too():
     assert chat.count("unmatched_stream") == 1
 
 
+def test_a_stream_that_names_nothing_is_never_taken_for_ones_own_in_a_room():
+    """It was joined in the middle: the message that it answers was sent before we were there to see it."""
+    chat = Chat(client=7)
+    delivered(chat)
+    chat.chunk("long since begun", 20, id_="4711")
+    chat.chunk("A", 100, id_="4712")
+    assert chat.count("unmatched_stream") == 2
+    assert chat.session.open == 1
+
+
 def test_a_stream_that_was_not_ours_at_first_does_not_become_so():
     chat = Chat()
     chat.send()
