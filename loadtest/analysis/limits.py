@@ -47,7 +47,7 @@ def judge_limits(records: Records) -> Limits | None:
     if not info.limit_messages or not info.limit_window_s:
         return None
     limit, window_ns = info.limit_messages, round(info.limit_window_s * NS)
-    made = _decisions(records.messages)
+    made = _decisions(records.messages, round(info.reply_timeout_s * NS))
     users = np.flatnonzero(_near(made, limit, window_ns))
     if not len(users):
         return None
@@ -80,8 +80,8 @@ def _all(
     return total
 
 
-def _decisions(messages: Messages) -> Decisions:
-    """Of the messages on the wire."""
+def _decisions(messages: Messages, timeout_ns: int) -> Decisions:
+    """Of the messages on the wire; what was never answered may have been decided at any time until it was given up."""
     rows, starts = _rows_by_user(messages)
     answers = (messages.received_ns, messages.delivered_ns, messages.refused_ns)
     earliest = np.minimum.reduce([np.where(column == MISSING, _NEVER, column) for column in answers])[rows]
@@ -90,7 +90,7 @@ def _decisions(messages: Messages) -> Decisions:
     return Decisions(
         starts=starts,
         sent_ns=sent,
-        known_ns=np.where(earliest == _NEVER, sent, np.maximum(earliest, sent)),
+        known_ns=np.where(earliest == _NEVER, sent + timeout_ns, np.maximum(earliest, sent)),
         admitted=(messages.delivered_ns != MISSING)[rows] & ~rejected,
         rejected=rejected,
     )

@@ -56,6 +56,17 @@ def test_a_window_that_closes_too_early_rejects_falsely(summary_of):
     assert summary_of(burst(20, 8, 2)).counts["false_rejections"] == 2
 
 
+def test_a_message_without_an_answer_may_have_been_decided_at_any_time(summary_of):
+    """Decided at 30.02 s it opened the second window, which was over before the last two were sent: no leak."""
+    lost = message(3, 29.99, Outcome.TIMEOUT, Population.LIMIT)
+    second = [
+        answered(3 * n, at, 5, population=Population.LIMIT) for n, at in enumerate([31, *[39] * 8, 40.1, 40.1], 9)
+    ]
+    summary = summary_of([*burst(20, 1, 0), lost, *second])
+    assert (summary.counts["limit_leaks"], summary.counts["false_rejections"]) == (0, 0)
+    assert summary.limits.ambiguous > 0
+
+
 def test_users_who_never_come_near_the_limit_show_nothing(summary_of):
     summary = summary_of([answered(3 * n, 20 + 2 * n, 5) for n in range(20)])
     assert summary.limits is None
