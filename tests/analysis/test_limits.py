@@ -84,6 +84,14 @@ def test_amplification_is_the_bytes_of_a_stream_over_those_of_its_text(summary_o
     assert metrics["chunk_rate"].p50 == pytest.approx(29 / 0.59)
 
 
+def test_a_completion_with_new_content_is_a_chunk_like_any_other(summary_of):
+    """Three frames, 100 ms apart, of 10 characters each."""
+    part = {"last_content_ns": START + 30 * SECOND + 601 * MS, "chunks": 3, "progress_chunks": 3, "chars": 30}
+    metrics = summary_of([answered(n, 30, 5, **part) for n in range(6)]).metrics
+    assert metrics["chunk_rate"].p50 == pytest.approx(2 / 0.2)
+    assert metrics["stream_rate"].p50 == pytest.approx(20 / 0.2)
+
+
 # --- intruders, invalid messages
 def test_intruders_are_in_no_number_but_their_own(summary_of):
     second = START + SECOND

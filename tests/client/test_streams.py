@@ -63,6 +63,12 @@ def test_a_truncated_completion_completes_but_is_no_content():
     assert (chat.only.completed_ns, chat.only.last_content_ns, chat.only.chars) == (900 * MS, 110 * MS, 3)
 
 
+@pytest.mark.parametrize(("done", "progress"), [("ABC", 2), ("ABCD", 3)])
+def test_a_completion_is_progress_where_it_brings_new_content(done, progress):
+    record = streamed("A", "ABC", done=done).only
+    assert (record.chunks, record.progress_chunks) == (3, progress)
+
+
 def test_a_chunk_of_another_conversation_is_foreign_and_changes_nothing():
     chat = Chat()
     delivered(chat)
