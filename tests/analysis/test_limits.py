@@ -8,7 +8,7 @@ from loadtest.analysis.limiters import JUDGES, Fate, Try
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
-from loadtest.model import Connect, Outcome, Population
+from loadtest.model import Connect, Count, Outcome, Population
 from loadtest.runs.reader import RunReader
 from loadtest.server.counts import ServerCounts
 from loadtest.server.faults.limits import FaultyLimiter
@@ -20,8 +20,9 @@ from loadtest.settings import LimitKind, Rate
 
 @pytest.fixture
 def summary_of(tmp_path):
-    def summed_up(messages, connects=(), **facts):
-        folder = stage(tmp_path, [batch(messages, connects=list(connects))], **facts)
+    def summed_up(messages, connects=(), clocks=("one",), **facts):
+        counters = [Count("messages_offered", "", len(messages)), *(Count("clock", clock, 1) for clock in clocks)]
+        folder = stage(tmp_path, [batch(messages, connects=list(connects), counters=counters)], **facts)
         with RunReader(folder) as run:
             return summarize(Measured(load(run)))
 
@@ -153,6 +154,13 @@ def test_isolation_of_a_short_run_is_withheld_with_the_remedy(summary_of):
     assert isinstance(found, Isolation)
     assert found.ratio is None
     assert "--abuse-period" in found.withheld
+
+
+def test_isolation_is_withheld_where_users_kept_the_periods_by_several_clocks(summary_of):
+    facts = {"options": {"abuse_period": 2.0}, "stopped_ns": START + 36 * SECOND, "warmup_s": 20.0}
+    found = summary_of(periods(3), clocks=("one", "another"), **facts).isolation
+    assert (found.ratio, found.ci95) == (None, None)
+    assert found.withheld.startswith("users ran on 2 hosts")
 
 
 # --- the reference server's limiter, told to err
