@@ -175,6 +175,8 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     """Number of the client that sent it, unique among those of a run at one time; None outside of rooms."""
     digest: int | None = None
     """CRC-32 of its content in UTF-8, by which its broadcasts are known; None outside of rooms."""
+    progress_chunks: int = 0
+    """Stream frames of this answer that brought new content; the completion is one of them where it did."""
 
 
 class Connect(Struct, frozen=True, array_like=True, gc=False):

@@ -120,7 +120,7 @@ def stream_rate(messages: Messages) -> Floats:
 
     The record has the length of the whole answer, so the first chunk is taken to be as long as the others.
     """
-    progress = messages.chunks - 1  # the completion repeats the content
+    progress = _progress_chunks(messages)
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
     known = (progress > 1) & (seconds > 0) & (messages.completed_ns != MISSING)
     rate = np.full(len(messages), np.nan)
@@ -129,13 +129,19 @@ def stream_rate(messages: Messages) -> Floats:
 
 
 def chunk_rate(messages: Messages) -> Floats:
-    """Chunks a second after the first one; the completion, which repeats the content, is none."""
-    gaps = messages.chunks - 2
+    """Chunks with new content a second, after the first one."""
+    gaps = _progress_chunks(messages) - 1
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
     known = (gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING)
     rate = np.full(len(messages), np.nan)
     rate[known] = gaps[known] / seconds[known]
     return rate
+
+
+def _progress_chunks(messages: Messages) -> Ints:
+    """Of each answer; of files of older versions as if every completion repeated the content."""
+    counted = messages.progress_chunks
+    return np.where(counted != MISSING, counted, messages.chunks - 1)
 
 
 def amplification(messages: Messages) -> Floats:

@@ -38,6 +38,7 @@ from loadtest.protocol import (
     AUTH_REQUIRED,
     CLOSE_ABNORMAL,
     CLOSE_NORMAL,
+    CLOSE_POLICY,
     INTERNAL_ERROR,
     ConnectionAuthenticated,
     ConnectionError_,
@@ -61,6 +62,8 @@ _CAUSES: Final = {
     ClosedBy.RETRY: Cause.INTERNAL_ERROR,
 }
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
+_REFUSING_CODES: Final = (CLOSE_POLICY, 4001, 4401, 4403)
+"""Close codes that refuse a token before anybody is welcome: the guide's, and those that servers make of HTTP's."""
 
 
 class State(StrEnum):
@@ -513,7 +516,12 @@ class ChatClient:
         self._transport = None
         self._gone.set()
         if self.state is not State.AUTHENTICATED and closed.by is not ClosedBy.RETRY:
-            self._admit("closed", None, f"close {closed.code} {self._session.excerpt(closed.reason)}".strip())
+            refused = closed.by is ClosedBy.SERVER and closed.code in _REFUSING_CODES
+            self._admit(
+                AUTH_FAILED if refused else "closed",
+                None,
+                f"close {closed.code} {self._session.excerpt(closed.reason)}".strip(),
+            )
             return
         self._lose(closed, time.monotonic_ns())
 

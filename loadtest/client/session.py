@@ -136,7 +136,7 @@ class Session:
         self._timeout_ns = reply_timeout_ns
         self._ledger = Ledger(identity, queue_limit)
         self.ended: list[Message] = self._ledger.ended
-        self._correlation = Correlation(self._ledger, dialect)
+        self._correlation = Correlation(self._ledger, dialect, alone=identity.client is None)
         self._answers: dict[str, tuple[OpenMessage, Stream]] = {}
         self._guessed: Recent[str] = Recent()  # how streams ended whose ids name no message
         self._followed = Followed(dialect.content, tally)
