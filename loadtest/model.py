@@ -250,7 +250,8 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     user: str
     user_class: str
     lost_ns: int
-    """The loss; of a half-open connection, which nothing told of, when it last received something."""
+    """The loss; of a half-open connection, which nothing told of, when it last received something; after an
+    INTERNAL_ERROR, when the client began to close."""
     code: int
     reason: str
     on_purpose: bool

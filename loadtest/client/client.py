@@ -342,7 +342,7 @@ class ChatClient:
 
     def finish(self) -> None:
         """The run is over: close every open record. The connection stays as it is."""
-        self._session.gone(time.monotonic_ns())
+        self._session.gone(time.monotonic_ns(), self._silent_ns or None)
         self._session.finish()
         self._hand_over()
         self._end_outage("run ended")
@@ -532,13 +532,14 @@ class ChatClient:
         )
         self.losses += 1
         self.last_loss = f"{closed.code} by {closed.by.name.lower().replace('_', ' ')}"
-        self._session.gone(now)
+        lost_ns = self._silent_ns or closed.lost_ns or now
+        self._session.gone(now, lost_ns)
         lost = self._session.lost(closed.code)
         self._hand_over()
         self._silent_ns = 0
         self.state = State.DISCONNECTED
         if closed.by is not ClosedBy.CLIENT and not self._leaving:
-            self._begin_outage(closed, now, lost)
+            self._begin_outage(closed, lost_ns, lost_ns if closed.by is ClosedBy.RETRY else now, lost)
 
     def _notice_silence(self, now_ns: int) -> None:
         """After a silence of its own: the client takes its connection for dead, and the server keeps a ghost of it."""
@@ -583,12 +584,11 @@ class ChatClient:
                 self._put_on_wire(self._transport, message_id, frame, now)
 
     # --- outages ------------------------------------------------------------------------------------------------------
-    def _begin_outage(self, closed: Closed, now_ns: int, lost: int) -> None:
+    def _begin_outage(self, closed: Closed, lost_ns: int, noticed_ns: int, lost: int) -> None:
         self._end_outage("lost again")
         by_frame = Cause.SERVER_CUT if closed.code == CLOSE_ABNORMAL else Cause.SERVER_CLOSE
         cause = _CAUSES.get(closed.by, by_frame)
-        lost_ns = now_ns if closed.heard_ns is None else closed.heard_ns
-        self._outage = OpenOutage(lost_ns, closed.code, excerpt(closed.reason), cause, now_ns, lost)
+        self._outage = OpenOutage(lost_ns, closed.code, excerpt(closed.reason), cause, noticed_ns, lost)
         if closed.code == CLOSE_NORMAL and closed.by is ClosedBy.SERVER:  # the browser client takes 1000 for a goodbye
             self._give_up("closed 1000 by the server")
             return

@@ -161,6 +161,65 @@ def test_a_half_open_connection_is_found_by_a_ping_that_nobody_answers():
     assert batch.outages[0].lost_ns < batch.outages[0].noticed_ns
 
 
+# --- what others send from the loss on
+def stay_of(stage):
+    """The one stay, and all that was recorded."""
+    batch, _ = stage.end()
+    (stay,) = batch.stays
+    return stay, batch
+
+
+def joined(stage):
+    send(stage, "joins")
+    until(lambda: not stage.client.open)
+
+
+def test_nothing_is_owed_to_who_fell_silent_before_it_noticed():
+    with hosting() as host, connected(host.url, seat=7, silence_s=1.0) as stage:
+        joined(stage)
+        stage.client.fall_silent()
+        stage.client.expire(time.monotonic_ns() + 2 * SECOND)
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.outages[0].noticed_ns - SECOND
+
+
+def test_nothing_is_owed_to_who_was_silent_when_the_run_ended():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.fall_silent()
+        silent = time.monotonic_ns()
+        gevent.sleep(0.01)
+        stay, _ = stay_of(stage)
+    assert stay.until_ns <= silent
+
+
+def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_something():
+    with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
+        joined(stage)
+        stage.client.expire(time.monotonic_ns() + 11 * SECOND)
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.outages[0].noticed_ns
+
+
+def test_nothing_is_owed_to_who_has_sent_its_close_frame():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.disconnect()
+        stay, batch = stay_of(stage)
+    assert stay.until_ns < batch.disconnects[0].at_ns
+
+
+def test_after_an_internal_error_the_outage_begins_before_the_closing_handshake():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        say(host.connections[0], "connection:error", code="INTERNAL_ERROR", message="", timestamp="")
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.disconnects[0].at_ns
+
+
 # --- a server that does not come back
 def test_after_five_attempts_by_the_schedule_the_user_is_given_up():
     with hosting() as host, connected(host.url) as stage:
