@@ -265,8 +265,8 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     queued: int = 0
     dropped: int = 0
     ended: str = "recovered"
-    """`recovered`, `gave up` (attempts spent, or the token refused), `lost again` (back, and lost before all that had
-    waited was answered), `left` (the user closed with 1000 meanwhile) or `run ended`."""
+    """`recovered`, `gave up` (attempts spent, or the token refused), `lost again` (back, and lost before all that it
+    had sent was answered), `left` (the user closed with 1000 meanwhile) or `run ended`."""
     cause: str = ""
     """A `Cause`; empty in files that know of none."""
     noticed_ns: int | None = None

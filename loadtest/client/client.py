@@ -32,7 +32,7 @@ from loadtest.client.session import Session
 from loadtest.client.tally import Tally
 from loadtest.client.tokens import NoToken, Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
-from loadtest.model import Cause, Connect, Disconnect, Ghost, Message, Outage
+from loadtest.model import Cause, Connect, Disconnect, Ghost, Message, Outage, Outcome
 from loadtest.protocol import (
     AUTH_FAILED,
     AUTH_REQUIRED,
@@ -585,7 +585,7 @@ class ChatClient:
 
     # --- outages ------------------------------------------------------------------------------------------------------
     def _begin_outage(self, closed: Closed, lost_ns: int, noticed_ns: int, lost: int) -> None:
-        self._end_outage("lost again")
+        self._end_outage("lost again" if lost else "recovered")  # who had sent nothing wanted no answer
         by_frame = Cause.SERVER_CUT if closed.code == CLOSE_ABNORMAL else Cause.SERVER_CLOSE
         cause = _CAUSES.get(closed.by, by_frame)
         self._outage = OpenOutage(lost_ns, closed.code, excerpt(closed.reason), cause, noticed_ns, lost)
@@ -613,6 +613,9 @@ class ChatClient:
         if session.ended:
             for message in session.ended:
                 self._observer.on_message(message)
+                outage = self._outage
+                if message.outcome is Outcome.TIMEOUT and outage is not None and outage.unanswered(message.message_id):
+                    self._end_outage("recovered")
             session.ended.clear()
         if session.answered:
             for answer in session.answered:

@@ -328,6 +328,32 @@ def test_a_cut_during_the_flush_loses_it_and_is_an_outage_of_its_own():
     assert outcomes(batch) == {"lost": 3, "delivered": 1}
 
 
+def test_who_sends_nothing_between_two_losses_has_recovered_from_the_first():
+    with hosting() as host, connected(host.url) as stage:
+        for number in (2, 3):
+            cut(host.connections[-1])
+            back(stage, host, number)
+        batch, _ = stage.end()
+    assert [outage.ended for outage in batch.outages] == ["recovered", "recovered"]
+
+
+def test_what_waited_and_is_never_answered_holds_no_outage_open():
+    with hosting() as host, connected(host.url) as stage:
+        host.answers = False
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        send(stage, "waits")
+        until(lambda: host.contents == ["waits"])
+        stage.client.expire(time.monotonic_ns() + 6 * SECOND)
+        host.answers = True
+        send(stage, "after")
+        until(lambda: not stage.client.open)
+        (outage,) = stage.recorder._outages
+        stage.end()
+    assert (outage.ended, outage.queued, outage.flushed_ns) == ("recovered", 1, None)
+    assert outage.recovered_ns is not None
+
+
 # --- readers that are slow, and servers that ping too much
 def test_a_reader_that_pauses_hears_it_all_later_and_the_pause_is_no_lag_of_the_generator():
     with hosting() as host, connected(host.url) as stage:
