@@ -280,6 +280,11 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     missed: int | None = None
     """Messages that others in its conversation were sent meanwhile; None where that is not known."""
 
+    @property
+    def without_end(self) -> bool:
+        """Whether what it never came to counts as endless: not where its user left, or had not yet tried to return."""
+        return self.ended in ("gave up", "lost again") or (self.ended == "run ended" and self.attempts > 0)
+
 
 class Ghost(Struct, frozen=True, array_like=True, gc=False):
     """The old, half-open connection of a user who fell silent and noticed it: to the server it is still there."""
