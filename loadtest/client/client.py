@@ -6,6 +6,7 @@ back by its schedule, and gives up where the guide says so. Everything it learns
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, MutableSequence
@@ -367,7 +368,7 @@ class ChatClient:
     def _establish(self, reconnect: bool) -> bool:
         refused_before = False
         waits = range(self._config.backoff.attempts)
-        for wait in waits if reconnect else (None, *waits):
+        for wait in waits if reconnect else itertools.chain((None,), waits):
             backoff_ns = None
             if wait is not None:
                 self.state = State.RECONNECTING
