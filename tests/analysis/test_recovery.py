@@ -126,6 +126,12 @@ def test_a_herd_is_told_in_numbers(records_of):
     assert herd.delivered_s == {"half": 2.09, "90 %": 2.49, "all": 2.59}
 
 
+def test_users_who_lose_their_connections_on_purpose_make_no_herd(records_of):
+    records = records_of(outages=[outage(n, 30 + n * 0.01, 32, cause=Cause.RESET) for n in range(50)])
+    assert recovery(records).herd is None
+    assert recovery_return(records).users == 50
+
+
 def test_where_some_never_come_back_all_never_are(records_of):
     cut = cut_of(20)
     cut["outages"][0] = outage(0, 30, ended="gave up")
