@@ -311,7 +311,8 @@ class OutageCommand(Struct, frozen=True):
     began_ns: int
     ended_ns: int
     outcome: str
-    """`ok`, `exit 3`, `killed by signal 9`, `timeout`, `not found` ..., or `run ended` where it was broken off."""
+    """`ok`, `exit 3`, `killed by signal 9`, `timeout`, `not found` ..., `run ended` where it was broken off, or
+    `skipped ...` where the one before it still ran."""
 
 
 class Receipts(Struct, frozen=True, array_like=True, gc=False):
