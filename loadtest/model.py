@@ -252,7 +252,8 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     user: str
     user_class: str
     lost_ns: int
-    """The loss; of a half-open connection, which nothing told of, when it last received something."""
+    """The loss; of a half-open connection, which nothing told of, when it last received something; after an
+    INTERNAL_ERROR, when the client began to close."""
     code: int
     reason: str
     on_purpose: bool
@@ -266,8 +267,8 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     queued: int = 0
     dropped: int = 0
     ended: str = "recovered"
-    """`recovered`, `gave up` (attempts spent, or the token refused), `lost again` (back, and lost before all that had
-    waited was answered), `left` (the user closed with 1000 meanwhile) or `run ended`."""
+    """`recovered`, `gave up` (attempts spent, or the token refused), `lost again` (back, and lost before all that it
+    had sent was answered), `left` (the user closed with 1000 meanwhile) or `run ended`."""
     cause: str = ""
     """A `Cause`; empty in files that know of none."""
     noticed_ns: int | None = None
@@ -280,6 +281,11 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     """Of the queued messages, those that the rate limit refused."""
     missed: int | None = None
     """Messages that others in its conversation were sent meanwhile; None where that is not known."""
+
+    @property
+    def without_end(self) -> bool:
+        """Whether what it never came to counts as endless: not where its user left, or had not yet tried to return."""
+        return self.ended in ("gave up", "lost again") or (self.ended == "run ended" and self.attempts > 0)
 
 
 class Ghost(Struct, frozen=True, array_like=True, gc=False):
@@ -307,7 +313,8 @@ class OutageCommand(Struct, frozen=True):
     began_ns: int
     ended_ns: int
     outcome: str
-    """`ok`, `exit 3`, `killed by signal 9`, `timeout`, `not found` ..., or `run ended` where it was broken off."""
+    """`ok`, `exit 3`, `killed by signal 9`, `timeout`, `not found` ..., `run ended` where it was broken off, or
+    `skipped ...` where the one before it still ran."""
 
 
 class Receipts(Struct, frozen=True, array_like=True, gc=False):

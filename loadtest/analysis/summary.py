@@ -19,7 +19,7 @@ from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
 from loadtest.analysis.recovery import recovery
 from loadtest.analysis.rooms.metrics import counts as room_counts
-from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
+from loadtest.analysis.samples import EVENTS, OF_OUTAGES, REPLIES, Basis, connect_part
 from loadtest.analysis.server import server
 from loadtest.analysis.slo.evaluate import evaluate
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
@@ -156,7 +156,8 @@ class _Fold:
         samples = self._measured.samples(key, rows, basis=basis, user_class=user_class)
         if samples is None:
             return of_counts(unit, [] if user_class else self._measured.counts(key), self._beyond)
-        return of_samples(unit, samples, self._beyond, "run" if key in EVENTS else "steady")
+        beyond = "never" if key in OF_OUTAGES else self._beyond
+        return of_samples(unit, samples, beyond, "run" if key in EVENTS else "steady")
 
 
 def _run(records: Records, window: Window) -> Run:

@@ -100,14 +100,15 @@ class Dialled(Struct, frozen=True):
 class Closed(Struct, frozen=True):
     """How a connection ended: close code (1006 without a close frame), reason, who, and how long our close took, ns.
 
-    `heard_ns`: when it last received something, where it had fallen silent (monotonic ns).
+    `lost_ns`: when its user was without it, where that was before the end (monotonic ns): when a half-open one last
+    received something, or when our close frame left.
     """
 
     code: int
     reason: str
     by: ClosedBy
     close_ns: int | None
-    heard_ns: int | None = None
+    lost_ns: int | None = None
 
 
 class Listener(Protocol):
@@ -311,11 +312,6 @@ class Transport:
             self._end()
 
     # --- losses, and readers that are slow ----------------------------------------------------------------------------
-    @property
-    def heard_ns(self) -> int:
-        """When something was last received, monotonic ns."""
-        return self._floor_ns
-
     def fall_silent(self) -> None:
         """Send nothing more and read nothing more, and leave the socket open, as where the network is gone."""
         if self._reader is not None and not self._ended:
@@ -565,7 +561,8 @@ class Transport:
         elif received is None and self._tls is not None and self._tls.broken is not None:
             reason = f"TLS: {fault(self._tls.broken)[1]}"
         half_open = self._by in (ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
-        self._listener.on_closed(Closed(code, reason, self._by, self._close_ns, self._floor_ns if half_open else None))
+        lost_ns = self._floor_ns if half_open else self._close_sent_ns
+        self._listener.on_closed(Closed(code, reason, self._by, self._close_ns, lost_ns))
 
     def _refusal(self) -> DialError:
         error = self._protocol.handshake_exc

@@ -172,6 +172,7 @@ class Process:
             gevent.sleep(DRAIN_POLL_S)
         if self._in_rooms and not give_up():
             gevent.sleep(ROOM_SETTLE_S)
+        self.recorder.rooms.tell_all()
         now = time.monotonic_ns()
         for client in list(self._clients):
             client.expire(now)

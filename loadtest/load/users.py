@@ -468,13 +468,13 @@ class Leaving(Roaming):
     abstract = True
 
     def lose_connection(self, _intended_ns: int) -> None:
-        if self.client.state is State.AUTHENTICATED:
-            gevent.spawn(self._leave_and_return)
+        if self.client.state is State.AUTHENTICATED and (self._absence is None or self._absence.ready()):
+            self._absence = gevent.spawn(self._leave_and_return)
 
     def _leave_and_return(self) -> None:
         self.client.disconnect()
         gevent.sleep(self.settings.away)
-        if self._sending and self.client.state is State.DISCONNECTED:
+        if self._sending and self._absence is gevent.getcurrent():  # else its session has ended meanwhile
             self.client.connect()
 
 
