@@ -41,11 +41,14 @@ class Samples:
         values: ns, or the metric's own unit where that is not a time; +infinity for the unanswered. Shape n.
         at_ns: the instant that a sample counts for (of a message, when it was intended). Shape n.
         users: a number for the user of each sample. Shape n.
+        clusters: how many groups the samples come in, where those of a group are of one event (a message at each member
+            of its room): so many are independent at most. None where each stands for itself.
     """
 
     values: Floats
     at_ns: Ints
     users: npt.NDArray[np.integer[Any]]
+    clusters: int | None = None
 
     def __len__(self) -> int:
         return len(self.values)
