@@ -38,6 +38,16 @@ NOISE = (0.0, 0.012, -0.009, 0.004, -0.015, 0.007, 0.011, -0.01)
 """Log factors of eight runs of one build, which add up to nothing."""
 
 
+def silent(base=0, candidate=0, key="ack_delivered.p95", count=8):
+    """Eight pairs, of which so many runs of each side have `key` among the unanswered: it is 30 s, and may be more."""
+
+    def side(name, number):
+        quiet = {"silent": [key], "quantities": {key: 30_000.0}}
+        return [sample(f"{name}-{place}", **(quiet if place < number else {})) for place in range(count)]
+
+    return Matched(side("base", base), side("candidate", candidate), paired=True)
+
+
 def pairs(factor=1.0, noise=1.0, key="ack_delivered.p95", count=8, missing=()):
     """Eight pairs, of which the candidate's `key` is `factor` times as large, give or take the noise."""
     lacking = dict.fromkeys(missing)

@@ -90,7 +90,7 @@ class Change(Struct, frozen=True):
             null where that is not known, or would be above 1,000.
         sees: the smallest relative change that an experiment like this one finds in 80 % of cases.
         sd: standard deviation of the log ratio of a pair, or, pooled, of the log of a run.
-        silent: runs in which it lies among the unanswered, so that its value is at least that.
+        silent: runs of base and candidate in which it lies among the unanswered, so that its value is at least that.
     """
 
     verdict: Word
@@ -113,7 +113,7 @@ class Change(Struct, frozen=True):
     new_pairs: int | None
     sees: float | None
     sd: float | None
-    silent: int
+    silent: tuple[int, int]
 
     @property
     def size(self) -> float:
@@ -286,6 +286,7 @@ def _change(
     count = min(len(matched.base), len(matched.candidate))
     test = Test(math.log1p(margin), gates, is_paired)
     base, candidate = ([run.quantities[key] for run in side] for side in (matched.base, matched.candidate))
+    silent = _silent(key, matched.base), _silent(key, matched.candidate)
     needed = sees = None
     if effect.sd is not None:
         detect = 2 * margin if key in RATIOS else terms.detect
@@ -293,7 +294,7 @@ def _change(
         smallest = smallest_seen(effect.sd, count, test)
         sees = None if smallest is None else math.expm1(smallest)
     return Change(
-        verdict=_word(effect, p_holm, test.margin, what.better, same=terms.same),
+        verdict=_word(effect, p_holm, test.margin, what.better, silent, same=terms.same),
         ratio=math.exp(effect.mean),
         ci95=None if effect.low is None or effect.high is None else (math.exp(effect.low), math.exp(effect.high)),
         pairs=count if kind is Kind.PAIRED else 0,
@@ -313,18 +314,30 @@ def _change(
         new_pairs=needed,
         sees=sees,
         sd=effect.sd,
-        silent=sum(key in run.silent for run in (*matched.base, *matched.candidate)),
+        silent=silent,
     )
 
 
-def _word(effect: Effect, p_holm: float | None, margin: float, better: Better, *, same: bool) -> Word:
+def _silent(key: str, runs: Sequence[Sample]) -> int:
+    return sum(key in run.silent for run in runs)
+
+
+def _word(
+    effect: Effect, p_holm: float | None, margin: float, better: Better, silent: tuple[int, int], *, same: bool
+) -> Word:
     if effect.low is None or effect.high is None or p_holm is None:
         return Word.INCONCLUSIVE
     if -margin < effect.low and effect.high < margin:
-        return Word.EQUIVALENT
-    if p_holm > ALPHA or abs(effect.mean) < margin or same:
+        return Word.INCONCLUSIVE if any(silent) else Word.EQUIVALENT
+    if p_holm > ALPHA or abs(effect.mean) < margin or same or _unbounded(effect.mean, silent):
         return Word.INCONCLUSIVE
     return Word.REGRESSED if (effect.mean > 0) is (better is Better.LOWER) else Word.IMPROVED
+
+
+def _unbounded(mean: float, silent: tuple[int, int]) -> bool:
+    """Whether the change may be none after all: a value that is only known from below is on the lower side."""
+    lower, higher = silent if mean > 0 else silent[::-1]
+    return 0 < lower >= higher
 
 
 def _together(words: Sequence[Word]) -> Word:
@@ -354,6 +367,12 @@ def _notes(
         notes.append("no metric decides: the runs have none of the gates, or a live provider outweighs the backend")
     if terms.live_provider:
         notes.append("answers come from a live model: metrics that its provider dominates do not decide")
+    unknown = [change.label for change in gates.values() if all(change.silent)]
+    if unknown:
+        notes.append(
+            f"runs of both builds end {', '.join(unknown)} among the unanswered: how far they lie apart there is not "
+            "known; give a longer --reply-timeout, or name a lower percentile with --gate"
+        )
     doubtful = [change.label for change in gates.values() if _doubtful(change)]
     if doubtful:
         notes.append(f"t test and exact test disagree on {', '.join(doubtful)}: look at the pairs for an outlier")

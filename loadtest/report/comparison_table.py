@@ -92,7 +92,7 @@ def legend(result: Comparison) -> list[str]:
             f"Holm over {gates} gate{'' if gates == 1 else 's'}, is below 5 % and it is not within the margin; exact: "
             f"p of the {test} test, as a check"
         )
-    if any(change.silent for change in result.metrics.values()):
+    if any(any(change.silent) for change in result.metrics.values()):
         lines.append("at least (>): in some runs it lies among messages that were not answered within the timeout")
     if any(change.provider_bound for change in result.metrics.values()):
         lines.append("° provider-bound: mostly the live model's doing")
@@ -132,13 +132,15 @@ def _table(result: Comparison) -> Table:
 
 def cells(change: Change) -> tuple[str, ...]:
     """A quantity for each of `COLUMNS` but the verdict."""
-    base, candidate = (value_of(value, change) for value in change.means)
+    base, candidate = (
+        f"{'> ' if silent else ''}{value_of(value, change)}"
+        for value, silent in zip(change.means, change.silent, strict=True)
+    )
     mark = "°" if change.provider_bound else ""
-    least = "> " if change.silent else ""
     return (
         f"{change.label}{mark}",
         base,
-        f"{least}{candidate}",
+        candidate,
         percent_change(change.ratio),
         _interval(change),
         _p(change),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from staged_samples import pairs, sample
+from staged_samples import pairs, sample, silent
 
 from loadtest.analysis.compare import Kind, Terms, Word, compare
 from loadtest.analysis.effect import holm, paired, sign_flip, unpaired
@@ -135,6 +135,19 @@ class TestVerdict:
     def test_a_declared_gate_that_is_missing_is_refused(self):
         with pytest.raises(ValueError, match=r"--gate fanout\.p95: the runs have too few samples"):
             compare(pairs(), Terms(gates=("fanout.p95",)))
+
+    @pytest.mark.parametrize(
+        ("base", "candidate", "expected"),
+        [(0, 8, "regressed"), (8, 0, "improved"), (1, 8, "regressed"), (8, 8, "inconclusive"), (4, 4, "inconclusive")],
+    )
+    def test_what_was_never_answered_is_worse_than_what_was_and_like_nothing_else(self, base, candidate, expected):
+        matched = silent(base, candidate)
+        assert verdict(matched) == expected
+        assert compare(matched, Terms()).metrics[ACK].silent == (base, candidate)
+
+    def test_silence_on_both_sides_is_told_with_its_remedy(self):
+        (note,) = compare(silent(8, 8), Terms()).notes
+        assert "both builds end ack delivered p95 among the unanswered" in note
 
 
 class TestPairs:
