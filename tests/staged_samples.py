@@ -18,6 +18,7 @@ def sample(folder="run", *, pair=None, status="valid", reasons=(), seed=1, chars
     facts = {
         "started_utc": "2026-11-24T02:00:00+00:00",
         "silent": [],
+        "messages": {"delivered_ratio": 400},
         "workload": {"scenario": "chat", "users": "50"},
         "generator": {"tool version": "0.1.0"},
     }

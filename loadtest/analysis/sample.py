@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,6 +28,8 @@ NO_WORKLOAD: Final = frozenset(
     }
 )
 """Options that change nothing that a server would see."""
+LEAST: Final = 1e-4
+"""Where logarithms are taken, a share of nothing counts as one in ten thousand: there is none of zero."""
 _SAME_LENGTH: Final = 0.03
 """Measured times that differ by less are alike: a run ends within a second of its time."""
 
@@ -81,6 +84,7 @@ class Sample(Struct, frozen=True):
         quantities: by key, in the quantity's unit; those that it has.
         silent: keys of those that lie among the unanswered: the value is the reply timeout, the least it can be.
         chars: mean length of completed answers, code points; None without any.
+        messages: that each ratio is a share of, by its key.
         seconds: measured.
         workload: what the run put on the server, by name.
         generator: what it was made with, by name.
@@ -95,9 +99,19 @@ class Sample(Struct, frozen=True):
     quantities: dict[str, float]
     silent: list[str]
     chars: float | None
+    messages: dict[str, int]
     seconds: float
     workload: dict[str, str]
     generator: dict[str, str]
+
+    def log(self, key: str) -> float:
+        """Logarithm of a quantity that the run has."""
+        return logarithm(self.quantities[key])
+
+
+def logarithm(value: float) -> float:
+    """Of a quantity, where it is 0 as of `LEAST`."""
+    return math.log(value or LEAST)
 
 
 def sample(summary: Summary, chars: float | None = None) -> Sample:
@@ -108,6 +122,7 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
     """
     run = summary.run
     found, silent = _percentiles(summary)
+    shares = _shares(summary)
     limit = f"{run.limit_messages}/{run.limit_window_s:g}s" if run.limit_messages and run.limit_window_s else "none"
     return Sample(
         folder=run.folder,
@@ -116,9 +131,10 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
         reasons=summary.verdict.reasons,
         labels=run.labels,
         seed=run.seed,
-        quantities=found | _ratios(summary),
+        quantities=found | {key: part / whole for key, (part, whole) in shares.items()},
         silent=silent,
         chars=chars,
+        messages={key: whole for key, (_, whole) in shares.items()},
         seconds=run.window.seconds,
         workload={
             "scenario": run.scenario,
@@ -182,12 +198,12 @@ def _percentiles(summary: Summary) -> tuple[dict[str, float], list[str]]:
     return found, silent
 
 
-def _ratios(summary: Summary) -> dict[str, float]:
+def _shares(summary: Summary) -> dict[str, tuple[int, int]]:
     """Of headline messages: those delivered of all, and of these, those whose answer was completed."""
     sent, delivered = _answered(summary.metrics["ack_delivered"])
     answers, completed = _answered(summary.metrics["stream_completion"])
     shares = {"delivered_ratio": (delivered, sent), "stream_complete_ratio": (completed, delivered if answers else 0)}
-    return {key: part / whole for key, (part, whole) in shares.items() if whole and part}
+    return {key: (part, whole) for key, (part, whole) in shares.items() if whole}
 
 
 def _answered(metric: MetricSummary) -> tuple[int, int]:
