@@ -94,12 +94,18 @@ def at_least(effect: Effect, low: float, high: float) -> Effect:
     return msgspec.structs.replace(effect, low=min(effect.low, low), high=max(effect.high, high))
 
 
+def share_ends(hits: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Clopper and Pearson, "The use of confidence or fiducial limits", 1934)."""
+    found = stats.binomtest(hits, count).proportion_ci(LEVEL)
+    return float(found.low), float(found.high)
+
+
 def _log_share(counts: tuple[int, int]) -> tuple[float, float, float]:
     """Logarithms of the lower end, the share, and the upper end."""
-    ends = stats.binomtest(*counts).proportion_ci(LEVEL)
+    low, high = share_ends(*counts)
     with np.errstate(divide="ignore"):
-        low, share, high = np.log([ends.low, counts[0] / counts[1], ends.high])
-    return float(low), float(share), float(high)
+        ends = np.log([low, counts[0] / counts[1], high])
+    return float(ends[0]), float(ends[1]), float(ends[2])
 
 
 def sign_flip(differences: Floats) -> float:

@@ -122,7 +122,7 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
     """
     run = summary.run
     found, silent = _percentiles(summary)
-    shares = _shares(summary)
+    of_messages = shares(summary)
     limit = f"{run.limit_messages}/{run.limit_window_s:g}s" if run.limit_messages and run.limit_window_s else "none"
     return Sample(
         folder=run.folder,
@@ -131,10 +131,10 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
         reasons=summary.verdict.reasons,
         labels=run.labels,
         seed=run.seed,
-        quantities=found | {key: part / whole for key, (part, whole) in shares.items()},
+        quantities=found | {key: part / whole for key, (part, whole) in of_messages.items()},
         silent=silent,
         chars=chars,
-        messages={key: whole for key, (_, whole) in shares.items()},
+        messages={key: whole for key, (_, whole) in of_messages.items()},
         seconds=run.window.seconds,
         workload={
             "scenario": run.scenario,
@@ -150,6 +150,15 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
             **{f"generator's {key}": str(value) for key, value in run.generator.items()},
         },
     )
+
+
+def shares(summary: Summary) -> dict[str, tuple[int, int]]:
+    """The part and the whole of each of `RATIOS`, messages: those delivered of all of the headline, and of these, those
+    whose answer was completed."""
+    sent, delivered = _answered(summary.metrics["ack_delivered"])
+    answers, completed = _answered(summary.metrics["stream_completion"])
+    found = {"delivered_ratio": (delivered, sent), "stream_complete_ratio": (completed, delivered if answers else 0)}
+    return {key: (part, whole) for key, (part, whole) in found.items() if whole}
 
 
 def mean_answer(measured: Measured) -> float | None:
@@ -196,14 +205,6 @@ def _percentiles(summary: Summary) -> tuple[dict[str, float], list[str]]:
         if value is not None and value > 0:
             found[key] = value
     return found, silent
-
-
-def _shares(summary: Summary) -> dict[str, tuple[int, int]]:
-    """Of headline messages: those delivered of all, and of these, those whose answer was completed."""
-    sent, delivered = _answered(summary.metrics["ack_delivered"])
-    answers, completed = _answered(summary.metrics["stream_completion"])
-    shares = {"delivered_ratio": (delivered, sent), "stream_complete_ratio": (completed, delivered if answers else 0)}
-    return {key: (part, whole) for key, (part, whole) in shares.items() if whole}
 
 
 def _answered(metric: MetricSummary) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from rich.text import Text
 from loadtest.analysis.compare import Change, Comparison, Kind, Word
 from loadtest.analysis.sample import QUANTITIES
 from loadtest.report.escaping import escaped
-from loadtest.report.units import DASH, quantity
+from loadtest.report.units import DASH, amount
 
 WIDTH: Final = 100
 COLUMNS: Final = ("", "base", "candidate", "change", "95 %", "exact", "verdict")
@@ -133,7 +133,7 @@ def _table(result: Comparison) -> Table:
 def cells(change: Change) -> tuple[str, ...]:
     """A quantity for each of `COLUMNS` but the verdict."""
     base, candidate = (
-        f"{'> ' if silent else ''}{value_of(value, change)}"
+        f"{'> ' if silent else ''}{amount(value, change.unit)}"
         for value, silent in zip(change.means, change.silent, strict=True)
     )
     mark = "°" if change.provider_bound else ""
@@ -186,11 +186,6 @@ def _seen(result: Comparison) -> Iterable[str]:
 
 def _margins(gated: Iterable[Change]) -> str:
     return " or ".join(dict.fromkeys(_share(change.margin) for change in gated))
-
-
-def value_of(value: float, change: Change) -> str:
-    """A value of the quantity, in its unit."""
-    return quantity(value, change.unit) if change.unit else f"{100 * value:.2f} %"
 
 
 def _interval(change: Change) -> str:
