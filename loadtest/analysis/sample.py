@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from msgspec import Struct
 
 from loadtest.analysis.measured import Measured
-from loadtest.analysis.values import MetricSummary, Summary
+from loadtest.analysis.values import MetricSummary, Run, Summary
 from loadtest.metrics import BY_KEY, Better
 from loadtest.model import StreamState
+from loadtest.settings import settings
 
 PAIR: Final = "pair"
 """Label that makes a run of either side a pair with the one of the other side."""
@@ -22,7 +24,7 @@ OF_GENERATOR: Final = ("send_lag", "receive_lag", "loop_lag", "stamp_bound", "ga
 """Metrics of the generator, which say nothing of a build."""
 NO_WORKLOAD: Final = frozenset(
     {
-        *("results", "label", "seed", "slo", "abort_on", "prometheus_port", "llm_log"),
+        *("results", "label", "seed", "slo", "abort_on", "prometheus_port", "llm_log", "server_pid", "server_metrics"),
         *("tokens_file", "users_file", "jwt_key", "jwt_key_id", "login_url", "refresh_url"),
         *("ca_file", "client_cert", "client_key", "insecure", "connect_to"),
     }
@@ -140,7 +142,7 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
             "scenario": run.scenario,
             "users": str(run.users),
             "rate limit": limit,
-            **{f"--{_name(key)}": str(value) for key, value in run.options.items() if key not in NO_WORKLOAD},
+            **{f"--{_name(key)}": str(value) for key, value in _options(run).items() if key not in NO_WORKLOAD},
             "user classes": ", ".join(sorted(summary.by_class)),
         },
         generator={
@@ -209,6 +211,16 @@ def _percentiles(summary: Summary) -> tuple[dict[str, float], list[str]]:
 
 def _answered(metric: MetricSummary) -> tuple[int, int]:
     return metric.count, metric.count - metric.unanswered
+
+
+def _options(run: Run) -> dict[str, str | int | float | bool | None]:
+    """As in force: an option that the run's version did not have yet was at what is its default now."""
+    return _defaults() | run.options
+
+
+@cache
+def _defaults() -> dict[str, str | int | float | bool | None]:
+    return settings({}).public()
 
 
 def _name(attribute: str) -> str:

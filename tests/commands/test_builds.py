@@ -109,6 +109,16 @@ def test_unlike_runs_are_refused_with_the_difference_and_compared_by_force(tmp_p
     assert "compared by force: users 3 and 9" in json.loads(out)["notes"][1]
 
 
+def test_the_server_watched_is_no_part_of_the_load_and_an_option_of_a_later_version_was_at_its_default(tmp_path):
+    facts = {"reply_timeout": 30.0, "server_pid": "4711", "server_metrics": None}
+    side(tmp_path / "old", 1, 1.0, options=facts)
+    side(tmp_path / "new", 1, 1.0, options=facts | {"server_pid": "4712", "offline_queue": 100})
+    side(tmp_path / "other", 1, 1.0, options=facts | {"offline_queue": 7})
+    assert loadtest("compare", tmp_path / "old", "--against", tmp_path / "new")[0] == 0
+    result = loadtest("compare", tmp_path / "old", "--against", tmp_path / "other")
+    assert_one_line(result, 2, "--offline-queue 100 and 7")
+
+
 def test_an_invalid_run_is_refused_with_3(tmp_path, results):
     side(tmp_path / "other", 1, 1.0, missing_processes=["worker-1"])
     assert_one_line(loadtest("compare", results / "base", "--against", tmp_path / "other"), 3, "is invalid", "--force")
