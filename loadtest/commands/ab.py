@@ -228,7 +228,7 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
     found = sides_of(folder, state)
     first, second = open_samples(found.base), open_samples(found.candidate)
     terms = replace(terms, same=state.plan.same, live_provider=terms.live_provider or is_live((*first, *second)))
-    builds = compare_builds(first, second, terms, force=force)
+    builds = compare_builds(first, second, terms, found.notes, force=force)
     _leave(builds, folder)
     if state.plan.same and len(found.base) > 1:
         keep(folder.parent, state.plan, builds.result, datetime.now(UTC).isoformat(timespec="seconds"))
