@@ -15,8 +15,6 @@ from loadtest.analysis.slo.values import Decision, Objectives, Result
 from loadtest.analysis.values import Counts, MetricSummary, Verdict
 
 SCHEMA: Final = 1
-CONNECTED: Final = 0.9
-"""Share of a level's users that have to be connected, in the mean: otherwise it was a level of fewer users."""
 REJECTED: Final = 0.01
 """Share of messages that the rate limit may reject; beyond it, the search would measure the limiter."""
 IN_FLIGHT: Final = "in_flight"
@@ -131,7 +129,7 @@ def level(summary: LevelSummary, users: int, run: str) -> Level:
     seconds = summary.run.window.stop_s - summary.run.window.start_s
     sent, delivered = (_per_second(summary.steady.get(name), seconds) for name in ("sent", "delivered"))
     time_ms = _mean(summary.metrics, "stream_completion") or _mean(summary.metrics, "ack_delivered")
-    word, reason = _judge(summary, users)
+    word, reason = _judge(summary)
     return Level(
         users=users,
         run=run,
@@ -144,7 +142,7 @@ def level(summary: LevelSummary, users: int, run: str) -> Level:
         in_flight_per_s=summary.drift.in_flight_per_s,
         lost=sum(summary.counts.get(name) or 0 for name in ("lost", "timeout", "error")),
         generator_cpu=max((p.cpu_share for p in summary.generator.processes if p.cpu_share is not None), default=None),
-        connected=_connected(summary.generator),
+        connected=summary.generator.connections,
         answer_s=None if time_ms is None else round(time_ms / 1e3, 3),
         full=summary.server.full if summary.server else [],
         objectives=list(summary.objectives.results) if summary.objectives else [],
@@ -198,12 +196,12 @@ def differs_from_little(each: Level) -> bool:
     return abs(each.in_flight - each.streams) > max(LITTLE * each.streams, 2.0)
 
 
-def _judge(summary: LevelSummary, users: int) -> tuple[Word, str]:
+def _judge(summary: LevelSummary) -> tuple[Word, str]:
     if summary.verdict.status == "invalid":
         return Word.UNSOUND, (summary.verdict.reasons or ["the generator cannot vouch for it"])[0]
-    connected = _connected(summary.generator)
-    if connected is not None and connected < CONNECTED * users:
-        return Word.FAIL, f"only {connected:,.0f} of {users:,} users were connected"
+    own = summary.generator
+    if own.too_few_connected:
+        return Word.FAIL, f"only {own.connections:,.0f} of {own.connections_asked:,} users were connected"
     if summary.drift.status is Stationarity.SATURATED:
         return Word.FAIL, f"in-flight grows {summary.drift.in_flight_per_s or 0:.3g}/s"
     if summary.objectives is None:
@@ -242,11 +240,6 @@ def _latency(each: Level) -> float | None:
 
 def _in_flight(found: Drift) -> float | None:
     return next((round((t.start + t.end) / 2, 1) for t in found.trends if t.key == IN_FLIGHT), None)
-
-
-def _connected(generator: Generator) -> float | None:
-    known = [process.connections for process in generator.processes if process.connections is not None]
-    return round(sum(known), 1) if known else None
 
 
 def _mean(metrics: dict[str, MetricSummary], key: str) -> float | None:

@@ -1,5 +1,6 @@
 """What a level says, and what all levels say together."""
 
+import msgspec
 import pytest
 from staged_levels import ACK, FULL, SATURATED, TTFT, asked, levels, summary
 
@@ -51,9 +52,21 @@ def test_what_is_said_of_a_level(results, changes, word, reason):
     assert (found.verdict, found.reason) == (word, reason)
 
 
+def connected(held, **asked):
+    """A generator of so many connections, for a level of 600 users."""
+    whole = msgspec.to_builtins(summary(600, MET).generator)
+    return whole | {"processes": [whole["processes"][0] | {"connections": held}]} | asked
+
+
 def test_a_level_whose_users_were_not_connected_is_none_of_so_many_users():
-    found = level(summary(500, MET), 600, "run")
+    found = judged(generator=connected(500))
     assert (found.verdict, found.reason) == (Word.FAIL, "only 500 of 600 users were connected")
+
+
+def test_users_who_come_and_go_are_not_missed():
+    """Of 600 who stay for 5 minutes and are away for 10, 200 are there in the mean."""
+    found = judged(generator=connected(190, connections_asked=200, connections_least=156.9))
+    assert (found.verdict, found.connected) == (Word.PASS, 190)
 
 
 def test_a_search_that_measures_the_limiter_is_told_so():
