@@ -177,6 +177,12 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     """CRC-32 of its content in UTF-8, by which its broadcasts are known; None outside of rooms."""
 
 
+NO_PORT: Final = "no free port"
+"""Outcome of a connect for which this machine has no port left."""
+NO_FILE: Final = "too many open files"
+"""Outcome of a connect for which this process may open no further socket."""
+
+
 class Connect(Struct, frozen=True, array_like=True, gc=False):
     """One attempt to get an authenticated connection."""
 

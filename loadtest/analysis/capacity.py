@@ -13,6 +13,7 @@ from loadtest.analysis.generator import Generator
 from loadtest.analysis.server import Server
 from loadtest.analysis.slo.values import Decision, Objectives, Result
 from loadtest.analysis.values import Counts, MetricSummary, Verdict
+from loadtest.model import NO_FILE, NO_PORT
 
 SCHEMA: Final = 1
 REJECTED: Final = 0.01
@@ -48,6 +49,8 @@ class LevelSummary(Struct, frozen=True):
     drift: Drift
     objectives: Objectives | None = None
     server: Server | None = None
+    connect_failures: dict[str, int] = {}
+    login_failures: dict[str, int] = {}
 
 
 class Level(Struct, frozen=True):
@@ -201,12 +204,24 @@ def _judge(summary: LevelSummary) -> tuple[Word, str]:
         return Word.UNSOUND, (summary.verdict.reasons or ["the generator cannot vouch for it"])[0]
     own = summary.generator
     if own.too_few_connected:
-        return Word.FAIL, f"only {own.connections:,.0f} of {own.connections_asked:,} users were connected"
+        reason = f"only {own.connections:,.0f} of {own.connections_asked:,} users were connected"
+        cause = _not_of_the_server(summary)
+        return (Word.UNSOUND, f"{reason}: {cause}") if cause else (Word.FAIL, reason)
     if summary.drift.status is Stationarity.SATURATED:
         return Word.FAIL, f"in-flight grows {summary.drift.in_flight_per_s or 0:.3g}/s"
     if summary.objectives is None:
         return Word.INCONCLUSIVE, "no objective was judged"
     return _by_objectives(summary.objectives)
+
+
+def _not_of_the_server(summary: LevelSummary) -> str:
+    """What kept users from connecting, where most of it never reached the server; else empty."""
+    failed = summary.connect_failures
+    own = {name: number for name in (NO_PORT, NO_FILE) if (number := failed.get(name))}
+    own |= {f"login {name}": number for name, number in summary.login_failures.items()}
+    if 2 * sum(own.values()) <= sum(failed.values()) + sum(summary.login_failures.values()):
+        return ""
+    return ", ".join(f"{number:,} x {name}" for name, number in own.items())
 
 
 def _by_objectives(asked: Objectives) -> tuple[Word, str]:

@@ -63,6 +63,21 @@ def test_a_level_whose_users_were_not_connected_is_none_of_so_many_users():
     assert (found.verdict, found.reason) == (Word.FAIL, "only 500 of 600 users were connected")
 
 
+@pytest.mark.parametrize(
+    ("failed", "logins", "word", "cause"),
+    [
+        ({"timeout": 400}, {}, Word.FAIL, ""),
+        ({"no free port": 400, "timeout": 10}, {}, Word.UNSOUND, ": 400 x no free port"),
+        ({"no free port": 10, "timeout": 400}, {}, Word.FAIL, ""),
+        ({"too many open files": 400}, {}, Word.UNSOUND, ": 400 x too many open files"),
+        ({}, {"http 429": 400}, Word.UNSOUND, ": 400 x login http 429"),
+    ],
+)
+def test_users_who_never_reached_the_server_say_nothing_of_it(failed, logins, word, cause):
+    found = judged(generator=connected(500), connect_failures=failed, login_failures=logins)
+    assert (found.verdict, found.reason) == (word, f"only 500 of 600 users were connected{cause}")
+
+
 def test_users_who_come_and_go_are_not_missed():
     """Of 600 who stay for 5 minutes and are away for 10, 200 are there in the mean."""
     found = judged(generator=connected(190, connections_asked=200, connections_least=156.9))
