@@ -9,7 +9,9 @@ from loadtest.settings import Settings, redacted
 def explained_login(option: str, settings: Settings, outcome: str) -> str:
     """Why a login failed: the option that is to blame, and what to do."""
     if option == OPTION:
-        remedy = "name its authority by REQUESTS_CA_BUNDLE=FILE" if outcome.startswith("SSLError") else "try it by itself"
+        remedy = (
+            "name its authority by REQUESTS_CA_BUNDLE=FILE" if outcome.startswith("SSLError") else "try it by itself"
+        )
         return f"{OPTION}: the locustfile's own login failed: {outcome}; {remedy}"
     where = redacted(settings.login_url or "")
     if outcome.startswith("http "):
