@@ -36,7 +36,8 @@ from .summarize import Format
 from .terms import share
 
 if TYPE_CHECKING:
-    from loadtest.experiment.capacity import Plan, Record, Told
+    from loadtest.experiment.capacity import Record, Told
+    from loadtest.experiment.capacity_plan import Plan
 
 PICTURES: Final = ("capacity.png", "capacity.svg")
 SPAWN_RATE: Final = 200.0
@@ -118,7 +119,7 @@ def capacity(
 
 
 def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
-    from loadtest.experiment.capacity import Plan, first_users  # noqa: PLC0415
+    from loadtest.experiment.capacity_plan import Plan, first_users  # noqa: PLC0415
     from loadtest.experiment.run import locustfile  # noqa: PLC0415
 
     run_given = {option.attribute: given[option.attribute] for option in OPTIONS}

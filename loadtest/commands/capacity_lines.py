@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadtest.experiment.capacity import Plan, Told
+from loadtest.experiment.capacity import Told
+from loadtest.experiment.capacity_plan import Plan
 from loadtest.report.capacity_table import level_words
 from loadtest.report.units import duration
 

@@ -8,7 +8,8 @@ from loadtest.analysis.capacity import Level
 from loadtest.analysis.capacity_search import Word
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment import capacity
-from loadtest.experiment.capacity import Plan, carry_on, enough_messages, first_users, lost_when, new, restore, save
+from loadtest.experiment.capacity import carry_on, new, restore, save
+from loadtest.experiment.capacity_plan import Plan, enough_messages, first_users, lost_when
 
 OBJECTIVE = "ack_delivered.p99 < 250ms"
 
