@@ -253,7 +253,7 @@ def _conclude(record: Record, folder: Path, kind: Format) -> int:
         )
     if record.ended == End.GENERATOR:
         return NothingMeasured.exit_code
-    return MISSED if record.max_users is None and record.fails_at_users is not None else 0
+    return MISSED if record.ended == End.NOTHING_PASSES else 0
 
 
 def _draw(record: Record, folder: Path) -> None:

@@ -19,7 +19,9 @@ SPARE: Final = 1.5
 """Times the sample floor of its objectives that a level sends: at the floor itself an interval ends at the largest
 sample."""
 LONGEST: Final = 3.0
-"""Times its usual length that a level of few users is measured at most, for want of messages."""
+"""Times its usual length that a level is measured at most, for want of messages."""
+LONGEST_BELOW: Final = 10.0
+"""The same where the first level failed, so that it takes fewer users; with still fewer there is no verdict."""
 SETTLED: Final = 2.0
 """Times an answer's length after which the open ones are as many as they will be."""
 _SETTLE_MOST_S: Final = 60.0
@@ -91,14 +93,16 @@ class Plan(Struct, frozen=True):
 
     @property
     def range(self) -> Range:
-        return Range(self.start, self.most, self.precision)
+        least = users_for(self.objectives, self.user_per_s, LONGEST_BELOW * self.run_time_s)
+        return Range(self.start, self.most, self.precision, least)
 
     def timing(self, users: int, levels: Sequence[Level] = ()) -> Timing:
         """The time of a level, which settles by the answers that were seen and lasts until it has enough messages."""
         answer_s = max((each.answer_s or 0.0 for each in levels[-1:]), default=0.0)
         settle = min(max(self.settle_s, SETTLED * answer_s), max(_SETTLE_MOST_S, self.settle_s))
         enough = enough_messages(self.objectives) / (users * self.user_per_s)
-        measured = min(max(self.run_time_s, enough), LONGEST * self.run_time_s)
+        longest = LONGEST if users >= self.start else LONGEST_BELOW
+        measured = min(max(self.run_time_s, enough), longest * self.run_time_s)
         return Timing(users / self.spawn_rate, settle, round(measured, 1))
 
     def longest_s(self, users: int, levels: Sequence[Level] = ()) -> float:
@@ -127,7 +131,12 @@ def enough_messages(objectives: Iterable[str]) -> int:
 
 def first_users(objectives: Sequence[str], user_per_s: float, run_time_s: float) -> int:
     """Users of the first level, where nobody says: so many that the longest level has enough messages of them."""
-    return max(START, -(-enough_messages(objectives) // max(int(LONGEST * run_time_s * user_per_s), 1)))
+    return max(START, users_for(objectives, user_per_s, LONGEST * run_time_s))
+
+
+def users_for(objectives: Iterable[str], user_per_s: float, seconds: float) -> int:
+    """Users who send enough messages for a verdict in so long a time; at least 1."""
+    return math.ceil(enough_messages(objectives) / (user_per_s * seconds))
 
 
 def lost_when(objectives: Iterable[str]) -> list[str]:

@@ -98,7 +98,16 @@ def test_an_objective_that_no_number_of_users_meets_exits_with_1(tmp_path, prete
     pretend.holds = 0
     code, out, _ = invoke(*HOST, *SLO, "--results", tmp_path)
     assert code == 1
-    assert f"fails with 6 users, and no level passed. --slo: {ACK} with 6 already; loosen it" in out
+    told = " ".join(out.split())
+    assert f"fails with 25 users, and no level passed. --slo: {ACK} with 25 already; loosen it" in told
+
+
+def test_where_few_users_send_too_little_to_tell_nothing_is_missed(tmp_path, pretend):
+    """A server that holds 80 users: 100 fail, and below that there is no time for enough messages."""
+    pretend.holds = 80
+    code, out, _ = invoke(*HOST, *SLO, "--results", tmp_path, "--max-time", "120s")
+    assert code == 0
+    assert "fails with 100 users, and with fewer it is not known. Limited by: objective: " in out
 
 
 def test_where_the_generator_is_the_limit_it_says_so_and_exits_with_3(tmp_path, pretend):

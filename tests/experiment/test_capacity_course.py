@@ -120,6 +120,12 @@ def test_a_level_of_few_users_lasts_until_it_has_enough_messages():
     assert plan(start=1).timing(1).measured_s == 60.0  # three times as long, and no more
 
 
+def test_below_a_first_level_that_failed_a_level_lasts_as_long_as_its_verdict_takes():
+    assert plan().timing(25).measured_s == 165.6  # 552 messages of 25 users
+    assert plan().range.least == 21  # who send them in 10 x 20 s
+    assert plan().timing(21).measured_s == pytest.approx(200.0, abs=3)
+
+
 def test_a_level_settles_for_two_answers_of_the_last_one():
     assert plan().timing(200, [level(100, Word.PASS, answer_s=14.0)]).settle_s == 28.0
     assert plan().timing(200, [level(100, Word.PASS, answer_s=500.0)]).settle_s == 60.0
