@@ -90,6 +90,11 @@ class Level(Struct, frozen=True):
     full: list[str]
     objectives: list[Result]
 
+    @property
+    def user_per_s(self) -> float | None:
+        """Messages that one user meant to send a second; None where none was."""
+        return self.sent_per_s / self.users if self.sent_per_s else None
+
 
 class Capacity(Struct, frozen=True, kw_only=True):
     """What a search has found, and the levels that it rests on.

@@ -127,7 +127,7 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
     chosen = settings({option.attribute: option.joined(run_given[option.attribute]) for option in OPTIONS})
     locustfile(given["locustfile"])
     objectives = [each.text for each in demanded(chosen.slo).objectives]
-    per_s = chosen.message_rate.per_second
+    per_s = chosen.connection_per_s
     start = given["start_users"] or first_users(objectives, per_s, given["run_time"])
     most = given["max_users"]
     if given["start_users"] is None and most is not None:

@@ -67,7 +67,7 @@ class Plan(Struct, frozen=True):
         settle_s: least time between the arrival of all users and the measurement.
         run_time_s: least measured time of a level.
         spawn_rate: users started a second.
-        user_per_s: messages of one user a second.
+        user_per_s: messages of one connection a second, as the options have it; a level tells what its classes send.
         objectives: each as it reads back.
         options: further command-line words of every run, without secrets.
         rest_s: between levels that share their users, so that the limiter has forgotten what the last one sent; 0 where
@@ -100,7 +100,8 @@ class Plan(Struct, frozen=True):
         """The time of a level, which settles by the answers that were seen and lasts until it has enough messages."""
         answer_s = max((each.answer_s or 0.0 for each in levels[-1:]), default=0.0)
         settle = min(max(self.settle_s, SETTLED * answer_s), max(_SETTLE_MOST_S, self.settle_s))
-        enough = enough_messages(self.objectives) / (users * self.user_per_s)
+        per_s = levels[-1].user_per_s if levels else None
+        enough = enough_messages(self.objectives) / (users * (per_s or self.user_per_s))
         longest = LONGEST if users >= self.start else LONGEST_BELOW
         measured = min(max(self.run_time_s, enough), longest * self.run_time_s)
         return Timing(users / self.spawn_rate, settle, round(measured, 1))

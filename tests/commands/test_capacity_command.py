@@ -73,6 +73,21 @@ def pretend(monkeypatch):
     return pretend
 
 
+@pytest.mark.parametrize(
+    ("words", "users"),
+    [
+        ((), 692),  # 8 messages a minute for 60 s, of which p99.9 takes 5,531
+        (("--message-rate", "4/60s"), 1_383),
+        (("--think-time", "30s"), 2_766),
+        (("--connections-per-user", 2), 1_383),
+        (("--session-length", "5m", "--away-time", "15m"), 2_766),
+    ],
+)
+def test_the_first_level_has_users_for_what_they_send(words, users, tmp_path, pretend):
+    invoke(*HOST, "--slo", "ack_delivered.p99.9 < 250ms", "--results", tmp_path, "--max-users", 5_000, *words)
+    assert json.loads((the_search(tmp_path) / "capacity.json").read_text())["plan"]["start"] == users
+
+
 def the_search(results):
     (folder,) = results.iterdir()
     return folder

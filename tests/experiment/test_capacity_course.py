@@ -126,6 +126,13 @@ def test_below_a_first_level_that_failed_a_level_lasts_as_long_as_its_verdict_ta
     assert plan().timing(21).measured_s == pytest.approx(200.0, abs=3)
 
 
+def test_what_users_send_is_read_of_the_level_before():
+    """Of classes that send half of what the options say, a level takes twice as long."""
+    before = level(100, Word.PASS, sent_per_s=100 / 15)
+    assert plan().timing(200, [before]).measured_s == 41.4
+    assert plan().timing(200, [level(100, Word.PASS, sent_per_s=None)]).measured_s == 20.7
+
+
 def test_a_level_settles_for_two_answers_of_the_last_one():
     assert plan().timing(200, [level(100, Word.PASS, answer_s=14.0)]).settle_s == 28.0
     assert plan().timing(200, [level(100, Word.PASS, answer_s=500.0)]).settle_s == 60.0
