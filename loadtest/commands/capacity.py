@@ -152,7 +152,9 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
         objectives=objectives,
         options=passed_on({name: value for name, value in run_given.items() if name not in OWN}),
         seed=chosen.seed,
-        rest_s=_rest_s(chosen),
+        first_user=chosen.first_user,
+        same_users=_from_file(chosen),
+        rest_s=chosen.rate_limit.window_s if _from_file(chosen) and chosen.rate_limit else 0.0,
     )
     if plan.longest_s(start) > max_time:
         raise click.UsageError(
@@ -197,10 +199,9 @@ def _spawn_rate(chosen: Settings) -> float:
     return min(SPAWN_RATE, chosen.login_rate.per_second) if chosen.login_url else SPAWN_RATE
 
 
-def _rest_s(chosen: Settings) -> float:
-    """How long a limiter remembers, where every level has the users of a file: minted ones are new in each."""
-    from_file = chosen.tokens_file or chosen.users_file
-    return chosen.rate_limit.window_s if from_file and chosen.rate_limit else 0.0
+def _from_file(chosen: Settings) -> bool:
+    """Whether the users of a file are all that there are: minted ones are new in each level."""
+    return chosen.tokens_file is not None or chosen.users_file is not None
 
 
 def _secrets(given: dict[str, Any]) -> dict[str, str]:

@@ -137,8 +137,7 @@ def _level(
     (folder / "logs").mkdir(exist_ok=True)
     console = folder / "logs" / f"{len(levels) + 1:02}-{users}-users.txt"
     before = _newest(folder)
-    first = 0 if plan.rest_s else sum(each.users for each in levels)
-    load = _load(plan, users, first, timing, folder, url, secrets)
+    load = _load(plan, users, plan.first_of(levels), timing, folder, url, secrets)
     with console.open("wb") as printed, under_way(load, printed) as process:
         try:
             code = process.wait(timing.run_s + plan.reply_timeout_s + _PATIENCE_S)

@@ -70,8 +70,9 @@ class Plan(Struct, frozen=True):
         user_per_s: messages of one connection a second, as the options have it; a level tells what its classes send.
         objectives: each as it reads back.
         options: further command-line words of every run, without secrets.
-        rest_s: between levels that share their users, so that the limiter has forgotten what the last one sent; 0 where
-            every level has users of its own.
+        first_user: number of the first user of the first level.
+        same_users: whether every level has the same ones, those of a file; otherwise each has users of its own.
+        rest_s: between levels of the same users, so that the limiter has forgotten what the last one sent.
     """
 
     host: str | None
@@ -89,6 +90,8 @@ class Plan(Struct, frozen=True):
     objectives: list[str]
     options: list[str]
     seed: int
+    first_user: int
+    same_users: bool
     rest_s: float
 
     @property
@@ -109,6 +112,10 @@ class Plan(Struct, frozen=True):
     def longest_s(self, users: int, levels: Sequence[Level] = ()) -> float:
         """How long a level takes at the most, where the server lets the last messages wait."""
         return self.timing(users, levels).expected_s + self.reply_timeout_s + (self.rest_s if levels else 0.0)
+
+    def first_of(self, levels: Sequence[Level]) -> int:
+        """Number of the first user of the level that follows these."""
+        return self.first_user + (0 if self.same_users else sum(each.users for each in levels))
 
     def messages(self, users: int) -> float:
         """What a level sends, about."""

@@ -88,6 +88,15 @@ def test_the_first_level_has_users_for_what_they_send(words, users, tmp_path, pr
     assert json.loads((the_search(tmp_path) / "capacity.json").read_text())["plan"]["start"] == users
 
 
+@pytest.mark.parametrize(("words", "rest_s"), [((), 60.0), (("--rate-limit", "none"), 0.0)])
+def test_levels_have_the_same_users_where_a_file_names_them_with_a_limit_and_without(words, rest_s, tmp_path, pretend):
+    (tokens := tmp_path / "tokens.txt").write_text("token\n" * 400)
+    results = tmp_path / "results"
+    invoke(*HOST, *SLO, "--results", results, "--tokens-file", tokens, "--first-user", 7, "--max-time", "20m", *words)
+    plan = json.loads((the_search(results) / "capacity.json").read_text())["plan"]
+    assert (plan["same_users"], plan["first_user"], plan["rest_s"]) == (True, 7, rest_s)
+
+
 def the_search(results):
     (folder,) = results.iterdir()
     return folder

@@ -18,7 +18,8 @@ def plan(**changes):
     facts = {
         "host": "ws://a/ws", "start": 100, "most": None, "precision": 0.1, "settle_s": 10.0, "run_time_s": 20.0,
         "spawn_rate": 200.0, "user_per_s": 8 / 60, "reply_timeout_s": 30.0, "processes": 0, "locustfile": "chat",
-        "classes": ["WithinLimitUser"], "objectives": [OBJECTIVE], "options": [], "seed": 1, "rest_s": 0.0,
+        "classes": ["WithinLimitUser"], "objectives": [OBJECTIVE], "options": [], "seed": 1, "first_user": 0,
+        "same_users": False, "rest_s": 0.0,
     }  # fmt: skip
     return Plan(**facts | changes)
 
@@ -131,6 +132,13 @@ def test_what_users_send_is_read_of_the_level_before():
     before = level(100, Word.PASS, sent_per_s=100 / 15)
     assert plan().timing(200, [before]).measured_s == 41.4
     assert plan().timing(200, [level(100, Word.PASS, sent_per_s=None)]).measured_s == 20.7
+
+
+def test_minted_users_are_new_in_each_level_and_those_of_a_file_are_the_same():
+    before = [level(100, Word.PASS), level(200, Word.PASS)]
+    assert plan(first_user=5_000).first_of([]) == 5_000
+    assert plan(first_user=5_000).first_of(before) == 5_300
+    assert plan(first_user=5_000, same_users=True).first_of(before) == 5_000
 
 
 def test_a_level_settles_for_two_answers_of_the_last_one():
