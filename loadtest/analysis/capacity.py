@@ -13,12 +13,14 @@ from loadtest.analysis.generator import Generator
 from loadtest.analysis.server import Server
 from loadtest.analysis.slo.values import Decision, Objectives, Result
 from loadtest.analysis.values import Counts, MetricSummary, Verdict
-from loadtest.model import NO_FILE, NO_PORT
+from loadtest.model import NO_FILE, NO_PORT, StreamState
 
 SCHEMA: Final = 1
 REJECTED: Final = 0.01
 """Share of messages that the rate limit may reject; beyond it, the search would measure the limiter."""
 IN_FLIGHT: Final = "in_flight"
+NO_ANSWER: Final = tuple(set(StreamState) - {StreamState.COMPLETED, StreamState.NOT_EXPECTED})
+"""Ends of an answer that was expected and is of no use."""
 LITTLE: Final = 0.1
 """By how much the messages in flight may differ from rate times time before that is worth a word."""
 
@@ -214,6 +216,8 @@ def _judge(summary: LevelSummary) -> tuple[Word, str]:
         return (Word.UNSOUND, f"{reason}: {cause}") if cause else (Word.FAIL, reason)
     if summary.drift.status is Stationarity.SATURATED:
         return Word.FAIL, f"in-flight grows {summary.drift.in_flight_per_s or 0:.3g}/s"
+    if reason := _unanswered(summary):
+        return Word.FAIL, reason
     if summary.objectives is None:
         return Word.INCONCLUSIVE, "no objective was judged"
     return _by_objectives(summary.objectives)
@@ -227,6 +231,17 @@ def _not_of_the_server(summary: LevelSummary) -> str:
     if 2 * sum(own.values()) <= sum(failed.values()) + sum(summary.login_failures.values()):
         return ""
     return ", ".join(f"{number:,} x {name}" for name, number in own.items())
+
+
+def _unanswered(summary: LevelSummary) -> str:
+    """Where an objective has nothing to be judged by, what the server did not answer at all; else empty."""
+    if not any(each.unmeasured for each in (summary.objectives.results if summary.objectives else ())):
+        return ""
+    of = {name: number or 0 for name, number in summary.steady.items()}
+    if of.get("sent") and not of.get("delivered"):
+        return f"none of {of['sent']:,} messages was delivered"
+    ended = sum(of.get(f"streams_{state}", 0) for state in NO_ANSWER)
+    return f"none of {ended:,} answers was completed" if ended and not of.get("streams_completed") else ""
 
 
 def _by_objectives(asked: Objectives) -> tuple[Word, str]:

@@ -10,6 +10,9 @@ from loadtest.analysis.capacity_search import Word
 MET = [asked(ACK, 14.0, ci95=(12.0, 17.0)), asked(TTFT, 422.0)]
 
 
+UNMEASURED = asked(TTFT, None, "inconclusive", needed=73) | {"samples": 0}
+
+
 def judged(results=None, **changes):
     return level(summary(600, results or MET, **changes), 600, "run")
 
@@ -39,6 +42,15 @@ def test_more_in_flight_than_rate_times_time_is_worth_a_word():
         (
             MET, {"verdict": {"status": "invalid", "reasons": ["the load generator sent late"]}}, Word.UNSOUND,
             "the load generator sent late",
+        ),
+        ([UNMEASURED], {"steady": {"sent": 800, "delivered": 0}}, Word.FAIL, "none of 800 messages was delivered"),
+        (
+            [UNMEASURED], {"steady": {"sent": 800, "delivered": 700, "streams_missing": 650, "streams_incomplete": 50}},
+            Word.FAIL, "none of 700 answers was completed",
+        ),
+        (
+            [UNMEASURED], {"steady": {"sent": 800, "delivered": 800, "streams_not_expected": 800}}, Word.INCONCLUSIVE,
+            f"{TTFT}; about 73 messages would settle it",
         ),
         (MET, {"objectives": None}, Word.INCONCLUSIVE, "no objective was judged"),
         (
