@@ -21,8 +21,9 @@ from loadtest.analysis.capacity import (
     level,
     tried,
 )
-from loadtest.analysis.capacity_search import End, following
+from loadtest.analysis.capacity_search import End, Word, following
 from loadtest.errors import LoadtestError, RunFolderError, UsageError
+from loadtest.experiment.build import listens
 from loadtest.experiment.capacity_plan import Plan, Timing, lost_when
 from loadtest.experiment.run import Load, under_way
 from loadtest.runs.folder import LATEST, SUMMARY
@@ -32,6 +33,9 @@ MAX_TIME: Final = "--max-time"
 """What limits a search that ran out of time."""
 _PATIENCE_S: Final = 120.0
 """How much longer than planned a level may take before it is broken off."""
+_LOOKS: Final = 3
+"""For a server that may be too busy to be seen at once; each waits a second for it."""
+_LOOK_EVERY_S: Final = 0.5
 
 
 class Record(Capacity, frozen=True, kw_only=True):
@@ -101,7 +105,7 @@ def carry_on(
         secrets: environment variables of the runs.
     """
     plan, levels, deadline = record.plan, list(record.levels), time.monotonic() + max_time_s
-    ended, stopped = None, ""
+    ended, stopped, was_there = None, "", listens(url)
     while ended is None and not stopped:
         step = following(plan.range, tried(levels))
         if isinstance(step, End):
@@ -110,7 +114,10 @@ def carry_on(
             ended = MAX_TIME
         else:
             try:
-                levels.append(_level(plan, step, levels, folder, url, secrets))
+                found = _level(plan, step, levels, folder, url, secrets)
+                if was_there and found.verdict is Word.FAIL:  # behind a proxy it never is
+                    _check_still_there(url)
+                levels.append(found)
                 progress(Told(levels[-1], deadline - time.monotonic()))
             except LoadtestError as error:
                 stopped = f"level of {step:,} users: {error}" if levels else str(error)
@@ -147,15 +154,41 @@ def _level(
     if run is None or run == before or not (run / SUMMARY).is_file():
         raise UsageError(_last_line(console))
     summary = _summary(run)
-    if code == UsageError.exit_code:
+    check_load(summary)
+    found = level(summary, users, run.name)
+    if code == UsageError.exit_code and found.verdict is not Word.FAIL:
         raise UsageError(_last_line(console))
+    return found
+
+
+def check_load(summary: LevelSummary) -> None:
+    """Refuse a load that says nothing of so many users.
+
+    Raises:
+        UsageError: a shape decided on the users, or the rate limit rejected what they sent.
+    """
+    if summary.run.users is None:
+        raise UsageError(
+            "--locustfile: it has a shape, which decides on the users in place of the search; give one without"
+        )
     rejected = beyond_the_limiter(summary)
     if rejected is not None:
         raise UsageError(
             f"--message-rate: the server's rate limit rejected {100 * rejected:.0f} % of the messages, so a search "
             "would measure the limiter; lower it, and leave out users who send at or above the limit"
         )
-    return level(summary, users, run.name)
+
+
+def _check_still_there(url: str) -> None:
+    """Refuse to take a server that has ended for one that fails, which no resumed search would look at again."""
+    for _ in range(_LOOKS):
+        if listens(url):
+            return
+        time.sleep(_LOOK_EVERY_S)
+    raise UsageError(
+        f"--host: nobody listens at {url} any more, so the level says nothing; start the backend, and find out whether "
+        "this load ended it"
+    )
 
 
 def _load(

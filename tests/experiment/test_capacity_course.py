@@ -1,14 +1,16 @@
 """The course of a capacity search, with levels that are only pretended: times, state, resuming, what stops it."""
 
 import json
+import socket
 
 import pytest
+from staged_levels import summary
 
 from loadtest.analysis.capacity import Level
 from loadtest.analysis.capacity_search import Word
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment import capacity
-from loadtest.experiment.capacity import carry_on, new, restore, save
+from loadtest.experiment.capacity import carry_on, check_load, new, restore, save
 from loadtest.experiment.capacity_plan import Plan, enough_messages, first_users, lost_when
 
 OBJECTIVE = "ack_delivered.p99 < 250ms"
@@ -101,6 +103,28 @@ def test_a_server_that_dies_stops_the_search_and_what_was_found_is_kept(tmp_path
     assert record.stopped == "level of 400 users: --host: nobody listens at ws://a/ws; start the backend"
     assert (record.max_users, record.fails_at_users, record.ended) == (200, None, None)
     assert restore(tmp_path) == record
+
+
+def test_a_server_that_dies_under_a_level_is_none_that_fails_it(tmp_path, pretend):
+    """Kept as a fail, it would bound the search for ever, however often that is resumed."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"
+
+    def dies(users):
+        if users == 800:
+            listener.close()
+
+    pretend.fate = dies
+    record = carry_on(new(plan()), tmp_path, url, {}, lambda _told: None, 1e6)
+    assert [each.users for each in record.levels] == [100, 200, 400]
+    assert record.stopped.startswith(f"level of 800 users: --host: nobody listens at {url} any more, so the level says")
+    assert restore(tmp_path) == record
+
+
+def test_a_load_that_a_shape_decides_on_is_refused():
+    with pytest.raises(UsageError, match="--locustfile: it has a shape, which decides on the users in place of"):
+        check_load(summary(100, [], run={"users": None, "window": {"start_s": 10.0, "stop_s": 30.0}}))
+    check_load(summary(100, []))
 
 
 def test_a_level_that_there_may_be_no_time_for_is_not_begun(tmp_path, pretend):
