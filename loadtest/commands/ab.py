@@ -12,12 +12,12 @@ import click
 from click.core import ParameterSource
 
 from loadtest.errors import RunFolderError
-from loadtest.settings import OPTIONS, duration, one_of, positive_duration, positive_int, whole, ws_url
+from loadtest.settings import OPTIONS, duration, one_of, positive_duration, positive_int, ws_url
 
 from .config import TOKEN_SOURCES
 from .interrupt import one_interrupt
 from .options import Parsed, options_of
-from .run import SPAWN_S, check_run, passed_on
+from .run import SPAWN_S, check_run, passed_on, processes_of
 from .summarize import Format
 from .terms import check_terms, terms_options
 
@@ -57,8 +57,8 @@ RESUMABLE: Final = frozenset(
 @click.option("-r", "--spawn-rate", type=float, help="Users started a second [default: all within 5 s].")
 @click.option("-t", "--run-time", type=Parsed(positive_duration, "TIME"), default="60s", show_default=True,
               help="Time of each run.")  # fmt: skip
-@click.option("--processes", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
-              help="Worker processes; 0 for one process that does all.")  # fmt: skip
+@click.option("--processes", type=Parsed(processes_of, "NUMBER"), default="0", show_default=True,
+              help="Worker processes; 0 for one process that does all, -1 for one a core.")  # fmt: skip
 @click.option("-f", "--locustfile", default="chat", show_default=True, help="Path, or the name of one of ours.")
 @click.option("--format", "kind", type=Parsed(one_of(Format), "FORMAT"), default="text", show_default=True,
               help="text, json or markdown.")  # fmt: skip

@@ -24,19 +24,18 @@ from loadtest.settings import (
     positive_duration,
     positive_int,
     settings,
-    whole,
     ws_url,
 )
 
 from .config import config_option, keep_one_token_source
 from .interrupt import one_interrupt
 from .options import Parsed, options_of
-from .run import check_run, passed_on, run_command
+from .run import check_run, passed_on, processes_of, run_command
 from .summarize import Format
 from .terms import share
 
 if TYPE_CHECKING:
-    from loadtest.experiment.capacity import Record, Told
+    from loadtest.experiment.capacity import Begun, Record, Told
     from loadtest.experiment.capacity_plan import Plan
 
 PICTURES: Final = ("capacity.png", "capacity.svg")
@@ -72,9 +71,9 @@ MISSED: Final = 1
 @click.option("--resume", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Go on with a search that was broken off.")  # fmt: skip
 @click.option("-r", "--spawn-rate", type=float, help="Users started a second [default: 200].")
-@click.option("--processes", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
+@click.option("--processes", type=Parsed(processes_of, "NUMBER"), default="0", show_default=True,
               envvar="LOADTEST_PROCESSES",
-              help="Worker processes; 0 for one process that does all.")  # fmt: skip
+              help="Worker processes; 0 for one process that does all, -1 for one a core.")  # fmt: skip
 @click.option("-f", "--locustfile", default="chat", show_default=True, envvar="LOADTEST_LOCUSTFILE", metavar="FILE",
               help="Path, or the name of one of ours.")  # fmt: skip
 @click.option("--format", "kind", type=Parsed(one_of(Format), "FORMAT"), default="text", show_default=True,
@@ -102,6 +101,8 @@ def capacity(
     else:
         _refuse_plan_options(context)
         folder, record = resume, experiment.restore(resume)
+        if not record.levels:
+            _check_time(record.plan, max_time)
     from .capacity_lines import plan_line  # noqa: PLC0415
 
     click.echo(plan_line(record.plan, len(record.levels), max_time), err=True)
@@ -109,10 +110,12 @@ def capacity(
         with one_interrupt(), _server(record.plan) as (url, secret):
             record = experiment.carry_on(record, folder, url, _secrets(given) | secret, _tell, max_time)
     except KeyboardInterrupt:
-        done = len(experiment.restore(folder).levels)
+        record = experiment.restore(folder)
+        if record.levels:
+            _show(record, folder, kind)
+        done = "1 level" if len(record.levels) == 1 else f"{len(record.levels)} levels"
         click.echo(
-            f"broken off after {done} levels; go on with: loadtest capacity --resume {shlex.quote(str(folder))}",
-            err=True,
+            f"broken off after {done}; go on with: loadtest capacity --resume {shlex.quote(str(folder))}", err=True
         )
         raise
     return _conclude(record, folder, kind)
@@ -156,12 +159,16 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
         same_users=_from_file(chosen),
         rest_s=chosen.rate_limit.window_s if _from_file(chosen) and chosen.rate_limit else 0.0,
     )
-    if plan.longest_s(start) > max_time:
+    _check_time(plan, max_time)
+    return plan
+
+
+def _check_time(plan: Plan, max_time: float) -> None:
+    if plan.longest_s(plan.start) > max_time:
         raise click.UsageError(
             f"--max-time: {max_time:g} s is too short for the first level, which may take "
-            f"{plan.longest_s(start):.0f} s; allow for more, or shorten --settle, --run-time or --reply-timeout"
+            f"{plan.longest_s(plan.start):.0f} s; allow for more, or shorten --settle, --run-time or --reply-timeout"
         )
-    return plan
 
 
 def _check(given: dict[str, Any], run_given: dict[str, Any]) -> None:
@@ -235,18 +242,17 @@ def _refuse_plan_options(context: click.Context) -> None:
             raise click.UsageError(f"--resume: goes on with the plan as it was; leave out {parameter.opts[-1]}")
 
 
-def _tell(told: Told) -> None:
-    from .capacity_lines import level_line  # noqa: PLC0415
+def _tell(told: Begun | Told) -> None:
+    from .capacity_lines import line_of  # noqa: PLC0415
 
-    click.echo(level_line(told), err=True)
+    click.echo(line_of(told), err=True)
 
 
 def _conclude(record: Record, folder: Path, kind: Format) -> int:
-    """Show what was found, leave the pictures, and say by the exit code what it is worth."""
+    """Show what was found, and say by the exit code what it is worth."""
     if not record.levels:
-        raise UsageError(record.stopped)
-    _draw(record, folder)
-    click.echo(_shown(record, folder, kind), nl=False)
+        raise UsageError(record.stopped or "--max-time: there was no time for a level; allow for more")
+    _show(record, folder, kind)
     if record.stopped:
         raise UsageError(
             f"{record.stopped}; what was found until then is kept, and loadtest capacity --resume "
@@ -255,6 +261,12 @@ def _conclude(record: Record, folder: Path, kind: Format) -> int:
     if record.ended == End.GENERATOR:
         return NothingMeasured.exit_code
     return MISSED if record.ended == End.NOTHING_PASSES else 0
+
+
+def _show(record: Record, folder: Path, kind: Format) -> None:
+    """Print what was found, and leave it as pictures."""
+    _draw(record, folder)
+    click.echo(_shown(record, folder, kind), nl=False)
 
 
 def _draw(record: Record, folder: Path) -> None:

@@ -44,6 +44,13 @@ class Record(Capacity, frozen=True, kw_only=True):
     plan: Plan
 
 
+class Begun(Struct, frozen=True):
+    """A level that begins, and how long it takes, about, with the rest before it."""
+
+    users: int
+    expected_s: float
+
+
 class Told(Struct, frozen=True):
     """What is known after a level; `left_s` is the rest of the time that there is."""
 
@@ -51,7 +58,7 @@ class Told(Struct, frozen=True):
     left_s: float
 
 
-Progress = Callable[[Told], None]
+Progress = Callable[[Begun | Told], None]
 
 
 def new(plan: Plan) -> Record:
@@ -114,6 +121,7 @@ def carry_on(
             ended = MAX_TIME
         else:
             try:
+                progress(Begun(step, plan.timing(step, levels).expected_s + (plan.rest_s if levels else 0.0)))
                 found = _level(plan, step, levels, folder, url, secrets)
                 if was_there and found.verdict is Word.FAIL:  # behind a proxy it never is
                     _check_still_there(url)

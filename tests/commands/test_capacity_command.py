@@ -1,6 +1,7 @@
 """`loadtest capacity`: what it refuses, and what it leaves and says of levels that are only pretended."""
 
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -97,6 +98,24 @@ def test_levels_have_the_same_users_where_a_file_names_them_with_a_limit_and_wit
     assert (plan["same_users"], plan["first_user"], plan["rest_s"]) == (True, 7, rest_s)
 
 
+@pytest.mark.parametrize("processes", [-1, 2])
+def test_one_process_a_core_is_understood_as_run_does(processes, tmp_path, pretend):
+    invoke(*HOST, *SLO, "--results", tmp_path, "--processes", processes)
+    kept = json.loads((the_search(tmp_path) / "capacity.json").read_text())["plan"]["processes"]
+    assert kept == (os.cpu_count() if processes == -1 else processes)
+
+
+def test_a_search_without_a_level_is_not_resumed_with_too_little_time(tmp_path, pretend):
+    def dead(_users):
+        raise UsageError("--host: nobody listens at ws://127.0.0.1:9/ws; start the backend")
+
+    pretend.fate = dead
+    invoke(*HOST, *SLO, "--results", tmp_path)
+    code, out, err = invoke("--resume", the_search(tmp_path), "--max-time", "30s")
+    assert (code, out) == (2, "")
+    assert "--max-time: 30 s is too short for the first level, which may take 91 s; allow for more" in err
+
+
 def the_search(results):
     (folder,) = results.iterdir()
     return folder
@@ -113,8 +132,9 @@ def test_a_search_leaves_its_file_and_picture_and_json_is_alone_on_stdout(tmp_pa
     assert lines[0].startswith(
         "plan: levels from 100 users on, doubling, each 10 s settle + 20 s (41 s at first); 8 min"
     )
-    assert lines[1].startswith("100 users: 13 messages/s, ack p99 20.0 [18.0, 23.0] ms; pass")
-    assert len(lines) == 1 + len(content["levels"])
+    assert lines[1] == "100 users: about 1 min 1 s"
+    assert lines[2].startswith("100 users: 13 messages/s, ack p99 20.0 [18.0, 23.0] ms; pass")
+    assert len(lines) == 1 + 2 * len(content["levels"])
     assert {file.name for file in the_search(tmp_path).iterdir()} == {"capacity.json", "capacity.png", "capacity.svg"}
 
 
@@ -170,7 +190,9 @@ def test_a_search_that_was_broken_off_goes_on_with_its_plan(tmp_path, pretend):
     pretend.fate = interrupt
     code, out, err = invoke(*HOST, *SLO, "--results", tmp_path)
     folder = the_search(tmp_path)
-    assert (code, out) == (130, "")
+    assert code == 130
+    assert "holds 200 users or more" in out
+    assert (folder / "capacity.png").is_file()
     assert f"broken off after 2 levels; go on with: loadtest capacity --resume {folder}" in err
     pretend.fate = lambda _users: None
     code, _, err = invoke("--resume", folder, "-t", "60s")
