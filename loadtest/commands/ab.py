@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.core import ParameterSource
 
 from loadtest.errors import RunFolderError
 from loadtest.settings import OPTIONS, duration, one_of, positive_duration, positive_int, ws_url
@@ -17,7 +16,8 @@ from loadtest.settings import OPTIONS, duration, one_of, positive_duration, posi
 from .config import TOKEN_SOURCES
 from .interrupt import one_interrupt
 from .options import Parsed, options_of
-from .run import SPAWN_S, check_run, passed_on, processes_of
+from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
+from .run import SPAWN_S, check_run, passed_on, processes_of, withheld
 from .summarize import Format
 from .terms import check_terms, terms_options
 
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from loadtest.experiment.ab import Build, Plan, State, Told
 
 FILES: Final = ("report.html", "comparison.json", "shift.png", "shift.svg")
-SECRETS: Final = {option.attribute: option for option in OPTIONS if option.secret}
-RESUMABLE: Final = frozenset(
-    {"resume", "kind", "force", "margin", "detect", "gates", "live_provider", *SECRETS, "results", "tokens_file"}
-)
+RESUMABLE: Final = GIVEN_AGAIN | {"force", "margin", "detect", "gates", "live_provider"}
 """What may be given with --resume: all else is in the plan."""
 
 
@@ -94,8 +91,10 @@ def ab(
         environment = _environment(given, plan)
         folder, state = _begin(Path(given["results"] or "results"), plan)
     else:
-        _refuse_plan_options(context)
+        refuse_plan_options(context, RESUMABLE | ADDRESSES)
         folder, state = resume, experiment.restore(resume)
+        refuse_plan_options(context, RESUMABLE | attributes(state.plan.withheld))
+        check_given_again(given, state.plan.withheld)
         environment = _environment(given, state.plan)
     _announce(state, folder, terms)
     try:
@@ -139,6 +138,7 @@ def _plan(given: dict[str, Any]) -> Plan:
         classes=list(given["classes"]),
         options=passed_on(kept),
         ready_timeout_s=given["ready_timeout"],
+        withheld=[option.name for option in OPTIONS if option.env in withheld(run_given)],
     )
 
 
@@ -173,7 +173,7 @@ def _build(side: str, given: dict[str, Any]) -> Build:
 
 def _environment(given: dict[str, Any], plan: Plan) -> dict[str, str]:
     """Secrets for the runs and for builds that are started; those get a fresh one where none is given."""
-    found = {option.env: option.joined(given[name]) for name, option in SECRETS.items() if given.get(name)}
+    found = withheld(given)
     sources = tuple(f"--{name.replace('_', '-')}" for name in TOKEN_SOURCES)
     tokens = any(given.get(name) for name in TOKEN_SOURCES) or any(word.startswith(sources) for word in plan.options)
     if not tokens:
@@ -192,13 +192,6 @@ def _begin(results: Path, plan: Plan) -> tuple[Path, State]:
     folder, state = create_apart(results, "ab", datetime.now(UTC)), State(SCHEMA, plan)
     save(folder, state)
     return folder, state
-
-
-def _refuse_plan_options(context: click.Context) -> None:
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name not in RESUMABLE and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--resume: goes on with the plan as it was; leave out {parameter.opts[-1]}")
 
 
 def _announce(state: State, folder: Path, terms: Terms) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.core import ParameterSource
 
 from loadtest.analysis.capacity_search import End
 from loadtest.errors import NothingMeasured, UsageError
@@ -30,7 +29,8 @@ from loadtest.settings import (
 from .config import config_option, keep_one_token_source
 from .interrupt import one_interrupt
 from .options import Parsed, options_of
-from .run import check_run, passed_on, processes_of, run_command
+from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
+from .run import check_run, passed_on, processes_of, run_command, withheld
 from .summarize import Format
 from .terms import share
 
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 PICTURES: Final = ("capacity.png", "capacity.svg")
 SPAWN_RATE: Final = 200.0
 """Users started a second, unless told otherwise: every tested server took so many connections."""
-SECRETS: Final = {option.attribute: option for option in OPTIONS if option.secret}
-RESUMABLE: Final = frozenset({"resume", "kind", "max_time", "config", *SECRETS, "results", "tokens_file"})
+RESUMABLE: Final = GIVEN_AGAIN | {"max_time", "config"}
 """What may be given with --resume: all else is in the plan."""
 OWN: Final = frozenset({"results", "seed", "first_user", "slo", "abort_on", "warmup"})
 """Options of a run that the search gives its levels itself."""
@@ -51,6 +50,7 @@ PLAIN: Final = ("chat", "WithinLimitUser")
 BEYOND: Final = "AboveLimitUser"
 SERVER_PID: Final = "LOADTEST_SERVER_PID"
 """In the environment, since the plan outlives the process."""
+SERVER_METRICS: Final = "server-metrics"
 MISSED: Final = 1
 
 
@@ -99,8 +99,10 @@ def capacity(
         record = experiment.new(plan)
         experiment.save(folder, record)
     else:
-        _refuse_plan_options(context)
+        refuse_plan_options(context, RESUMABLE | ADDRESSES)
         folder, record = resume, experiment.restore(resume)
+        refuse_plan_options(context, RESUMABLE | attributes(record.plan.withheld))
+        check_given_again(given, record.plan.withheld)
         if not record.levels:
             _check_time(record.plan, max_time)
     from .capacity_lines import plan_line  # noqa: PLC0415
@@ -108,7 +110,7 @@ def capacity(
     click.echo(plan_line(record.plan, len(record.levels), max_time), err=True)
     try:
         with one_interrupt(), _server(record.plan) as (url, secret):
-            record = experiment.carry_on(record, folder, url, _secrets(given) | secret, _tell, max_time)
+            record = experiment.carry_on(record, folder, url, withheld(_of_levels(given)) | secret, _tell, max_time)
     except KeyboardInterrupt:
         record = experiment.restore(folder)
         if record.levels:
@@ -153,7 +155,8 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
         locustfile=given["locustfile"],
         classes=_classes(given, chosen),
         objectives=objectives,
-        options=passed_on({name: value for name, value in run_given.items() if name not in OWN}),
+        options=passed_on(_of_levels(run_given)),
+        withheld=[option.name for option in OPTIONS if option.env in withheld(_of_levels(run_given))],
         seed=chosen.seed,
         first_user=chosen.first_user,
         same_users=_from_file(chosen),
@@ -211,8 +214,9 @@ def _from_file(chosen: Settings) -> bool:
     return chosen.tokens_file is not None or chosen.users_file is not None
 
 
-def _secrets(given: dict[str, Any]) -> dict[str, str]:
-    return {option.env: option.joined(given[name]) for name, option in SECRETS.items() if given.get(name)}
+def _of_levels(given: dict[str, Any]) -> dict[str, Any]:
+    """What every level is given as it is."""
+    return {name: value for name, value in given.items() if name not in OWN}
 
 
 @contextmanager
@@ -225,7 +229,8 @@ def _server(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
         return
     limits = [word.partition("=")[2] for word in plan.options if word.startswith("--rate-limit=")]
     with reference_server([f"--rate-limit={limit}" for limit in limits]) as server:
-        seen = {} if any(word.startswith("--server-") for word in plan.options) else {SERVER_PID: str(server.pid)}
+        seen_elsewhere = any(word.startswith("--server-") for word in plan.options) or SERVER_METRICS in plan.withheld
+        seen = {} if seen_elsewhere else {SERVER_PID: str(server.pid)}
         yield server.url, {"LOADTEST_JWT_SECRET": server.jwt_secret} | seen
 
 
@@ -233,13 +238,6 @@ def _begin(results: Path) -> Path:
     from loadtest.runs.folder import create_apart  # noqa: PLC0415
 
     return create_apart(results, "capacity", datetime.now(UTC))
-
-
-def _refuse_plan_options(context: click.Context) -> None:
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name not in RESUMABLE and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--resume: goes on with the plan as it was; leave out {parameter.opts[-1]}")
 
 
 def _tell(told: Begun | Told) -> None:

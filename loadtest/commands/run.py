@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from loadtest.experiment.run import Load, run
-from loadtest.experiment.server import RunningServer, reference_server
+from loadtest.experiment.server import reference_server
 from loadtest.objectives import demanded
 from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
 
@@ -94,7 +94,7 @@ def run_command(
                 locustfile=locustfile,
                 classes=classes,
                 options=passed_on(given),
-                secrets=_secrets(given, server),
+                secrets=withheld(given) | ({} if server is None else {"LOADTEST_JWT_SECRET": server.jwt_secret}),
             )
         )
     sys.exit(code)
@@ -127,20 +127,20 @@ def _server_options(given: dict[str, Any]) -> list[str]:
 
 
 def passed_on(given: dict[str, Any]) -> list[str]:
-    """The words for Locust's command line, without secrets."""
+    """The words for Locust's command line, without what may be secret."""
     words: list[str] = []
     for option in OPTIONS:
         value = given.get(option.attribute)
         for part in value if isinstance(value, tuple) else (value,) if value else ():
-            if not option.secret:
+            if not option.withholds(value):
                 words.append(f"--{option.name}" if option.flag else f"--{option.name}={part}")
     return words
 
 
-def _secrets(given: dict[str, Any], server: RunningServer | None) -> dict[str, str]:
-    secrets = {
-        option.env: option.joined(given[option.attribute])
+def withheld(given: dict[str, Any]) -> dict[str, str]:
+    """The rest, for its environment."""
+    return {
+        option.env: option.joined(value)
         for option in OPTIONS
-        if option.secret and given[option.attribute]
+        if (value := given.get(option.attribute)) and option.withholds(value)
     }
-    return secrets | ({"LOADTEST_JWT_SECRET": server.jwt_secret} if server else {})

@@ -69,7 +69,8 @@ class Plan(Struct, frozen=True):
         spawn_rate: users started a second.
         user_per_s: messages of one connection a second, as the options have it; a level tells what its classes send.
         objectives: each as it reads back.
-        options: further command-line words of every run, without secrets.
+        options: further command-line words of every run, without what may be secret.
+        withheld: names of the options that may, whose values are kept nowhere.
         first_user: number of the first user of the first level.
         same_users: whether every level has the same ones, those of a file; otherwise each has users of its own.
         rest_s: between levels of the same users, so that the limiter has forgotten what the last one sent.
@@ -89,6 +90,7 @@ class Plan(Struct, frozen=True):
     classes: list[str]
     objectives: list[str]
     options: list[str]
+    withheld: list[str]
     seed: int
     first_user: int
     same_users: bool

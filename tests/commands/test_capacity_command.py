@@ -62,8 +62,9 @@ def pretend(monkeypatch):
     pretend = Pretend()
     pretend.changes = {}
 
-    def run(_plan, users, _levels, _folder, _url, _secrets):
+    def run(_plan, users, _levels, _folder, _url, secrets):
         pretend.fate(users)
+        pretend.secrets = secrets
         good = users <= pretend.holds
         result = asked(
             ACK, 20.0 if good else 900.0, "pass" if good else "fail", (18.0, 23.0) if good else (800.0, 990.0)
@@ -180,6 +181,25 @@ def test_a_server_that_dies_leaves_what_was_found_and_how_to_go_on(tmp_path, pre
     code, out, _ = invoke("--resume", folder)
     assert code == 0
     assert "holds 300 users, 40 messages/s (fails at 320)" in out
+
+
+def test_a_key_in_an_address_is_kept_nowhere_and_asked_for_again(tmp_path, pretend):
+    address = "http://127.0.0.1:9/metrics?key=S3CRET"
+    invoke(*HOST, *SLO, "--results", tmp_path, "--server-metrics", address)
+    folder = the_search(tmp_path)
+    assert pretend.secrets == {"LOADTEST_SERVER_METRICS": address}
+    assert "S3CRET" not in (folder / "capacity.json").read_text()
+    code, _, err = invoke("--resume", folder)
+    assert code == 2
+    assert "--resume: --server-metrics may be secret, so its value was not kept; give it again, by LOADTEST_SER" in err
+    assert invoke("--resume", folder, "--server-metrics", address)[0] == 0
+
+
+def test_an_address_that_the_plan_has_is_not_taken_again(tmp_path, pretend):
+    invoke(*HOST, *SLO, "--results", tmp_path, "--server-metrics", "http://127.0.0.1:9/metrics")
+    code, _, err = invoke("--resume", the_search(tmp_path), "--server-metrics", "http://127.0.0.1:8/metrics")
+    assert code == 2
+    assert "--resume: goes on with the plan as it was; leave out --server-metrics" in err
 
 
 def test_a_search_that_was_broken_off_goes_on_with_its_plan(tmp_path, pretend):

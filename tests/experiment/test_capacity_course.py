@@ -20,8 +20,8 @@ def plan(**changes):
     facts = {
         "host": "ws://a/ws", "start": 100, "most": None, "precision": 0.1, "settle_s": 10.0, "run_time_s": 20.0,
         "spawn_rate": 200.0, "user_per_s": 8 / 60, "reply_timeout_s": 30.0, "processes": 0, "locustfile": "chat",
-        "classes": ["WithinLimitUser"], "objectives": [OBJECTIVE], "options": [], "seed": 1, "first_user": 0,
-        "same_users": False, "rest_s": 0.0,
+        "classes": ["WithinLimitUser"], "objectives": [OBJECTIVE], "options": [], "withheld": [], "seed": 1,
+        "first_user": 0, "same_users": False, "rest_s": 0.0,
     }  # fmt: skip
     return Plan(**facts | changes)
 
