@@ -179,6 +179,12 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     """Stream frames of this answer that brought new content; the completion is one of them where it did."""
 
 
+NO_PORT: Final = "no free port"
+"""Outcome of a connect for which this machine has no port left."""
+NO_FILE: Final = "too many open files"
+"""Outcome of a connect for which this process may open no further socket."""
+
+
 class Connect(Struct, frozen=True, array_like=True, gc=False):
     """One attempt to get an authenticated connection."""
 

@@ -8,7 +8,6 @@ a generator that is too slow to make the load that was asked for.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from loadtest.analysis.drift import Stationarity
@@ -35,8 +34,6 @@ STEAL_SHARE: Final = {Status.VALID: 0.002, Status.SUSPECT: 0.05}
 fifth of the 1 % that a p99 hangs on, and one second in twenty."""
 SILENCE_S: Final = 10.0
 """Between two reports of a process: three of Locust's report intervals (locust/runners.py, WORKER_REPORT_INTERVAL)."""
-CONNECTED: Final = 0.9
-"""Share of the users asked for that have to be connected, in the mean of the window."""
 
 _REMEDY: Final = "use --processes, fewer users, or a machine with less to do"
 _JUDGED: Final = ("p99", "p95", "p90", "p50")
@@ -158,14 +155,13 @@ def late_reports(evidence: Evidence) -> Finding | None:
 
 
 def too_few_connected(evidence: Evidence) -> Finding | None:
-    info = evidence.records.info
-    intruders = {connect.user for connect in evidence.records.intruders}  # who are not to be connected
-    asked = round(max((info.users or 0) - len(intruders), 0) * info.present_share)
-    held = [process.connections for process in evidence.generator.processes if process.connections is not None]
-    by_chance = 2.0 * math.sqrt(asked * (1.0 - info.present_share))  # of users who come and go independently
-    if not asked or not held or sum(held) >= CONNECTED * asked - by_chance:
+    own = evidence.generator
+    if not own.too_few_connected:
         return None
-    reason = f"of {asked:,} users, {sum(held):,.0f} were connected in the mean: the load was less than asked for"
+    reason = (
+        f"of {own.connections_asked:,} users, {own.connections:,.0f} were connected in the mean: the load was less "
+        "than asked for"
+    )
     return Finding(Status.SUSPECT, reason, "look at failed connects and disconnects")
 
 

@@ -56,7 +56,8 @@ class Plan(Struct, frozen=True):
         same: whether both sides are one build (A/A).
         base_first: of each pair, whether the base is run first.
         seed: of the first pair; each further one has the next.
-        options: further command-line words of every run, without secrets.
+        options: further command-line words of every run, without what may be secret.
+        withheld: names of the options that may, whose values are kept nowhere.
     """
 
     base: Build
@@ -73,6 +74,7 @@ class Plan(Struct, frozen=True):
     classes: list[str]
     options: list[str]
     ready_timeout_s: float
+    withheld: list[str] = []
 
     @property
     def pairs(self) -> int:

@@ -133,6 +133,14 @@ def test_fewer_users_than_asked_for(summary_of):
     )  # fmt: skip
 
 
+def test_users_who_come_and_go_are_asked_for_as_long_as_they_are_there(summary_of):
+    facts = {"users": 600, "present_share": 1 / 3}
+    own = summary_of(facts=facts, health=[health(connections=160)]).generator
+    assert (own.connections_asked, own.connections_least) == (200, 156.9)  # 0.9 x 200, less what chance may take
+    assert not own.too_few_connected
+    assert summary_of(facts=facts, health=[health(connections=150)]).generator.too_few_connected
+
+
 # --- the arithmetic of what a percentile may be off
 def late_messages(**changes):
     return [answered(n, STEADY_S + n / 10, 5, **changes) for n in range(400)]

@@ -13,6 +13,7 @@ from real_servers import unused_port
 from loadtest.client import dial
 from loadtest.errors import UsageError
 from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
+from loadtest.model import NO_FILE, NO_PORT
 from loadtest.settings import Address
 
 PORTS = range(32_768, 61_000)
@@ -87,7 +88,7 @@ def test_a_connection_comes_from_the_source_address():
         theirs.close()
 
 
-@pytest.mark.parametrize(("number", "kind"), [(errno.EADDRNOTAVAIL, dial.NO_PORT), (errno.EHOSTUNREACH, "unreachable")])
+@pytest.mark.parametrize(("number", "kind"), [(errno.EADDRNOTAVAIL, NO_PORT), (errno.EHOSTUNREACH, "unreachable")])
 def test_a_machine_without_a_free_port_is_told_from_a_server_that_is_away(monkeypatch, number, kind):
     monkeypatch.setattr(dial, "_connect_to", lambda *_: number)
     with pytest.raises(dial.DialError) as caught:
@@ -113,7 +114,7 @@ def test_a_process_that_may_open_no_more_files_says_so():
     told = subprocess.run(
         [sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    assert told.stdout.strip() == dial.NO_FILE, told.stderr
+    assert told.stdout.strip() == NO_FILE, told.stderr
 
 
 @pytest.mark.parametrize(
