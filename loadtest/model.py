@@ -409,8 +409,9 @@ class ServerSample(Struct, frozen=True, array_like=True, gc=False):
     memory_limit: int | None
     """Memory of the machine, where the server is on this one."""
     open_files: int | None
-    """Open files and sockets."""
+    """Open files and sockets of the process that is nearest to its limit."""
     files_limit: int | None
+    """Of the same process."""
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):
