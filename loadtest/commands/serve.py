@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from loadtest.open_files import raise_file_limit
 from loadtest.protocol import CLOSE_POLICY
 from loadtest.server import AnswerStyle, ChatServer, Distribution, ServerCounts, ServerOptions
 from loadtest.server.auth import TOKEN_LIFE_S, issue
@@ -94,6 +95,7 @@ def serve(counts_file: Path | None, **given: Any) -> None:
     """Serve the guide's chat backend, the reference server, until SIGINT or SIGTERM."""
     for name, path in (("--counts-file", counts_file), ("--truth-file", given["truth_file"])):
         _check_writable(name, path)
+    raise_file_limit()  # as those who connect to it do
     asyncio.run(_serve(_options(given), counts_file, show_secret=not given["jwt_secret"]))
 
 

@@ -59,10 +59,11 @@ from loadtest.load.quirks import (
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.server_watch import ServerWatch, source_of
 from loadtest.load.shapes import Staged
-from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
+from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports
 from loadtest.load.users import ChatUser, chat_classes, logs_in
 from loadtest.model import SHAPE, Batch, OutageCommand, RunInfo, Step
 from loadtest.objectives import Demands
+from loadtest.open_files import raise_file_limit
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
 logger = logging.getLogger("loadtest")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -72,6 +73,23 @@ def test_without_a_secret_it_makes_one_and_prints_it_to_paste() -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=15)
     assert process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the limit of another process")
+def test_it_may_open_as_many_files_as_its_hard_limit_allows() -> None:
+    process = subprocess.Popen(
+        ["sh", "-c", 'ulimit -Sn 300 && exec "$@"', "sh", *SERVE, "--port", "0"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"listening on")
+        soft, hard = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
+        assert soft == hard > 300
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
 
 
 def test_on_sigterm_it_closes_with_1001_and_leaves_its_counts(reference_server: Any) -> None:
