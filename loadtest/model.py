@@ -424,8 +424,9 @@ class ServerSample(Struct, frozen=True, array_like=True, gc=False):
     memory_limit: int | None
     """Memory of the machine, where the server is on this one."""
     open_files: int | None
-    """Open files and sockets."""
+    """Open files and sockets of the process that is nearest to its limit."""
     files_limit: int | None
+    """Of the same process."""
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):
@@ -494,6 +495,10 @@ class Worker(Struct, frozen=True):
     """When it left, or was last heard of; None for one that ended with the run."""
     users: int = 0
     """That it held when it was last heard of."""
+    clock_offset_s: float = 0.0
+    """What was added to the instants of its records, to have them on the master's clock; 0 where that is its own."""
+    clock_bound_s: float = 0.0
+    """How far from the truth that is at most: half of the fastest exchange. No latency holds it."""
 
 
 class RunInfo(Struct, frozen=True, omit_defaults=False):

@@ -267,6 +267,10 @@ def _notes(summary: Summary) -> Iterable[str]:
     yield from _memory_notes(summary)
     if summary.run.receive_clock != "kernel":
         yield "receive times are the callback's, since this platform stamps no packets: latencies hold our own delays"
+    bound_s = max((worker.clock_bound_s for worker in summary.run.workers), default=0.0)
+    if bound_s:
+        bound = milliseconds(1e3 * bound_s)
+        yield f"clocks of other machines: set to the master's, to within {bound}, which no latency holds"
 
 
 def _way_notes(summary: Summary) -> Iterable[str]:

@@ -87,7 +87,8 @@ class ChatServer:
     def url(self) -> str:
         """Address to connect to; known once the server is entered."""
         host, port = self._address
-        return f"ws://[{host}]:{port}{PATH}" if ":" in host else f"ws://{host}:{port}{PATH}"
+        scheme = "ws" if self._options.tls is None else "wss"
+        return f"{scheme}://[{host}]:{port}{PATH}" if ":" in host else f"{scheme}://{host}:{port}{PATH}"
 
     @property
     def control_url(self) -> str | None:
@@ -158,6 +159,7 @@ class ChatServer:
             self._serve,
             host,
             port,
+            ssl=options.tls,
             process_request=self._upgrade,
             compression="deflate" if options.compression else None,
             ping_interval=None,  # `_ping` does it by the guide: the library would close with 1011 instead
