@@ -225,8 +225,8 @@ class Transport:
         endpoint, proxy = self._endpoint, self._endpoint.proxy
         began = time.monotonic_ns()
         self._step = f"no TCP connection to {proxy or endpoint.target}"
-        source = self._source
-        sock = connect_tcp(endpoint.target, source) if proxy is None else connect_proxy(proxy, source)
+        way = (self._source, endpoint.connect_timeout_s)
+        sock = connect_tcp(endpoint.target, *way) if proxy is None else connect_proxy(proxy, *way)
         self._socket = sock
         connected = tunnelled = time.monotonic_ns()
         if proxy is not None:
