@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from loadtest import __version__
 from loadtest.client.tls import fault
-from loadtest.client.tokens.login import Grant, LoginFailed, is_sendable
+from loadtest.client.tokens.login import Grant, LoginFailed
+from loadtest.client.tokens.source import is_sendable
 from loadtest.client.tokens.users_file import UsersFile
 from loadtest.settings import Template
 
