@@ -22,8 +22,8 @@ def test_idle_connections_are_cut_off_and_come_back(start_backend, start_proxy, 
     run = run_against(url, *idle, *authority.trust)
     assert_ended_as_its_verdict_says(run)
     counts = run.counts
-    assert counts["outages"] >= 20
-    assert counts["reconnects"] >= 15  # after 1 to 1.2 s, and some were pinged
+    assert counts["outages"] >= 18  # two of twenty are pinged
+    assert counts["reconnects"] >= 15  # after 1 to 1.2 s
     assert counts["connects"] == backend.stop()["connections"]
     with closing(sqlite3.connect(run.folder / "run.db")) as db:
         ends = dict(db.execute("SELECT by, count(*) FROM disconnects WHERE code = 1006 GROUP BY by"))

@@ -77,7 +77,7 @@ def test_a_batch_of_our_own_clock_is_left_as_it_is():
 DURATIONS = {
     "messages": "received_bound delivered_bound first_content_bound completed_bound longest_stall receive_lag handover",
     "connects": "tcp tls upgrade auth proxy backoff",
-    "disconnects": "close",
+    "disconnects": "close quiet",
     "outages": "backoff",
     "health": "interval cpu loop_lag gc send_lag receive_lag steal",
     "logins": "waited",
