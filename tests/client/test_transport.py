@@ -269,6 +269,32 @@ def test_pings_are_answered_by_both_sides():
     assert ear.pongs[0] > 0
 
 
+def test_a_server_that_stood_still_is_asked_all_the_while():
+    """Three pings while nothing is read, and one answer to the last of them: three round trips."""
+    ear, pinged = Ear(), threading.Event()
+
+    def script(connection):
+        protocol = upgraded(connection)
+        pinged.wait(5)
+        events = []
+        while len(events) < 3:
+            protocol.receive_data(connection.recv(65_536))
+            events += protocol.events_received()
+        protocol.data_to_send()
+        protocol.send_pong(events[-1].data)
+        connection.sendall(b"".join(protocol.data_to_send()))
+
+    with raw(script) as port:
+        link, _ = dial(port, ear)
+        for _ in range(3):
+            link.ping()
+            gevent.sleep(0.01)
+        pinged.set()
+        ear.wait_for(3)
+    assert len(ear.pongs) == 3
+    assert ear.pongs[0] > ear.pongs[1] > ear.pongs[2] > 0
+
+
 def test_a_pong_that_nobody_asked_for_is_no_answer_to_a_ping():
     ear = Ear()
 
