@@ -10,20 +10,19 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from loadtest.conformance.meanings import COUNTED, SHOWN, interval, of_event, of_message, quoted
+from loadtest.client.dialect import GUIDE, Content, Dialect
+from loadtest.conformance.meanings import COUNTED, interval, of_event, of_message, quoted
 from loadtest.errors import FrameError, InvalidEvent, UnknownEvent
 from loadtest.model import Connect, Disconnect, Login, Message, Outage
 from loadtest.protocol import (
     AUTH_FAILED,
     AUTH_REQUIRED,
-    STREAM_ID_PREFIX,
     MessageAck,
     MessageError,
     MessageReceive,
     MessageStream,
     Payload,
     ServerEvent,
-    decode_server_event,
     excerpt,
 )
 
@@ -32,6 +31,8 @@ _TRACED: Final = 2_000
 """Characters of a frame that `--trace` shows."""
 _SPEAKING: Final = frozenset({AUTH_FAILED, AUTH_REQUIRED})
 """Codes that the end of the chat explains."""
+_BY: Final = {"server": "the backend", "read_timeout": "you (--read-timeout)"}
+"""Who ended a connection, where it was not the person at the terminal."""
 IDLE_CUT_S: Final = (10.0, 3600.0)
 """A connection that lived for so long and was cut off may have been idle for too long for somebody."""
 
@@ -42,11 +43,13 @@ class Narrator:
     Args:
         write: takes a line.
         trace: whether to show frames as they are on the wire, without tokens.
+        dialect: how the server words the guide's events.
     """
 
-    def __init__(self, write: Callable[[str], None], trace: bool) -> None:
+    def __init__(self, write: Callable[[str], None], trace: bool, dialect: Dialect = GUIDE) -> None:
         self._write = write
         self._trace = trace
+        self._dialect = dialect
         self._began_ns = time.monotonic_ns()
         self._sent: dict[str, int] = {}
         self._streams: dict[str, str] = {}
@@ -91,13 +94,18 @@ class Narrator:
             return "your own message, broadcast"
         if not isinstance(event, MessageStream):
             return of_event(event)
-        before, content = self._answers.get(event.message_id, ""), event.content
-        self._answers[event.message_id] = content
+        before = self._answers.get(event.message_id, "")
+        content = self._answers[event.message_id] = self._answer_so_far(before, event)
         if event.is_complete:
             return f"complete: {quoted(content)}, {len(content):,} characters"
         new = content[len(before) :] if content.startswith(before) else content
         first = ", first content" if content and not before else ""
         return f"+{quoted(new)}{first}"
+
+    def _answer_so_far(self, before: str, event: MessageStream) -> str:
+        kind = self._dialect.content
+        whole = kind is Content.CUMULATIVE or (kind is Content.DELTAS_THEN_ALL and event.is_complete)
+        return event.content if whole else before + event.content
 
     def _message_of(self, event: ServerEvent) -> str | None:
         """The message of ours that an event belongs to, by the rules of a session."""
@@ -106,31 +114,34 @@ class Narrator:
         if isinstance(event, (MessageAck, MessageReceive)):
             return event.message_id
         if isinstance(event, MessageError) and event.message_id:
-            return event.message_id.removeprefix(STREAM_ID_PREFIX)
+            return self._named(event.message_id)
         return None
 
     def _streamed(self, stream_id: str) -> str | None:
-        plain = stream_id.removeprefix(STREAM_ID_PREFIX)
         if stream_id not in self._streams:
             taken = set(self._streams.values())
             by_order = next((message_id for message_id in self._sent if message_id not in taken), None)
-            found = next((i for i in (stream_id, plain) if i in self._sent), by_order)
+            found = next((i for i in (stream_id, self._named(stream_id)) if i in self._sent), by_order)
             if found is None:
                 return None
             self._streams[stream_id] = found
         return self._streams[stream_id]
 
+    def _named(self, stream_id: str) -> str:
+        """The message that a stream says to answer: by its prefix, or by the same id."""
+        return self._dialect.message_of(stream_id) or stream_id
+
     def _by_order(self, event: ServerEvent, message_id: str | None) -> str:
         if not isinstance(event, MessageStream) or message_id is None or not event.message_id:
             return ""
-        named = event.message_id.removeprefix(STREAM_ID_PREFIX) == message_id
+        named = self._named(event.message_id) == message_id
         return "" if named else f" (id {quoted(event.message_id)}: yours by order)"
 
     def _undecoded(self, data: Payload, text: bool) -> str:
         if not text:
             return f"binary, {len(data):,} bytes"
         try:
-            decode_server_event(data)
+            self._dialect.decode(data)
         except UnknownEvent as error:
             self._note_strange(error.type)
             return f"unknown event {quoted(error.type)}"
@@ -139,7 +150,9 @@ class Narrator:
             return f"invalid {excerpt(str(error))}"
         except FrameError as error:
             return f"malformed: {error}: {quoted(_as_text(data))}"
-        return _as_text(data)[:SHOWN]
+        except Exception as error:  # noqa: BLE001 - a mistake in a locustfile's dialect is told like any other frame
+            return f"the dialect fails with {type(error).__name__}: {quoted(_as_text(data))}"
+        return f"of no interest: {quoted(_as_text(data))}"
 
     def _note_strange(self, type_: str) -> None:
         if (shown := excerpt(type_, 64)) not in self.strange:
@@ -163,6 +176,7 @@ class Narrator:
         self._connected_ns = connect.authenticated_ns
         parts = (
             ("tcp", connect.tcp_ns),
+            ("proxy", connect.proxy_ns),
             ("tls", connect.tls_ns),
             ("upgrade", connect.upgrade_ns),
             ("auth", connect.auth_ns),
@@ -178,7 +192,7 @@ class Narrator:
     def closed(self, end: Disconnect) -> None:
         """An authenticated connection has ended."""
         lived = end.at_ns - (self._connected_ns or end.at_ns)
-        by = "you" if end.by == "client" else "the backend"
+        by = _BY.get(end.by, "you")
         reason = f" {quoted(end.reason)}" if end.reason else ""
         self._line(self._since_start(end.at_ns), "×", f"closed {end.code}{reason} by {by} after {interval(lived)}")
         low, high = IDLE_CUT_S

@@ -36,7 +36,7 @@ class OwnLogins:
             with gevent.Timeout(self._timeout_s, TimeoutError()):
                 token = self._users[number]()
         except Exception as error:  # noqa: BLE001 - whatever a scenario raises is a failed login, and counted as such
-            raise _failed(error) from None
+            raise failed(error, OPTION) from None
         if not isinstance(token, str) or not token:
             raise LoginFailed("log_in returned no token", for_good=True)
         if not is_sendable(token):
@@ -44,8 +44,12 @@ class OwnLogins:
         return Grant(token)
 
 
-def _failed(error: Exception) -> LoginFailed:
-    """A failure by kind and line alone: its text may hold what the server answered."""
+def failed(error: Exception, hook: str) -> LoginFailed:
+    """A failure of a hook by kind and line alone: its text may hold what the server answered.
+
+    Args:
+        hook: its name; whoever called it caught the error.
+    """
     response = getattr(error, "response", None)  # as exceptions of `requests` and of Locust's clients have it
     status = getattr(response, "status_code", None)
     if isinstance(status, int) and status >= 300:
@@ -53,4 +57,4 @@ def _failed(error: Exception) -> LoginFailed:
     if isinstance(error, TimeoutError):
         return LoginFailed("timeout")
     frames = traceback.extract_tb(error.__traceback__)
-    return LoginFailed(f"{type(error).__name__} in line {frames[1].lineno if len(frames) > 1 else '?'} of log_in")
+    return LoginFailed(f"{type(error).__name__} in line {frames[1].lineno if len(frames) > 1 else '?'} of {hook}")
