@@ -242,6 +242,8 @@ class Disconnect(Struct, frozen=True, array_like=True, gc=False):
     silent on purpose), `read_timeout`, `ping_timeout`, or `retry` (we closed after an INTERNAL_ERROR)."""
     close_ns: int | None = None
     """Our close frame to its answer; None unless `by` is client and the server answered."""
+    quiet_ns: int | None = None
+    """From the last frame either way, close frames left out, to the end."""
 
 
 class Outage(Struct, frozen=True, array_like=True, gc=False):

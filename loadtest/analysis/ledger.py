@@ -22,6 +22,7 @@ SEEN = (
     "typing_received", "typing_echo", "leak", "before_joining", "listener_error",
     "hook_error", "frames_sent", "bytes_sent", "negotiated", "server_sample_failed", "read_pause",
     "pings_answered", "ping_flood", "takes_nothing_in", "actions_given_up", "limit_probe",
+    "conversation_retried",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 

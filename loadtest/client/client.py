@@ -528,6 +528,7 @@ class ChatClient:
                 reason=self._session.excerpt(closed.reason),
                 by=closed.by.name.lower(),
                 close_ns=closed.close_ns,
+                quiet_ns=closed.quiet_ns,
             )
         )
         self.losses += 1

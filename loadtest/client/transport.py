@@ -100,6 +100,7 @@ class Closed(Struct, frozen=True):
     """How a connection ended: close code (1006 without a close frame), reason, who, and how long our close took, ns.
 
     `heard_ns`: when it last received something, where it had fallen silent (monotonic ns).
+    `quiet_ns`: how long before the end the last frame went either way, close frames left out.
     """
 
     code: int
@@ -107,6 +108,7 @@ class Closed(Struct, frozen=True):
     by: ClosedBy
     close_ns: int | None
     heard_ns: int | None = None
+    quiet_ns: int | None = None
 
 
 class Listener(Protocol):
@@ -164,6 +166,7 @@ class Transport:
         "_step",
         "_tally",
         "_tls",
+        "_traffic_ns",
         "_upgraded",
         "_writer",
     )
@@ -190,7 +193,7 @@ class Transport:
         self._ended = False
         self._by = ClosedBy.SERVER
         self._polls: PollClock = poll_clock(get_hub().loop, not KERNEL_STAMPS)
-        self._floor_ns = 0
+        self._floor_ns = self._traffic_ns = 0
         self._left_some = False
         self._close_sent_ns: int | None = None
         self._close_ns: int | None = None
@@ -222,8 +225,8 @@ class Transport:
         endpoint, proxy = self._endpoint, self._endpoint.proxy
         began = time.monotonic_ns()
         self._step = f"no TCP connection to {proxy or endpoint.target}"
-        source = self._source
-        sock = connect_tcp(endpoint.target, source) if proxy is None else connect_proxy(proxy, source)
+        way = (self._source, endpoint.connect_timeout_s)
+        sock = connect_tcp(endpoint.target, *way) if proxy is None else connect_proxy(proxy, *way)
         self._socket = sock
         connected = tunnelled = time.monotonic_ns()
         if proxy is not None:
@@ -240,7 +243,7 @@ class Transport:
         self._flush_protocol()
         self._upgraded.get()
         self._open = True
-        upgraded = time.monotonic_ns()
+        upgraded = self._traffic_ns = time.monotonic_ns()
         self._tell_agreed()
         return Dialled(
             connected - began,
@@ -276,6 +279,7 @@ class Transport:
         """
         if self._protocol.state is not OPEN or self._ended:
             return False
+        self._traffic_ns = time.monotonic_ns()
         self._protocol.send_text(data)
         self._tally.add("frames_sent")
         self._tally.add("bytes_sent", "", len(data))
@@ -285,7 +289,7 @@ class Transport:
     def ping(self) -> None:
         """Send a WebSocket ping, unless one is still unanswered."""
         if self._protocol.state is OPEN and not self._ended and self._ping_sent_ns is None:
-            self._ping_sent_ns = time.monotonic_ns()
+            self._ping_sent_ns = self._traffic_ns = time.monotonic_ns()
             self._protocol.send_ping(b"loadtest")
             self._flush_protocol()
 
@@ -490,16 +494,20 @@ class Transport:
         if self._ended:
             return
         if isinstance(item, bytes):
+            self._traffic_ns = at
             self._listener.on_frame(item, True, at, bound, lag)
         elif isinstance(item, Response):
             self._on_response()
         elif item.opcode in CTRL_OPCODES:
             self._on_control(item.opcode, at)
         else:
+            self._traffic_ns = at
             self._listener.on_frame(item.data, item.opcode is TEXT, at, bound, lag)
 
     def _on_control(self, opcode: Opcode, at: int) -> None:
         self._flush_protocol()  # the answer to a ping or a close
+        if opcode is not CLOSE:
+            self._traffic_ns = at
         if opcode is PING:
             self._on_ping(at)
         elif opcode is PONG and self._ping_sent_ns is not None:
@@ -563,7 +571,9 @@ class Transport:
         elif received is None and self._tls is not None and self._tls.broken is not None:
             reason = f"TLS: {fault(self._tls.broken)[1]}"
         half_open = self._by in (ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
-        self._listener.on_closed(Closed(code, reason, self._by, self._close_ns, self._floor_ns if half_open else None))
+        heard_ns = self._floor_ns if half_open else None
+        quiet_ns = time.monotonic_ns() - self._traffic_ns
+        self._listener.on_closed(Closed(code, reason, self._by, self._close_ns, heard_ns, quiet_ns))
 
     def _refusal(self) -> DialError:
         error = self._protocol.handshake_exc

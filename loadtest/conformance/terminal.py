@@ -33,7 +33,6 @@ from loadtest.errors import LoadtestError, UsageError
 from loadtest.load.hooks import Hooks, read_hooks
 from loadtest.load.login_refusal import explained_login
 from loadtest.load.options import check_host
-from loadtest.load.own_login import failed
 from loadtest.load.people import People
 from loadtest.load.process import EXPECTED
 from loadtest.load.reach import read_endpoint, remarks
@@ -182,11 +181,7 @@ class Terminal:
 
     def _find_conversation(self) -> str:
         self._hooks.meet(self._client)
-        try:
-            created = self._hooks.create_conversation()
-        except Exception as error:  # noqa: BLE001 - whatever a locustfile raises is one line
-            name = "create_conversation"
-            raise UsageError(f"{name}: the locustfile's own failed: {failed(error, name)}; try it by itself") from None
+        created = self._people.own_conversations.tried(self._hooks.create_conversation)
         participants = self._chosen.participants or self._hooks.participants
         return created or self._people.conversation(self._chat.user, participants, self._tokens)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import gevent
 
@@ -12,6 +13,8 @@ from loadtest.client.tokens.http_login import failed_status
 
 OPTION = "log_in"
 """What stands for the option in messages about such logins."""
+
+_OURS = Path(__file__).parent
 
 LogIn = Callable[[], str]
 
@@ -45,10 +48,10 @@ class OwnLogins:
 
 
 def failed(error: Exception, hook: str) -> LoginFailed:
-    """A failure of a hook by kind and line alone: its text may hold what the server answered.
+    """A failure by kind and line alone: its text may hold what the server answered.
 
     Args:
-        hook: its name; whoever called it caught the error.
+        hook: of the locustfile, that raised it.
     """
     response = getattr(error, "response", None)  # as exceptions of `requests` and of Locust's clients have it
     status = getattr(response, "status_code", None)
@@ -56,5 +59,6 @@ def failed(error: Exception, hook: str) -> LoginFailed:
         return failed_status(status, getattr(response, "headers", {}).get("Retry-After"))
     if isinstance(error, TimeoutError):
         return LoginFailed("timeout")
-    frames = traceback.extract_tb(error.__traceback__)
-    return LoginFailed(f"{type(error).__name__} in line {frames[1].lineno if len(frames) > 1 else '?'} of {hook}")
+    theirs = (frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != _OURS)
+    line = next((frame.lineno for frame in theirs), "?")
+    return LoginFailed(f"{type(error).__name__} in line {line} of {hook}")

@@ -26,6 +26,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from msgspec import Struct
 
 from loadtest import __version__
+from loadtest.client.client import ChatClient
 from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
@@ -60,7 +61,7 @@ from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.server_watch import ServerWatch, source_of
 from loadtest.load.shapes import Staged
 from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
-from loadtest.load.users import ChatUser, chat_classes, logs_in
+from loadtest.load.users import ChatUser, chat_classes, creates, logs_in
 from loadtest.model import SHAPE, Batch, OutageCommand, RunInfo, Step
 from loadtest.objectives import Demands
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
@@ -612,7 +613,7 @@ class Plugin:
 
 
 def _people(environment: Any, settings: Settings, processes: int = 1) -> People:
-    classes = [cls for cls in chat_classes(environment.user_classes) if cls.weight > 0 or cls.fixed_count > 0]
+    classes = _classes(environment)
     return People(settings, processes, bool(classes) and all(logs_in(cls) for cls in classes))
 
 
@@ -620,17 +621,43 @@ def _tried(environment: Any, endpoint: Endpoint, settings: Settings, people: Peo
     """The connection before a run, behind what is to be known before anything is sent."""
     for remark in remarks(endpoint, settings):
         print(remark, file=sys.stderr, flush=True)
-    return preflight(endpoint, settings, people, _a_log_in(environment, settings), _dialect(environment))
+    return preflight(
+        endpoint,
+        settings,
+        people,
+        _a_log_in(environment, settings),
+        _dialect(environment),
+        _a_converse(environment, settings),
+    )
 
 
 def _a_log_in(environment: Any, settings: Settings) -> LogIn | None:
     """How the preflight logs in: as the first user of a class that brings a `log_in`, where there is one."""
-    for cls in chat_classes(environment.user_classes):
-        if logs_in(cls):
-            user: ChatUser = cls(environment)
-            user.number, user.settings = 0, settings
-            return user.log_in
-    return None
+    return next((_first(cls, environment, settings).log_in for cls in _classes(environment) if logs_in(cls)), None)
+
+
+def _a_converse(environment: Any, settings: Settings) -> Callable[[ChatClient], str | None] | None:
+    """How it creates a conversation: as the first user of a class that does, where there is one."""
+    user = next((_first(cls, environment, settings) for cls in _classes(environment) if creates(cls)), None)
+    if user is None:
+        return None
+
+    def converse(client: ChatClient) -> str | None:
+        user.client = client
+        return user.create_conversation()
+
+    return converse
+
+
+def _first(cls: type[ChatUser], environment: Any, settings: Settings) -> ChatUser:
+    user = cls(environment)
+    user.number, user.settings = 0, settings
+    return user
+
+
+def _classes(environment: Any) -> list[type[ChatUser]]:
+    """Those that there will be users of."""
+    return [cls for cls in chat_classes(environment.user_classes) if cls.weight > 0 or cls.fixed_count > 0]
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from loadtest.client.client import ChatClient, ClientConfig
@@ -27,18 +29,24 @@ class _Silent:
 
 
 def preflight(
-    endpoint: Endpoint, settings: Settings, people: People, log_in: LogIn | None = None, dialect: Dialect = GUIDE
+    endpoint: Endpoint,
+    settings: Settings,
+    people: People,
+    log_in: LogIn | None = None,
+    dialect: Dialect = GUIDE,
+    converse: Callable[[ChatClient], str | None] | None = None,
 ) -> Batch:
     """Connect once, authenticate and close with 1000.
 
     Args:
         log_in: of a user class that logs in by itself; None takes the token from the options.
+        converse: creates a conversation for a client, of a user class that does so.
 
     Returns:
         What was recorded of it.
 
     Raises:
-        UsageError: no authenticated connection; says what was seen and what to do.
+        UsageError: no authenticated connection, or no conversation; says what was seen and what to do.
     """
     recorder = Recorder(PREFLIGHT, _Silent())
     tokens = people.tokens(0, log_in)
@@ -51,9 +59,13 @@ def preflight(
     )
     identity = Identity(PREFLIGHT, PREFLIGHT, Population.HEADLINE)
     client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random(), dialect=dialect)
-    connected = client.connect()
-    client.disconnect()
-    people.end()
+    try:
+        connected = client.connect()
+        if connected and converse is not None:
+            people.own_conversations.tried(partial(converse, client))
+    finally:
+        client.disconnect()
+        people.end()
     batch = recorder.take()
     if not connected:
         if not batch.connects:

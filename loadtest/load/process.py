@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -31,6 +32,9 @@ from loadtest.settings import Backoff, ExpectStream, Settings
 
 SWEEP_S: Final = 0.25
 """How often silent messages are looked for and one client is pinged."""
+PINGED: Final = 4
+"""Clients that are pinged in turn, and at most one in ten: a browser pings nobody, and what a proxy does to a quiet
+connection would not be seen if all were."""
 SLICE: Final = 250
 """A sweep goes through so many clients at once, so that it never holds the event loop for long (50 µs)."""
 DRAIN_POLL_S: Final = 0.05
@@ -88,6 +92,7 @@ class Process:
         self._rng = random.Random(f"{settings.seed}/{name}")  # one for all: each would take 2.5 KB
         self._health = HealthWatch(self.recorder, self.alarm, self._census)
         self._sweeper: gevent.Greenlet | None = None
+        self._turn = 0
 
     def start(self) -> None:
         """Begin to watch timeouts and health."""
@@ -203,8 +208,15 @@ class Process:
                 now = time.monotonic_ns()
                 for client in clients[place::slices]:
                     client.expire(now)
-            if clients:
-                self._rng.choice(clients).ping()
+            self._ping_one(clients)
+
+    def _ping_one(self, clients: list[ChatClient]) -> None:
+        few = max(min(len(clients) // 10, PINGED), 1)
+        connected = (client for client in clients if client.state is State.AUTHENTICATED)
+        pinged = list(itertools.islice(connected, few))
+        if pinged:
+            self._turn += 1
+            pinged[self._turn % len(pinged)].ping()
 
     def _census(self) -> tuple[int, int]:
         authenticated = State.AUTHENTICATED

@@ -88,8 +88,10 @@ class ChatUser(User):
     def create_conversation(self) -> str | None:
         """Creates the user's conversation, by HTTP or however the backend wants it; may block. By default none is.
 
-        Called once the user is connected. Users who share a conversation are those of the same
-        `number // participants`, and are each asked, once for each of their connections.
+        Called once the user is connected, paced and bounded as logins are, and up to five times where it fails by what
+        may pass: a timeout, a connection that does not come about, an HTTP status as 429 or 503. Users who share a
+        conversation are those of the same `number // participants`, and are each asked, once for each of their
+        connections; and the first user is before the run, to see whether it works.
 
         Returns:
             Its id; None takes it from the options.
@@ -296,13 +298,19 @@ class ChatUser(User):
     def _find_conversation(self, process: Process) -> bool:
         """Whether the user has one; without it, it stays connected and sends nothing."""
         try:
-            created = self.create_conversation()
+            created = self._created(process) if creates(type(self)) else None
         except Exception as error:  # noqa: BLE001 - whatever a scenario raises, this user alone goes without
             self._own_up(error)
             return False
         self._conversation = created or process.conversation(self.client, self.room(self.settings))
         self.client.belongs(self._conversation)
         return True
+
+    def _created(self, process: Process) -> str | None:
+        retried = process.recorder.tally
+        return process.people.own_conversations.create(
+            self.create_conversation, lambda outcome: retried.add("conversation_retried", outcome)
+        )
 
     def _guarded_hook(self, event: ServerEvent) -> None:
         try:
@@ -331,6 +339,11 @@ def own_limit(settings: Settings) -> Rate | None:
 def logs_in(cls: type[ChatUser]) -> bool:
     """Whether a user class brings a login of its own."""
     return cls.log_in is not ChatUser.log_in
+
+
+def creates(cls: type[ChatUser]) -> bool:
+    """Whether a user class creates its conversations."""
+    return cls.create_conversation is not ChatUser.create_conversation
 
 
 class AtLimit(ChatUser):

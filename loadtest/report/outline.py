@@ -62,6 +62,7 @@ _SEEN: Final = {
     "server_timestamp": "timestamps of the server",
     "before_joining": "events of a conversation that its user had yet to join",
     "hook_error": "errors in hooks of the locustfile",
+    "conversation_retried": "conversations that could not be created at first",
     "server_sample_failed": "times that the server's resources could not be read",
     "read_pause": "read pauses of slow readers",
     "pings_answered": "pings of the server answered",

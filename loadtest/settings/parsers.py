@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from loadtest.settings.values import Address, Header, Rate
+from loadtest.settings.values import Address, Header, Parameter, Rate
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -153,7 +153,10 @@ def ws_url(text: str) -> str:
     if url.scheme not in ("ws", "wss") or not _is_host(url.hostname) or port == 0:
         raise ValueError(f"{redacted(text)!r} is no WebSocket address: give ws://HOST:PORT/ws or wss://HOST/ws")
     if url.query or url.fragment or url.username:
-        raise ValueError(f"{redacted(text)!r}: leave out user, query and fragment; the token is added for each user")
+        raise ValueError(
+            f"{redacted(text)!r}: leave out user, query and fragment; each user's token is added, and "
+            "what else the query holds goes by --query NAME=VALUE"
+        )
     return text.strip()
 
 
@@ -189,6 +192,14 @@ def of_the_handshake(name: str) -> str | None:
     """Why a header cannot be given, and what to do instead; None where it can."""
     own = "the upgrade sets it; leave it out" if name.lower().startswith("sec-websocket-") else None
     return _OF_THE_HANDSHAKE.get(name.lower(), own)
+
+
+def parameter(text: str) -> Parameter:
+    """`name=value`, as it is written before it is encoded; a complaint repeats no value, since it may be secret."""
+    name, equals, value = text.strip().partition("=")
+    if not equals or not name or not text.strip().isprintable():
+        raise ValueError("one of them is no parameter: give NAME=VALUE, as in v=2")
+    return Parameter(name, value)
 
 
 def origin(text: str) -> str:

@@ -67,6 +67,22 @@ def test_a_loss_is_told_with_its_cause_and_what_was_lost_in_flight(lose, cause, 
     assert (batch.disconnects[0].by, outcomes(batch)) == (by, {"lost": 1, "delivered": 1})
 
 
+def test_how_long_a_connection_was_quiet_before_its_end_counts_from_its_last_frame():
+    with hosting() as host, connected(host.url) as stage:
+        gevent.sleep(0.05)
+        stage.client.send("c", "hi")
+        until(lambda: not stage.client.open)
+        acked_ns = time.monotonic_ns()
+        gevent.sleep(0.1)
+        close(host.connections[0], 1011)
+        until(lambda: stage.client.losses)
+        batch, _ = stage.end()
+    lost = batch.disconnects[0]
+    last_frame_ns = lost.at_ns - lost.quiet_ns
+    assert batch.connects[0].authenticated_ns + 0.05e9 <= last_frame_ns < acked_ns + 0.05e9
+    assert lost.quiet_ns >= 0.1e9
+
+
 def test_a_clean_close_is_measured_comes_not_back_and_clears_the_queue():
     with hosting() as host, connected(host.url) as stage:
         close(host.connections[0], 1012)

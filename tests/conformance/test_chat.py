@@ -288,7 +288,7 @@ def test_a_frame_that_the_dialect_does_not_know_or_fails_at_is_told(tmp_path):
         (
             "from loadtest.load import ChatUser\n\nclass One(ChatUser):\n"
             "    def create_conversation(self):\n        raise KeyError('HUSH')\n",
-            "create_conversation: the locustfile's own failed: KeyError in line 5 of create_conversation; try it by",
+            "create_conversation: the locustfile's own hook failed: KeyError in line 5 of create_conversation; try it",
         ),
     ],
     ids=["missing", "broken", "empty", "raising"],

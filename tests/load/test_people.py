@@ -166,7 +166,7 @@ def test_a_login_and_a_token_that_are_good_pass_and_are_recorded(chat, server, a
     [
         ({"users_file": "email,pw\nann@x,HUSH\n"}, "--users-file: '{users_file}' has no column password, which "),
         ({"jwt_key": "HUSH"}, "--jwt-key: '{jwt_key}' holds no private key; give a PEM file"),
-        ({"tokens_file": "HUSH"}, "--tokens-file: line 1 of '{tokens_file}' is no JWT"),
+        ({"tokens_file": "HUSH 1"}, "--tokens-file: line 1 of '{tokens_file}' is no token"),
         ({"jwt_secret": None, "conversations_file": "\n"}, "--conversations-file: '{conversations_file}' holds no "),
     ],
     ids=["a missing column", "no key", "no token", "no conversation"],

@@ -6,10 +6,10 @@ Tokens, secrets, passwords and answers to logins never appear in an error messag
 from loadtest.client.tokens.bad import BadTokens, Flaw
 from loadtest.client.tokens.file import FileTokens
 from loadtest.client.tokens.http_login import AnswerPaths, HttpLogin, LoginEndpoint
-from loadtest.client.tokens.login import Exchange, Grant, LoginFailed, LoginTokens, is_sendable
+from loadtest.client.tokens.login import Exchange, Grant, LoginFailed, LoginTokens
 from loadtest.client.tokens.minted import MintedTokens, SigningKey, read_key
 from loadtest.client.tokens.pace import Pace
-from loadtest.client.tokens.source import TOKEN_LIFE_S, NoToken, OnLogin, Tokens
+from loadtest.client.tokens.source import TOKEN_LIFE_S, NoToken, OnLogin, Tokens, is_sendable
 from loadtest.client.tokens.users_file import UsersFile
 
 __all__ = [

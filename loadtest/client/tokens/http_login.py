@@ -19,7 +19,9 @@ from geventhttpclient.response import HTTPParseError
 from msgspec import Struct
 
 from loadtest import __version__
-from loadtest.client.tokens.login import Grant, LoginFailed, is_sendable
+from loadtest.client.tls import fault
+from loadtest.client.tokens.login import Grant, LoginFailed
+from loadtest.client.tokens.source import is_sendable
 from loadtest.client.tokens.users_file import UsersFile
 from loadtest.settings import Template
 
@@ -176,7 +178,7 @@ def _explained(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, ssl.SSLError):
-        return f"tls: {getattr(error, 'verify_message', None) or error.reason or 'handshake failed'}"
+        return ": ".join(fault(error))
     if isinstance(error, socket.gaierror):
         return "dns"
     if isinstance(error, ConnectionRefusedError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
-from typing import Final, TypeGuard
+from typing import Final
 
 import gevent
 import gevent.event
@@ -53,11 +53,6 @@ class LoginFailed(Exception):
         self.for_good = for_good
         self.retry_after_s = retry_after_s
         super().__init__(outcome)
-
-
-def is_sendable(token: object) -> TypeGuard[str]:
-    """Whether it is a text that a header or an address can carry."""
-    return isinstance(token, str) and bool(token) and token.isascii() and token.isprintable()
 
 
 Exchange = Callable[[int, str | None], Grant]
