@@ -24,6 +24,7 @@ from loadtest.protocol import (
     Payload,
     ServerEvent,
     excerpt,
+    without,
 )
 
 _TIME_WIDTH: Final = 10
@@ -50,6 +51,7 @@ class Narrator:
         self._write = write
         self._trace = trace
         self._dialect = dialect
+        self._tokens: set[str] = set()
         self._began_ns = time.monotonic_ns()
         self._sent: dict[str, int] = {}
         self._streams: dict[str, str] = {}
@@ -207,6 +209,10 @@ class Narrator:
         """A message waits for a connection."""
         self._line("", "=", f"{message_id} waits in the offline queue")
 
+    def hide(self, token: str) -> None:
+        """A token is shown to the server, which may tell it; no line does."""
+        self._tokens.add(token)
+
     # --- lines --------------------------------------------------------------------------------------------------------
     def _explain(self, name: str, key: str) -> None:
         if name not in COUNTED or key in _SPEAKING:
@@ -219,17 +225,22 @@ class Narrator:
         self._explained.add((name, key))
         self._hint(f"{about}: {COUNTED[name]}")
 
+    def _tell(self, line: str) -> None:
+        for token in self._tokens:
+            line = without(token, line)
+        self._write(line)
+
     def _hint(self, text: str) -> None:
-        self._write(f"{'':{_TIME_WIDTH}} ! {text}")
+        self._tell(f"{'':{_TIME_WIDTH}} ! {text}")
 
     def _line(self, when: str, sign: str, text: str) -> None:
-        self._write(f"{when:>{_TIME_WIDTH}} {sign} {text.rstrip()}")
+        self._tell(f"{when:>{_TIME_WIDTH}} {sign} {text.rstrip()}")
 
     def _traced(self, frame: bytes) -> None:
         if self._trace and frame:
             text = _as_text(frame)
             cut = f" … {len(text):,} characters" if len(text) > _TRACED else ""
-            self._write(f"{'':{_TIME_WIDTH}}   {excerpt(text, _TRACED)}{cut}")
+            self._tell(f"{'':{_TIME_WIDTH}}   {excerpt(text, _TRACED)}{cut}")
 
     def _since_start(self, at_ns: int) -> str:
         return f"@{max(at_ns - self._began_ns, 0) / 1e9:.3f} s"

@@ -406,6 +406,19 @@ def test_no_token_is_shown_even_where_the_server_tells_it():
     assert "<token>" in done.stdout
 
 
+def test_a_token_that_is_no_jwt_is_not_shown_either(locustfile):
+    def echoing(connection, message):
+        id_ = message["messageId"]
+        connection.send(event("heard", messageId=id_, status="delivered"))
+        connection.send(event("delta", messageId=f"reply/{id_}", text=connection.request.path, isComplete=True))
+
+    with answering(echoing) as address:
+        done = chat(address, "hi", "--trace", "-f", locustfile, LOADTEST_JWT_SECRET="")
+    assert done.returncode == 0
+    assert 'complete: "/ws?token=<token>"' in done.stdout
+    assert "opaque-token" not in done.stdout + done.stderr
+
+
 def test_a_reader_that_goes_away_ends_the_chat(reference_server):
     process = subprocess.Popen(
         [*CHAT, "--host", reference_server.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
