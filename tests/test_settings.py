@@ -93,6 +93,23 @@ def test_a_complaint_about_an_address_does_not_repeat_its_token():
     assert redacted("wss://me:pw@x/ws?token=SECRET#y") == "wss://x/ws"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "withheld"),
+    [
+        ("jwt-secret", "S3CRET", True),
+        ("header", ("X-Key: S3CRET",), True),
+        ("login-url", "https://x/login?key=S3CRET", True),
+        ("login-url", "https://x/login", False),
+        ("outage-command", "curl https://x/restart?key=S3CRET", True),
+        ("label", ("build=1", "see=https://x/?build=1"), False),
+        ("connect-to", "127.0.0.1:5000", False),
+    ],
+)
+def test_what_may_be_secret_is_on_no_command_line_and_in_no_file(name, value, withheld):
+    (option,) = [each for each in OPTIONS if each.name == name]
+    assert option.withholds(value) is withheld
+
+
 @pytest.mark.parametrize("text", ["SECRET", "Bad Name: SECRET", ": SECRET", "X-Key: SECRET\x07", "Cookie: SECRÉT"])
 def test_a_complaint_about_a_header_does_not_repeat_its_value(text):
     with pytest.raises(ValueError, match="header") as caught:

@@ -19,6 +19,7 @@ from gevent.hub import get_hub
 from loadtest.client import proxy as proxies
 from loadtest.client.proxy import Proxy
 from loadtest.client.tls import READ_SIZE, TlsFault, TlsStream, fault
+from loadtest.model import NO_FILE, NO_PORT
 from loadtest.settings import Address
 
 SO_TIMESTAMPNS: Final = 35
@@ -30,10 +31,6 @@ READ, WRITE = 1, 2
 """Events of gevent's I/O watchers."""
 
 _IN_PROGRESS: Final = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EISCONN)
-NO_PORT: Final = "no free port"
-"""Kind of a dial for which this machine has no port left."""
-NO_FILE: Final = "too many open files"
-"""Kind of a dial for which this process may open no further socket."""
 _KINDS: Final = {errno.ECONNREFUSED: "refused", errno.EADDRNOTAVAIL: NO_PORT}
 
 

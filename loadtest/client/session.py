@@ -136,7 +136,7 @@ class Session:
         self._timeout_ns = reply_timeout_ns
         self._ledger = Ledger(identity, queue_limit)
         self.ended: list[Message] = self._ledger.ended
-        self._correlation = Correlation(self._ledger, dialect)
+        self._correlation = Correlation(self._ledger, dialect, alone=identity.client is None)
         self._answers: dict[str, tuple[OpenMessage, Stream]] = {}
         self._guessed: Recent[str] = Recent()  # how streams ended whose ids name no message
         self._followed = Followed(dialect.content, tally)
@@ -219,9 +219,13 @@ class Session:
         self._typing_in = conversation if event == "typing:start" else None
         self._typed(conversation, event, now_ns)
 
-    def gone(self, now_ns: int) -> None:
-        """The connection is gone, or the run over: the user is in no conversation and types nowhere."""
-        self._stayed(self._membership.gone(now_ns))
+    def gone(self, now_ns: int, lost_ns: int | None = None) -> None:
+        """The connection is gone, or the run over: the user is in no conversation and types nowhere.
+
+        Args:
+            lost_ns: when it was lost, where that was noticed late: what others sent from then on nobody owed it.
+        """
+        self._stayed(self._membership.gone(now_ns if lost_ns is None else lost_ns))
         if self._typing_in is not None:
             self._typed(self._typing_in, "gone", now_ns)
             self._typing_in = None

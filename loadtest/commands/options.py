@@ -76,14 +76,19 @@ def _and_opposite(flag: str) -> str:
     return f"--{flag}/--{opposite}"
 
 
-def by_environment(given: Mapping[str, Any]) -> dict[str, str]:
-    """What a process of ours takes by environment: secrets, and that a flag is off whatever the environment says."""
-    secrets = {
-        option.env: str(option.joined(given[option.attribute]))
+def withheld(given: Mapping[str, Any]) -> dict[str, str]:
+    """What no command line shows, as environment."""
+    return {
+        option.env: str(option.joined(value))
         for option in OPTIONS
-        if option.secret and given.get(option.attribute)
+        if (value := given.get(option.attribute)) and option.withholds(value)
     }
-    return secrets | {option.env: "false" for option in OPTIONS if option.flag and not given.get(option.attribute)}
+
+
+def by_environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """What a process of ours takes by environment: what may be secret, and that a flag is off whatever else says."""
+    off = {option.env: "false" for option in OPTIONS if option.flag and not given.get(option.attribute)}
+    return withheld(given) | off
 
 
 def public_of(table: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def run_command(
                 host=host or server.url,  # type: ignore[union-attr]
                 users=users,
                 spawn_rate=spawn_rate or max(users / SPAWN_S, 1.0),
-                run_time=f"{run_time:g}s",
+                run_time=run_time,
                 processes=processes,
                 locustfile=locustfile,
                 classes=classes,
@@ -127,11 +127,11 @@ def _server_options(given: dict[str, Any]) -> list[str]:
 
 
 def passed_on(given: dict[str, Any]) -> list[str]:
-    """The words for Locust's command line, without secrets."""
+    """The words for Locust's command line, without what may be secret."""
     words: list[str] = []
     for option in OPTIONS:
         value = given.get(option.attribute)
         for part in value if isinstance(value, tuple) else (value,) if value else ():
-            if not option.secret:
+            if not option.withholds(value):
                 words.append(f"--{option.name}" if option.flag else f"--{option.name}={part}")
     return words

@@ -11,9 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from loadtest.client.dial import NO_FILE, NO_PORT
 from loadtest.load.sightings import Sightings
-from loadtest.model import Batch, Outcome
+from loadtest.model import NO_FILE, NO_PORT, Batch, Outcome
 from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
 
 ENOUGH: Final = 5

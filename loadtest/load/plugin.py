@@ -14,7 +14,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,9 +32,10 @@ from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.errors import UsageError
 from loadtest.load.abort import AbortWatch
+from loadtest.load.clock import clock_id
 from loadtest.load.console import Progress
 from loadtest.load.crew import Crew
-from loadtest.load.foreman import ASK, BEGIN, DRAIN, FINAL, NUMBER, Foreman
+from loadtest.load.foreman import ASK, BEGIN, CLOCK, DRAIN, FINAL, NUMBER, Foreman
 from loadtest.load.intruders import add_intruders
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
 from loadtest.load.notices import Facts, Notices
@@ -60,10 +61,11 @@ from loadtest.load.quirks import (
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.server_watch import ServerWatch, source_of
 from loadtest.load.shapes import Staged
-from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
+from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports
 from loadtest.load.users import ChatUser, chat_classes, creates, logs_in
 from loadtest.model import SHAPE, Batch, OutageCommand, RunInfo, Step
 from loadtest.objectives import Demands
+from loadtest.open_files import raise_file_limit
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
 logger = logging.getLogger("loadtest")
@@ -160,11 +162,13 @@ class Plugin:
             runner.register_message(BEGIN, self._on_begin)
             runner.register_message(DRAIN, self._on_drain, concurrent=True)
             runner.register_message(NUMBER, self._on_number)
+            runner.register_message(CLOCK, _on_clock_question)
             self._take_messages()
             self._questions = Questions(lambda question: runner.send_message(ASK, {"question": question}))
         elif isinstance(runner, MasterRunner):
             runner.register_message(FINAL, self._on_final)
             runner.register_message(ASK, self._on_ask)
+            runner.register_message(CLOCK, self._on_clock)
         if os.environ.get(CONSOLE_ENV):
             logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)
         self._files = raise_file_limit()
@@ -465,9 +469,13 @@ class Plugin:
         if self._process is not None:
             data[FIELD] = _encoded(self._process)
 
-    def on_worker_report(self, data: dict[str, Any], **_: Any) -> None:
-        for packed in data.pop(FIELD, ()):
-            self._keep(_decode_batch(packed))
+    def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        self._keep_all(client_id, data.pop(FIELD, ()))
+
+    def _keep_all(self, client_id: str, packed: Iterable[bytes]) -> None:
+        """What a worker has sent."""
+        for batch in map(_decode_batch, packed):
+            self._keep(batch if self._foreman is None else self._foreman.on_our_clock(client_id, batch))
 
     # --- the end ------------------------------------------------------------------------------------------------------
     def on_test_stopping(self, environment: Any, **_: Any) -> None:
@@ -529,6 +537,10 @@ class Plugin:
         if self._foreman is not None:
             self._foreman.on_ask(msg.node_id, msg.data["question"])
 
+    def _on_clock(self, msg: Any, **_: Any) -> None:
+        if self._foreman is not None:
+            self._foreman.on_clock(msg.node_id, **msg.data)
+
     def _leave(self, environment: Any) -> None:
         """This worker is told to end: its records go first."""
         process = self._process
@@ -552,8 +564,7 @@ class Plugin:
             self._process = None
 
     def _on_final(self, msg: Any, **_: Any) -> None:
-        for packed in msg.data["batches"]:
-            self._keep(_decode_batch(packed))
+        self._keep_all(msg.node_id, msg.data["batches"])
         if self._foreman is not None:
             self._foreman.on_final(msg.node_id)
 
@@ -610,6 +621,11 @@ class Plugin:
         if options.run_time and elapsed >= float(options.run_time) - 0.5:
             return "time"
         return "shape" if environment.shape_class else "stop button"
+
+
+def _on_clock_question(environment: Any, msg: Any, **_: Any) -> None:
+    answer = {"asked_ns": msg.data["asked_ns"], "read_ns": time.monotonic_ns(), "clock": clock_id()}
+    environment.runner.send_message(CLOCK, answer)
 
 
 def _people(environment: Any, settings: Settings, processes: int = 1) -> People:

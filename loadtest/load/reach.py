@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gevent.ssl
 
+from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.endpoint import Endpoint, address_of
 from loadtest.client.proxy import proxy_for
 from loadtest.errors import UsageError
@@ -79,6 +80,11 @@ def remarks(endpoint: Endpoint, chosen: Settings) -> Iterator[str]:
         yield "WARNING: --insecure: the backend's certificate is NOT checked: whoever answers gets the tokens"
     if logs_in and chosen.insecure:
         yield "WARNING: --insecure: the login's certificate is NOT checked: whoever answers gets the passwords"
+    if not KERNEL_STAMPS:
+        yield (
+            "receive times will be the callback's, since this platform stamps no packets: latencies hold the "
+            "generator's own delays"
+        )
     if endpoint.proxy is not None:
         yield f"through the proxy {endpoint.proxy} ({endpoint.proxy.variable}): its time is in every latency"
     idle = [name for name in ("ca-file", "client-cert", "insecure") if getattr(chosen, name.replace("-", "_"))]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from loadtest.client.dial import NO_FILE, NO_PORT
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.tls import TlsFault
 from loadtest.load.own_login import OPTION
+from loadtest.model import NO_FILE, NO_PORT
 from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
 from loadtest.settings import Address, Settings
 

@@ -123,6 +123,11 @@ class Settings(Struct, frozen=True):
             return 1.0
         return self.session_length.mean / (self.session_length.mean + self.away_time.mean)
 
+    @property
+    def connection_per_s(self) -> float:
+        """Messages a second that a connection within the limit means to send, in the mean of all its time."""
+        return self.pace.per_second * self.present_share / self.connections_per_user
+
     def public(self) -> dict[str, str | int | float | bool | None]:
         """What may be stored and shown: everything but secrets, as plain values.
 

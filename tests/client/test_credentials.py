@@ -41,12 +41,17 @@ class NoTable:
 
 
 class Backend:
-    """Authenticates whoever shows a good token, wherever it is, and remembers the requests."""
+    """Authenticates whoever shows a good token, wherever it is, and remembers the requests.
+
+    Attributes:
+        close_code: what it refuses by, without a word; None for the guide's way.
+    """
 
     def __init__(self):
         self.requests = []
         self.shown = []
         self.revoked = set()
+        self.close_code = None
         self.take = lambda request: parse_qs(urlsplit(request.path).query)["token"][0]
 
     def serve_one(self, connection):
@@ -62,6 +67,8 @@ class Backend:
             connection.send(json.dumps({"type": "connection:authenticated"}))
             for _ in connection:
                 pass
+        elif self.close_code is not None:
+            connection.close(self.close_code)
         else:
             connection.send(json.dumps({"type": "connection:error", "code": "AUTH_FAILED", "message": "no"}))
             connection.close(1008)
@@ -176,6 +183,25 @@ def test_a_token_that_is_refused_on_return_is_replaced_by_a_fresh_one(tmp_path, 
     outcomes = [connect.outcome for connect in recorder.take().connects]
     assert (outcomes[0], outcomes[-1]) == ("ok", "ok")
     assert set(outcomes[1:-1]) <= {"AUTH_FAILED"}
+
+
+@pytest.mark.parametrize("code", [1008, 4001, 4401, 4403])
+def test_a_close_code_alone_refuses_a_token_too(code):
+    with backend() as server:
+        server.close_code = code
+        client, recorder = client_of(server.url, MintedTokens("another secret, as long as it has to be"))
+        assert not client.connect()
+    outcomes = [(connect.outcome, connect.detail) for connect in recorder.take().connects]
+    assert set(outcomes) == {("AUTH_FAILED", f"close {code}")}
+    assert len(outcomes) == 2  # the second with a fresh token
+
+
+def test_a_server_that_only_goes_away_has_refused_nobody():
+    with backend() as server:
+        server.close_code = 1013
+        client, recorder = client_of(server.url, MintedTokens("another secret, as long as it has to be"))
+        assert not client.connect()
+    assert {connect.outcome for connect in recorder.take().connects} == {"closed"}
 
 
 class _Ending:

@@ -177,6 +177,65 @@ def test_a_half_open_connection_is_found_by_a_ping_that_nobody_answers():
     assert batch.outages[0].lost_ns < batch.outages[0].noticed_ns
 
 
+# --- what others send from the loss on
+def stay_of(stage):
+    """The one stay, and all that was recorded."""
+    batch, _ = stage.end()
+    (stay,) = batch.stays
+    return stay, batch
+
+
+def joined(stage):
+    send(stage, "joins")
+    until(lambda: not stage.client.open)
+
+
+def test_nothing_is_owed_to_who_fell_silent_before_it_noticed():
+    with hosting() as host, connected(host.url, seat=7, silence_s=1.0) as stage:
+        joined(stage)
+        stage.client.fall_silent()
+        stage.client.expire(time.monotonic_ns() + 2 * SECOND)
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.outages[0].noticed_ns - SECOND
+
+
+def test_nothing_is_owed_to_who_was_silent_when_the_run_ended():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.fall_silent()
+        silent = time.monotonic_ns()
+        gevent.sleep(0.01)
+        stay, _ = stay_of(stage)
+    assert stay.until_ns <= silent
+
+
+def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_something():
+    with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
+        joined(stage)
+        stage.client.expire(time.monotonic_ns() + 11 * SECOND)
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.outages[0].noticed_ns
+
+
+def test_nothing_is_owed_to_who_has_sent_its_close_frame():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.disconnect()
+        stay, batch = stay_of(stage)
+    assert stay.until_ns < batch.disconnects[0].at_ns
+
+
+def test_after_an_internal_error_the_outage_begins_before_the_closing_handshake():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        say(host.connections[0], "connection:error", code="INTERNAL_ERROR", message="", timestamp="")
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.disconnects[0].at_ns
+
+
 # --- a server that does not come back
 def test_after_five_attempts_by_the_schedule_the_user_is_given_up():
     with hosting() as host, connected(host.url) as stage:
@@ -283,6 +342,32 @@ def test_a_cut_during_the_flush_loses_it_and_is_an_outage_of_its_own():
         batch, _ = stage.end()
     assert [(o.ended, o.queued, o.lost) for o in batch.outages] == [("lost again", 3, 0), ("recovered", 0, 3)]
     assert outcomes(batch) == {"lost": 3, "delivered": 1}
+
+
+def test_who_sends_nothing_between_two_losses_has_recovered_from_the_first():
+    with hosting() as host, connected(host.url) as stage:
+        for number in (2, 3):
+            cut(host.connections[-1])
+            back(stage, host, number)
+        batch, _ = stage.end()
+    assert [outage.ended for outage in batch.outages] == ["recovered", "recovered"]
+
+
+def test_what_waited_and_is_never_answered_holds_no_outage_open():
+    with hosting() as host, connected(host.url) as stage:
+        host.answers = False
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        send(stage, "waits")
+        until(lambda: host.contents == ["waits"])
+        stage.client.expire(time.monotonic_ns() + 6 * SECOND)
+        host.answers = True
+        send(stage, "after")
+        until(lambda: not stage.client.open)
+        (outage,) = stage.recorder._outages
+        stage.end()
+    assert (outage.ended, outage.queued, outage.flushed_ns) == ("recovered", 1, None)
+    assert outage.recovered_ns is not None
 
 
 # --- readers that are slow, and servers that ping too much

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from loadtest.errors import UsageError
+from loadtest.load import reach
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.settings import Address, settings
 
@@ -155,3 +156,10 @@ def test_a_proxy_is_said(monkeypatch):
     assert list(remarks(read_endpoint(URL, chosen), chosen)) == [
         "through the proxy proxy.corp:3128 (HTTPS_PROXY): its time is in every latency"
     ]
+
+
+def test_a_platform_that_stamps_no_packets_is_said_before_the_run(monkeypatch):
+    monkeypatch.setattr(reach, "KERNEL_STAMPS", False)
+    chosen = settings({})
+    (line,) = remarks(read_endpoint(URL, chosen), chosen)
+    assert line.startswith("receive times will be the callback's")

@@ -11,7 +11,7 @@ from staged_run import MS, STEADY_S, answered, batch, message, ordinary, stage
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
-from loadtest.model import Connect, Count, Outcome
+from loadtest.model import Connect, Count, Outcome, Worker
 from loadtest.report.render import as_json, as_markdown, as_text
 from loadtest.runs.reader import RunReader
 
@@ -85,6 +85,12 @@ def test_a_login_that_was_not_checked_is_told_whatever_the_backend_speaks(tmp_pa
 
 def test_a_plain_connection_is_nothing_to_speak_of(valid):
     assert not {"negotiated", "compressed", "INSECURE", "proxy"} & set(as_text(valid).replace(":", "").split())
+
+
+def test_workers_of_other_machines_have_their_clocks_told(tmp_path):
+    workers = [Worker("worker-0", "here", 0.0), Worker("worker-1", "there", 0.0, clock_bound_s=0.0004)]
+    shown = as_text(summary_of(stage(tmp_path, [batch(ordinary())], workers=workers)))
+    assert "clocks of other machines: set to the master's, to within 0.40 ms, which no latency holds" in shown
 
 
 def test_an_invalid_run_as_text(invalid):
