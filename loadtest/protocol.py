@@ -298,10 +298,17 @@ def excerpt(text: str, length: int = 200, token: str = "") -> str:
         token: what we showed the server; JWTs are known without it.
     """
     secretless = _TOKEN.sub("<token>", text[:_EXCERPT_OF])
-    if len(token) >= _TOKEN_START:
-        for written in (token, quote(token, safe="")):
-            secretless = _masked(secretless, written)
+    secretless = without(token, secretless)
     return "".join(character if character.isprintable() else " " for character in secretless[:length])
+
+
+def without(token: str, text: str) -> str:
+    """A text without a token that is known, or the beginning of it."""
+    if len(token) < _TOKEN_START:
+        return text
+    for written in (token, quote(token, safe="")):
+        text = _masked(text, written)
+    return text
 
 
 def _masked(text: str, token: str) -> str:

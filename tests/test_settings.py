@@ -8,6 +8,7 @@ from loadtest.settings import (
     Arrivals,
     ExpectStream,
     Header,
+    Parameter,
     Rate,
     duration,
     flag,
@@ -69,7 +70,7 @@ def test_rates():
         (host_port, "::1", "is no address"),
         (host_port, "node:0", "is no address"),
         (host_port, "https://node:443", "is no address"),
-        (ws_url, "ws://x/ws?token=abc", "leave out user, query and fragment"),
+        (ws_url, "ws://x/ws?token=abc", "leave out user, query and fragment; .* goes by --query NAME=VALUE"),
         (ws_url, "wss://a..b/ws", "is no WebSocket address"),
         (host_port, "a" * 64 + ".example.com:443", "is no address"),
         (http_url, "https://a..b/login", "is no HTTP address"),
@@ -223,6 +224,18 @@ def test_a_token_shares_no_header_with_another_value_but_cookies_do():
     with pytest.raises(ValueError, match="--token-in: --header gives authorization already; leave one of the two out"):
         settings({"header": "Authorization: Basic TOP", "token_in": "header:authorization"})
     settings({"header": "Cookie: lb=1", "token_in": "cookie:sid"})
+
+
+def test_parameters_of_the_address_are_options_and_the_token_is_none_of_them():
+    chosen = settings({"query": "v=2\nkey=a=b&c"})
+    assert chosen.query == (Parameter("v", "2"), Parameter("key", "a=b&c"))
+    assert "query" not in chosen.public()
+    with pytest.raises(ValueError, match="--query: token is the token's") as caught:
+        settings({"query": "token=TOP"})
+    assert "TOP" not in str(caught.value)
+    with pytest.raises(ValueError, match="--query: one of them is no parameter: give NAME=VALUE") as caught:
+        settings({"query": "TOP"})
+    assert "TOP" not in str(caught.value)
 
 
 def test_a_trace_is_given_once():

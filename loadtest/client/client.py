@@ -484,15 +484,6 @@ class ChatClient:
         if self._persist(reconnect=True):
             self._reconnector = None
 
-    def on_leaving(self, event: str, frame: bytes, message_id: str | None, sent_ns: int) -> None:
-        """A frame leaves now; for those who show what goes over the wire.
-
-        Args:
-            event: what the guide calls it.
-            message_id: of a message; None for what is none.
-            sent_ns: the instant that its latencies count from.
-        """
-
     # --- what the transport tells -------------------------------------------------------------------------------------
     def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         """See `transport.Listener`."""
@@ -593,6 +584,16 @@ class ChatClient:
         for message_id, frame in flushed:
             if self._transport is not None:
                 self._put_on_wire(self._transport, message_id, frame, now)
+
+    # --- what whoever looks on is told --------------------------------------------------------------------------------
+    def on_leaving(self, event: str, frame: bytes, message_id: str | None, sent_ns: int) -> None:
+        """A frame leaves now; for those who show what goes over the wire.
+
+        Args:
+            event: what the guide calls it.
+            message_id: of a message; None for what is none.
+            sent_ns: the instant that its latencies count from.
+        """
 
     # --- outages ------------------------------------------------------------------------------------------------------
     def _begin_outage(self, closed: Closed, lost_ns: int, noticed_ns: int, lost: int) -> None:

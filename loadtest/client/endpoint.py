@@ -20,7 +20,7 @@ from websockets.uri import parse_uri
 from loadtest import __version__
 from loadtest.client.deflate import OfferDeflate, Tally
 from loadtest.client.proxy import Proxy
-from loadtest.settings import Address, Carrier, Header, TokenPlace
+from loadtest.settings import Address, Carrier, Header, Parameter, TokenPlace
 
 GUIDE_PLACE: Final = TokenPlace()
 USER_AGENT: Final = f"chat-loadtest/{__version__}"
@@ -40,6 +40,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         ping_timeout_s: the same, where a ping goes out after half of it; None for no pings.
         max_frame_size: bytes; a larger message closes the connection with 1009.
         headers: to send at the upgrade; the values may be secret.
+        query: parameters to send beside the token; the values may be secret.
         subprotocols: to offer, the liked best first.
         connect_to: where TCP goes instead of to the address of `url`.
         proxy: to tunnel through.
@@ -55,6 +56,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     read_timeout_s: float | None = None
     ping_timeout_s: float | None = None
     headers: tuple[Header, ...] = ()
+    query: tuple[Parameter, ...] = ()
     origin: str | None = None
     subprotocols: tuple[str, ...] = ()
     connect_to: Address | None = None
@@ -111,13 +113,18 @@ def credentials(token: str, place: TokenPlace = GUIDE_PLACE) -> Credentials:
     value = place.written(token)
     match place.carrier:
         case Carrier.QUERY:
-            return Credentials(query=f"{quote(place.name, safe='')}={quote(value, safe='')}")
+            return Credentials(query=_written(place.name, value))
         case Carrier.HEADER:
             return Credentials(headers=(Header(place.name, value),))
         case Carrier.COOKIE:
             return Credentials(headers=(Header("Cookie", f"{place.name}={value}"),))
         case Carrier.SUBPROTOCOL:
             return Credentials(subprotocols=(place.name, value))
+
+
+def _written(name: str, value: str) -> str:
+    """A parameter as the query has it."""
+    return f"{quote(name, safe='')}={quote(value, safe='')}"
 
 
 def address_of(url: str) -> Address:
@@ -133,8 +140,9 @@ def new_protocol(endpoint: Endpoint, shown: Credentials, tally: Tally) -> Client
         tally: counts what compression saves.
     """
     subprotocols = [Subprotocol(name) for name in (*endpoint.subprotocols, *shown.subprotocols)]
+    query = "&".join([*(_written(each.name, each.value) for each in endpoint.query), *filter(None, [shown.query])])
     return ClientProtocol(
-        parse_uri(f"{endpoint.url}?{shown.query}" if shown.query else endpoint.url),
+        parse_uri(f"{endpoint.url}?{query}" if query else endpoint.url),
         origin=None if endpoint.origin is None else Origin(endpoint.origin),
         extensions=[OfferDeflate(tally)] if endpoint.compression else None,
         subprotocols=subprotocols or None,

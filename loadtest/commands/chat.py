@@ -9,14 +9,15 @@ from typing import Any, Final, NoReturn
 import click
 import msgspec
 
+from loadtest.experiment.run import locustfile as path_of
 from loadtest.settings import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS, whole, ws_url
 
 from .config import config_option, without_overridden
-from .options import Parsed, options_of
+from .options import Parsed, by_environment, options_of, public_of
 from .run import run_command
 
-OF_A_RUN: Final = ("reply-timeout", "expect-stream")
-"""Options of a run's measuring that mean something for one user, too."""
+OF_A_RUN: Final = ("conversation", "conversations-file", "participants", "reply-timeout", "expect-stream")
+"""Other options of a run that mean something for one user, too."""
 CHAT_OPTIONS: Final = (
     *IDENTITY_OPTIONS,
     *CONNECTION_OPTIONS,
@@ -27,7 +28,9 @@ CHAT_OPTIONS: Final = (
 @click.command("chat")
 @click.option("--host", type=Parsed(ws_url, "URL"), envvar="LOADTEST_HOST", required=True,
               help="Address of the backend.")  # fmt: skip
-@click.option("--conversation", default="conv-0", show_default=True, metavar="ID", help="Conversation to write to.")
+@click.option("-f", "--locustfile", envvar="LOADTEST_LOCUSTFILE", metavar="FILE",
+              help="Take the dialect, log_in and create_conversation of its first chat user; path, or the name of one "
+                   "of ours.")  # fmt: skip
 @click.option("--user", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
               help="Number of the user to be, from 0.")  # fmt: skip
 @click.option("--typing", is_flag=True, help="Send typing:start and typing:stop before each message.")
@@ -36,7 +39,7 @@ CHAT_OPTIONS: Final = (
 @config_option(others=lambda: run_command)
 @click.pass_context
 def chat(
-    context: click.Context, /, host: str, conversation: str, user: int, typing: bool, trace: bool, **given: Any
+    context: click.Context, /, host: str, locustfile: str | None, user: int, typing: bool, trace: bool, **given: Any
 ) -> NoReturn:
     """Be one user: send what is typed, and show every frame with its time and its meaning.
 
@@ -44,21 +47,17 @@ def chat(
     pipe, too: each line is sent once the one before has been answered. Exits with 1 where a message was not answered.
     """
     given = without_overridden(context, given)
-    public = {option.attribute: given[option.attribute] for option in CHAT_OPTIONS if not option.secret}
     asked = {
         "host": host,
-        "conversation": conversation,
         "user": user,
+        "locustfile": None if locustfile is None else str(path_of(locustfile).absolute()),
         "typing": typing,
         "trace": trace,
-        "options": {name: value for name, value in public.items() if value},
-    }
-    secrets = {
-        option.env: option.joined(given[option.attribute])
-        for option in OPTIONS
-        if option.secret and given.get(option.attribute)
+        "options": public_of(CHAT_OPTIONS, given),
     }
     sys.stdout.flush()
-    command = [sys.executable, "-m", "loadtest.conformance.terminal", msgspec.json.encode(asked).decode()]
+    # Locust, which a locustfile imports, wants the process patched before all else
+    patched = ["gevent.monkey", "--module"] if locustfile else []
+    chatting = [*patched, "loadtest.conformance.terminal", msgspec.json.encode(asked).decode()]
     # replaces this process: the terminal's keys and signals are the chat's alone
-    os.execve(sys.executable, command, os.environ | secrets)
+    os.execve(sys.executable, [sys.executable, "-m", *chatting], os.environ | by_environment(given))

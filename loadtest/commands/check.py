@@ -14,10 +14,10 @@ import msgspec
 from loadtest.settings import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS, one_of, whole, ws_url
 
 from .config import config_option, without_overridden
-from .options import Parsed, by_environment, options_of
+from .options import Parsed, by_environment, options_of, public_of
 from .run import run_command
 
-OF_A_RUN: Final = ("rate-limit", "reply-timeout", "expect-stream")
+OF_A_RUN: Final = ("conversation", "conversations-file", "rate-limit", "reply-timeout", "expect-stream")
 """Options of a run that mean something for a check, too."""
 CHECK_OPTIONS: Final = (
     *IDENTITY_OPTIONS,
@@ -44,7 +44,6 @@ class Format(StrEnum):
 @click.option("--only", multiple=True, metavar="NAME",
               help="Only these cases, by their id or that of a group: connection, tokens, messages, streams, typing, "
                    "limiter, reconnection, errors; may be repeated. `limiter` waits for windows.")  # fmt: skip
-@click.option("--conversation", metavar="ID", help="Conversation to write to [default: a new one].")
 @click.option("--user", type=Parsed(whole, "NUMBER"),
               help="Number of the first of 12 users to be [default: 0; users that tokens are minted for at "
                    "random].")  # fmt: skip
@@ -59,7 +58,6 @@ def check(
     host: str,
     full: bool,
     only: tuple[str, ...],
-    conversation: str | None,
     user: int | None,
     kind: Format,
     **given: Any,
@@ -67,7 +65,7 @@ def check(
     """Go through the guide's testing checklist on a server, in under 20 seconds; exits with 1 where a case fails.
 
     Sends some 60 messages as 12 users, among them wrong ones on purpose: not for a server with people on it. `differs`
-    is no failure: the guide leaves it open.
+    is no failure: the guide leaves it open. Without --conversation or --conversations-file it writes to new ones.
     """
     from loadtest.analysis.conformance import Conformance  # noqa: PLC0415
     from loadtest.report import conformance as report  # noqa: PLC0415
@@ -75,14 +73,12 @@ def check(
     from .ci import add_to_job_summary  # noqa: PLC0415
 
     given = without_overridden(context, given)
-    public = {option.attribute: given[option.attribute] for option in CHECK_OPTIONS if not option.secret}
     asked = {
         "host": host,
         "full": full,
         "only": list(only),
-        "conversation": conversation,
         "user": user,
-        "options": {name: value for name, value in public.items() if value},
+        "options": public_of(CHECK_OPTIONS, given),
     }
     found = msgspec.json.decode(_checked(asked, by_environment(given)), type=Conformance)
     markdown = report.markdown(found)

@@ -91,6 +91,12 @@ def by_environment(given: Mapping[str, Any]) -> dict[str, str]:
     return withheld(given) | off
 
 
+def public_of(table: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of these options by attribute, as far as they were given and are no secrets."""
+    public = {option.attribute: given[option.attribute] for option in table if not option.secret}
+    return {name: value for name, value in public.items() if value}
+
+
 class ParsedWords(Parsed):
     """Parsed, and separated by commas in the environment."""
 

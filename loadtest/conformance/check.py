@@ -28,9 +28,9 @@ from loadtest.conformance.bench import PLACES, Bench, CannotTest, Probe
 from loadtest.conformance.cases import connection, errors, limiter, messages, reconnection, streams, tokens, typing
 from loadtest.conformance.checklist import GROUPS, Findings, chosen
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.load.identity import read_tokens
 from loadtest.load.login_refusal import explained_login
 from loadtest.load.options import check_host
+from loadtest.load.people import People
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.refusal import explained
 from loadtest.model import Login
@@ -61,14 +61,12 @@ class Asked(Struct, frozen=True):
     Attributes:
         options: option attribute to its text, or texts where it was given several times; no secrets.
         user: number of the first user to take; None for any that nobody else takes.
-        conversation: None for a new one.
         only: names of groups or cases; all where none is named.
     """
 
     host: str
     options: dict[str, str | list[str]] = {}
     user: int | None = None
-    conversation: str | None = None
     full: bool = False
     only: list[str] = []
 
@@ -76,20 +74,24 @@ class Asked(Struct, frozen=True):
 class Checker:
     """One check of a server."""
 
-    def __init__(self, asked: Asked, chosen_options: Settings, source: Tokens) -> None:
+    def __init__(self, asked: Asked, chosen_options: Settings, people: People) -> None:
         self._asked = asked
         self._wanted = chosen(asked.only)
         self._chosen = chosen_options
-        self._tokens = source
+        self._tokens = people.tokens(0, None)
+        users = _users(asked, chosen_options, self._tokens)
+        named = _conversation(chosen_options, people, users[0])
+        self._anew = named is None
+        """Whether conversations are new ones, so that each group of cases may have its own."""
         self._logins: list[Login] = []
         self._findings = Findings()
         self._limiter = Limiter(LimiterKind.UNCLEAR)  # not looked at
         self._bench = Bench(
             read_endpoint(asked.host, chosen_options),
             chosen_options,
-            source,
-            _users(asked, chosen_options, source),
-            asked.conversation or f"check-{random.randrange(10**9):09}",
+            self._tokens,
+            users,
+            named or f"check-{random.randrange(10**9):09}",
             asked.full,
         )
 
@@ -106,7 +108,7 @@ class Checker:
         self._knock()
         groups = [name for name in (*CHECKS, "limiter") if self._wanted & set(GROUPS[name])]
         # What shares users or a conversation must not do so at the same time.
-        apart = gevent.pool.Pool(len(groups) + 1 if self._asked.conversation is None and self._many_users else 1)
+        apart = gevent.pool.Pool(len(groups) + 1 if self._anew and self._many_users else 1)
         for name in groups:
             apart.spawn(self._group, name)
         apart.join()
@@ -148,7 +150,7 @@ class Checker:
         return len(self._bench.users) >= PLACES
 
     def _check(self, name: str) -> None:
-        bench = self._bench.of(name) if self._asked.conversation is None else self._bench
+        bench = self._bench.of(name) if self._anew else self._bench
         if name == "limiter":
             alone = self._wanted <= set(GROUPS["limiter"])
             self._limiter = limiter.check(bench, self._findings, alone)
@@ -173,11 +175,19 @@ class Checker:
 def _users(asked: Asked, chosen_options: Settings, source: Tokens) -> range:
     first = asked.user
     if first is None:
+        numbered = chosen_options.conversation is not None and bool(chosen_options.conversation.names)
         own_claims = chosen_options.jwt_claims is not None or not isinstance(source, MintedTokens)
-        first = 0 if own_claims else random.randrange(*UNUSED_USERS)
+        first = 0 if own_claims or numbered else random.randrange(*UNUSED_USERS)
     check_user(source, first)
     many = PLACES if source.capacity is None else min(PLACES, source.capacity - first)
     return range(first, first + many)
+
+
+def _conversation(chosen_options: Settings, people: People, user: int) -> str | None:
+    """The conversation that a run would have this user write to; None where the options name none."""
+    if chosen_options.conversation is None and chosen_options.conversations_file is None:
+        return None
+    return people.conversation(user, 1, people.tokens(user, None))
 
 
 def main() -> NoReturn:
@@ -189,7 +199,7 @@ def main() -> NoReturn:
         check_host(asked.host)
         chosen(asked.only)  # a wrong name is told before anything else
         read = read_options(asked.options)
-        found = Checker(asked, read, read_tokens(read)).run()
+        found = Checker(asked, read, People(read)).run()
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)

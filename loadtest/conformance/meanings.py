@@ -37,13 +37,14 @@ COUNTED: Final = {
     "unmatched_ack": "acknowledges no message of yours: does the backend make ids of its own?",
     "late_ack": "too late: the message was given up already; see --reply-timeout",
     "duplicate_ack": "a second ack of this status",
-    "unmatched_stream": "belongs to no message of yours: its id is neither `ai-` and the message's, nor the message's "
-    "own, and no delivered message waits for an answer",
+    "unmatched_stream": "belongs to no message of yours: its id is neither `ai-` (or the dialect's prefix) and the "
+    "message's, nor the message's own, and no delivered message waits for an answer",
     "foreign_stream_frame": "answers a message of another participant",
     "error_unattributed": "names no message, and none or several are open: a run cannot tell which one it is about",
     "connection_error": "the backend did not like what it got",
     "stream_violation": "a breach of the stream's rules: `content` holds all of the answer so far, and ends once with "
     "`isComplete`",
+    "dialect_error": "the locustfile's dialect cannot read it: a run counts it, and is suspect",
     "listener_error": "an error of ours: please report it",
 }
 """Counter of a run to what it means; what is not here needs no explanation."""

@@ -10,21 +10,21 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from loadtest.conformance.meanings import COUNTED, SHOWN, interval, of_event, of_message, quoted
+from loadtest.client.dialect import GUIDE, Content, Dialect
+from loadtest.conformance.meanings import COUNTED, interval, of_event, of_message, quoted
 from loadtest.errors import FrameError, InvalidEvent, UnknownEvent
 from loadtest.model import Connect, Disconnect, Login, Message, Outage
 from loadtest.protocol import (
     AUTH_FAILED,
     AUTH_REQUIRED,
-    STREAM_ID_PREFIX,
     MessageAck,
     MessageError,
     MessageReceive,
     MessageStream,
     Payload,
     ServerEvent,
-    decode_server_event,
     excerpt,
+    without,
 )
 
 _TIME_WIDTH: Final = 10
@@ -32,6 +32,8 @@ _TRACED: Final = 2_000
 """Characters of a frame that `--trace` shows."""
 _SPEAKING: Final = frozenset({AUTH_FAILED, AUTH_REQUIRED})
 """Codes that the end of the chat explains."""
+_BY: Final = {"server": "the backend", "read_timeout": "you (--read-timeout)"}
+"""Who ended a connection, where it was not the person at the terminal."""
 IDLE_CUT_S: Final = (10.0, 3600.0)
 """A connection that lived for so long and was cut off may have been idle for too long for somebody."""
 
@@ -42,11 +44,14 @@ class Narrator:
     Args:
         write: takes a line.
         trace: whether to show frames as they are on the wire, without tokens.
+        dialect: how the server words the guide's events.
     """
 
-    def __init__(self, write: Callable[[str], None], trace: bool) -> None:
+    def __init__(self, write: Callable[[str], None], trace: bool, dialect: Dialect = GUIDE) -> None:
         self._write = write
         self._trace = trace
+        self._dialect = dialect
+        self._tokens: set[str] = set()
         self._began_ns = time.monotonic_ns()
         self._sent: dict[str, int] = {}
         self._streams: dict[str, str] = {}
@@ -91,13 +96,18 @@ class Narrator:
             return "your own message, broadcast"
         if not isinstance(event, MessageStream):
             return of_event(event)
-        before, content = self._answers.get(event.message_id, ""), event.content
-        self._answers[event.message_id] = content
+        before = self._answers.get(event.message_id, "")
+        content = self._answers[event.message_id] = self._answer_so_far(before, event)
         if event.is_complete:
             return f"complete: {quoted(content)}, {len(content):,} characters"
         new = content[len(before) :] if content.startswith(before) else content
         first = ", first content" if content and not before else ""
         return f"+{quoted(new)}{first}"
+
+    def _answer_so_far(self, before: str, event: MessageStream) -> str:
+        kind = self._dialect.content
+        whole = kind is Content.CUMULATIVE or (kind is Content.DELTAS_THEN_ALL and event.is_complete)
+        return event.content if whole else before + event.content
 
     def _message_of(self, event: ServerEvent) -> str | None:
         """The message of ours that an event belongs to, by the rules of a session."""
@@ -106,31 +116,34 @@ class Narrator:
         if isinstance(event, (MessageAck, MessageReceive)):
             return event.message_id
         if isinstance(event, MessageError) and event.message_id:
-            return event.message_id.removeprefix(STREAM_ID_PREFIX)
+            return self._named(event.message_id)
         return None
 
     def _streamed(self, stream_id: str) -> str | None:
-        plain = stream_id.removeprefix(STREAM_ID_PREFIX)
         if stream_id not in self._streams:
             taken = set(self._streams.values())
             by_order = next((message_id for message_id in self._sent if message_id not in taken), None)
-            found = next((i for i in (stream_id, plain) if i in self._sent), by_order)
+            found = next((i for i in (stream_id, self._named(stream_id)) if i in self._sent), by_order)
             if found is None:
                 return None
             self._streams[stream_id] = found
         return self._streams[stream_id]
 
+    def _named(self, stream_id: str) -> str:
+        """The message that a stream says to answer: by its prefix, or by the same id."""
+        return self._dialect.message_of(stream_id) or stream_id
+
     def _by_order(self, event: ServerEvent, message_id: str | None) -> str:
         if not isinstance(event, MessageStream) or message_id is None or not event.message_id:
             return ""
-        named = event.message_id.removeprefix(STREAM_ID_PREFIX) == message_id
+        named = self._named(event.message_id) == message_id
         return "" if named else f" (id {quoted(event.message_id)}: yours by order)"
 
     def _undecoded(self, data: Payload, text: bool) -> str:
         if not text:
             return f"binary, {len(data):,} bytes"
         try:
-            decode_server_event(data)
+            self._dialect.decode(data)
         except UnknownEvent as error:
             self._note_strange(error.type)
             return f"unknown event {quoted(error.type)}"
@@ -139,7 +152,9 @@ class Narrator:
             return f"invalid {excerpt(str(error))}"
         except FrameError as error:
             return f"malformed: {error}: {quoted(_as_text(data))}"
-        return _as_text(data)[:SHOWN]
+        except Exception as error:  # noqa: BLE001 - a mistake in a locustfile's dialect is told like any other frame
+            return f"the dialect fails with {type(error).__name__}: {quoted(_as_text(data))}"
+        return f"of no interest: {quoted(_as_text(data))}"
 
     def _note_strange(self, type_: str) -> None:
         if (shown := excerpt(type_, 64)) not in self.strange:
@@ -163,6 +178,7 @@ class Narrator:
         self._connected_ns = connect.authenticated_ns
         parts = (
             ("tcp", connect.tcp_ns),
+            ("proxy", connect.proxy_ns),
             ("tls", connect.tls_ns),
             ("upgrade", connect.upgrade_ns),
             ("auth", connect.auth_ns),
@@ -178,7 +194,7 @@ class Narrator:
     def closed(self, end: Disconnect) -> None:
         """An authenticated connection has ended."""
         lived = end.at_ns - (self._connected_ns or end.at_ns)
-        by = "you" if end.by == "client" else "the backend"
+        by = _BY.get(end.by, "you")
         reason = f" {quoted(end.reason)}" if end.reason else ""
         self._line(self._since_start(end.at_ns), "×", f"closed {end.code}{reason} by {by} after {interval(lived)}")
         low, high = IDLE_CUT_S
@@ -193,6 +209,10 @@ class Narrator:
         """A message waits for a connection."""
         self._line("", "=", f"{message_id} waits in the offline queue")
 
+    def hide(self, token: str) -> None:
+        """A token is shown to the server, which may tell it; no line does."""
+        self._tokens.add(token)
+
     # --- lines --------------------------------------------------------------------------------------------------------
     def _explain(self, name: str, key: str) -> None:
         if name not in COUNTED or key in _SPEAKING:
@@ -205,17 +225,22 @@ class Narrator:
         self._explained.add((name, key))
         self._hint(f"{about}: {COUNTED[name]}")
 
+    def _tell(self, line: str) -> None:
+        for token in self._tokens:
+            line = without(token, line)
+        self._write(line)
+
     def _hint(self, text: str) -> None:
-        self._write(f"{'':{_TIME_WIDTH}} ! {text}")
+        self._tell(f"{'':{_TIME_WIDTH}} ! {text}")
 
     def _line(self, when: str, sign: str, text: str) -> None:
-        self._write(f"{when:>{_TIME_WIDTH}} {sign} {text.rstrip()}")
+        self._tell(f"{when:>{_TIME_WIDTH}} {sign} {text.rstrip()}")
 
     def _traced(self, frame: bytes) -> None:
         if self._trace and frame:
             text = _as_text(frame)
             cut = f" … {len(text):,} characters" if len(text) > _TRACED else ""
-            self._write(f"{'':{_TIME_WIDTH}}   {excerpt(text, _TRACED)}{cut}")
+            self._tell(f"{'':{_TIME_WIDTH}}   {excerpt(text, _TRACED)}{cut}")
 
     def _since_start(self, at_ns: int) -> str:
         return f"@{max(at_ns - self._began_ns, 0) / 1e9:.3f} s"

@@ -80,6 +80,11 @@ class WatchedClient(ChatClient):
         self._narrator = narrator
         self._event: ServerEvent | None = None
 
+    def token(self) -> str:
+        token = super().token()
+        self._narrator.hide(token)
+        return token
+
     def on_leaving(self, event: str, frame: bytes, message_id: str | None, sent_ns: int) -> None:
         self._narrator.sent(event, frame, message_id, sent_ns)
 

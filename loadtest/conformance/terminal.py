@@ -24,15 +24,16 @@ from msgspec import Struct
 from loadtest.client.client import ClientConfig, State
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
-from loadtest.client.tokens import NoToken, Tokens
+from loadtest.client.tokens import NoToken
 from loadtest.conformance.asked import check_user, read_options
 from loadtest.conformance.meanings import interval, is_good, remedy
 from loadtest.conformance.narrator import Narrator
 from loadtest.conformance.onlooker import Onlooker, WatchedClient
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.load.identity import read_tokens
+from loadtest.load.hooks import Hooks, read_hooks
 from loadtest.load.login_refusal import explained_login
 from loadtest.load.options import check_host
+from loadtest.load.people import People
 from loadtest.load.process import EXPECTED
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.refusal import explained
@@ -53,15 +54,16 @@ class Chat(Struct, frozen=True):
 
     Attributes:
         options: option attribute to its text, or texts where it was given several times; no secrets.
-        user: number of the user whose token it takes.
+        user: number of the user to be.
+        locustfile: path of one whose dialect and hooks it takes; None for the guide's.
         typing: whether to send typing:start and typing:stop before each message.
         trace: whether to show frames as they are on the wire.
     """
 
     host: str
-    conversation: str
     options: dict[str, str | list[str]] = {}
     user: int = 0
+    locustfile: str | None = None
     typing: bool = False
     trace: bool = False
 
@@ -72,12 +74,20 @@ class Terminal:
     Args:
         chat: as asked for.
         chosen: the options, parsed.
-        tokens: where the user's token comes from.
+        hooks: what a locustfile brings.
+
+    Raises:
+        UsageError: there is no such user.
     """
 
-    def __init__(self, chat: Chat, chosen: Settings, tokens: Tokens) -> None:
+    def __init__(self, chat: Chat, chosen: Settings, hooks: Hooks) -> None:
         self._chat = chat
         self._chosen = chosen
+        self._hooks = hooks
+        self._people = People(chosen, all_log_in=hooks.log_in is not None)
+        tokens = self._people.tokens(chat.user, hooks.log_in)
+        check_user(tokens, chat.user)
+        self._conversation = ""
         self._endpoint = read_endpoint(chat.host, chosen)
         self._tokens = tokens
         self._expected = EXPECTED[chosen.expect_stream]
@@ -87,7 +97,7 @@ class Terminal:
         self._signalled = False
         self._broken_off = False
         """Whether the person left before the answers were there."""
-        self._narrator = Narrator(self._say, chat.trace)
+        self._narrator = Narrator(self._say, chat.trace, hooks.dialect)
         self._onlooker = Onlooker(self._narrator, self._hint, self._on_connect)
         self._user = tokens.user_id(chat.user)
         self._client = WatchedClient(
@@ -103,6 +113,7 @@ class Terminal:
             tokens=tokens,
             expectation=Expectation(self._expected),
             rng=random.Random(),
+            dialect=hooks.dialect,
         )
 
     def run(self) -> int:
@@ -112,13 +123,14 @@ class Terminal:
             0, or 1 where a message did not get all that it was to get.
 
         Raises:
-            UsageError: no authenticated connection came about.
+            UsageError: no authenticated connection came about, or no conversation.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             gevent.signal_handler(number, self._on_signal)
         for remark in remarks(self._endpoint, self._chosen):
             print(remark, file=sys.stderr, flush=True)
         self._connect()
+        self._conversation = self._find_conversation()
         if self._interactive:
             self._say("type a line to send it; Ctrl-D waits for open answers and leaves, Ctrl-C leaves")
         work = [gevent.spawn(self._send_lines), gevent.spawn(self._sweep)]
@@ -130,7 +142,7 @@ class Terminal:
     def _connect(self) -> None:
         dialling = gevent.spawn(self._client.connect)
         leaving = gevent.spawn(self._leave.wait)
-        self._tokens.begin(self._on_login)
+        self._people.begin(self._on_login)
         gevent.wait([self._first, leaving, dialling], count=1)
         leaving.kill()
         if not self._first.ready():
@@ -167,6 +179,12 @@ class Terminal:
             return ""
         return f"; it is signed with {algorithm} and claims {', '.join(claims)}: does the server expect others?"
 
+    def _find_conversation(self) -> str:
+        self._hooks.meet(self._client)
+        created = self._people.own_conversations.tried(self._hooks.create_conversation)
+        participants = self._chosen.participants or self._hooks.participants
+        return created or self._people.conversation(self._chat.user, participants, self._tokens)
+
     def _say(self, line: str) -> None:
         try:
             print(line, flush=True)
@@ -198,10 +216,10 @@ class Terminal:
 
     def _send(self, line: str) -> None:
         if self._chat.typing:
-            self._client.typing_start(self._chat.conversation)
-            self._client.typing_stop(self._chat.conversation)
+            self._client.typing_start(self._conversation)
+            self._client.typing_stop(self._conversation)
         connected = self._client.state is State.AUTHENTICATED
-        message_id = self._client.send(self._chat.conversation, line)
+        message_id = self._client.send(self._conversation, line)
         if not connected:
             self._narrator.queued(message_id)
 
@@ -275,9 +293,8 @@ def main() -> NoReturn:
         chat = msgspec.json.decode(sys.argv[1], type=Chat)
         check_host(chat.host)
         chosen = read_options(chat.options)
-        tokens = read_tokens(chosen)
-        check_user(tokens, chat.user)
-        code = Terminal(chat, chosen, tokens).run()
+        hooks = read_hooks(chat.locustfile, chat.user, chosen) if chat.locustfile else Hooks()
+        code = Terminal(chat, chosen, hooks).run()
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
         code = error.exit_code

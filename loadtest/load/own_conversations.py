@@ -8,6 +8,7 @@ from typing import Final
 import gevent
 
 from loadtest.client.tokens import Pace
+from loadtest.errors import UsageError
 from loadtest.load.own_login import failed
 from loadtest.settings import Settings
 
@@ -56,3 +57,15 @@ class OwnConversations:
         """What the hook returns, tried once; raises what it raises, or TimeoutError."""
         with self._pace.turn(), gevent.Timeout(self._timeout_s, TimeoutError()):
             return hook()
+
+    def tried(self, hook: Create) -> str | None:
+        """The same before anybody relies on it.
+
+        Raises:
+            UsageError: it failed, and how.
+        """
+        try:
+            return self.attempt(hook)
+        except Exception as error:  # noqa: BLE001 - whatever a scenario raises, no user of its class would fare better
+            told = failed(error, HOOK).outcome
+            raise UsageError(f"{HOOK}: the locustfile's own hook failed: {told}; try it by itself") from None

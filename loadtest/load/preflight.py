@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from loadtest.client.client import ChatClient, ClientConfig
@@ -13,8 +14,7 @@ from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
 from loadtest.errors import UsageError
 from loadtest.load.login_refusal import explained_login
-from loadtest.load.own_conversations import HOOK
-from loadtest.load.own_login import LogIn, failed
+from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
 from loadtest.load.refusal import explained
@@ -59,12 +59,13 @@ def preflight(
     )
     identity = Identity(PREFLIGHT, PREFLIGHT, Population.HEADLINE)
     client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random(), dialect=dialect)
-    connected = client.connect()
-    complaint = _complaint(people, client, converse) if connected and converse is not None else None
-    client.disconnect()
-    people.end()
-    if complaint is not None:
-        raise UsageError(complaint)
+    try:
+        connected = client.connect()
+        if connected and converse is not None:
+            people.own_conversations.tried(partial(converse, client))
+    finally:
+        client.disconnect()
+        people.end()
     batch = recorder.take()
     if not connected:
         if not batch.connects:
@@ -72,12 +73,3 @@ def preflight(
         connect = batch.connects[-1]
         raise UsageError(explained(endpoint, settings, tokens.option, connect.outcome, connect.detail or ""))
     return batch
-
-
-def _complaint(people: People, client: ChatClient, converse: Callable[[ChatClient], str | None]) -> str | None:
-    """Why the conversation of the first user cannot be created; None where it was."""
-    try:
-        people.own_conversations.attempt(lambda: converse(client))
-    except Exception as error:  # noqa: BLE001 - whatever a scenario raises, no user of its class would fare better
-        return f"{HOOK}: the locustfile's own hook failed: {failed(error, HOOK).outcome}; try it by itself"
-    return None

@@ -33,6 +33,7 @@ def read_endpoint(url: str, chosen: Settings) -> Endpoint:
         ping_timeout_s=chosen.ping_timeout,
         max_frame_size=chosen.max_frame_size,
         headers=chosen.header,
+        query=chosen.query,
         origin=chosen.origin,
         subprotocols=chosen.subprotocol,
         connect_to=chosen.connect_to,

@@ -24,6 +24,7 @@ from loadtest.settings.parsers import (
     one_of,
     optional_rate,
     origin,
+    parameter,
     positive,
     positive_duration,
     positive_int,
@@ -38,7 +39,7 @@ from loadtest.settings.parsers import (
 from loadtest.settings.spread import Spread, spread
 from loadtest.settings.template import Template, json_template, text_template
 from loadtest.settings.token_place import Carrier, TokenPlace, token_place
-from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, LimitKind, Rate
+from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, LimitKind, Parameter, Rate
 
 CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
 """Set for Locust by `loadtest run`: plan and progress, and not Locust's tables."""
@@ -58,6 +59,7 @@ __all__ = [
     "Header",
     "LimitKind",
     "Option",
+    "Parameter",
     "Rate",
     "Settings",
     "Spread",
@@ -76,6 +78,7 @@ __all__ = [
     "one_of",
     "optional_rate",
     "origin",
+    "parameter",
     "positive",
     "positive_duration",
     "positive_int",

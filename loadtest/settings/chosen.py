@@ -15,7 +15,7 @@ from loadtest.settings.parsers import redacted
 from loadtest.settings.spread import Spread
 from loadtest.settings.template import Template
 from loadtest.settings.token_place import Carrier, TokenPlace
-from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, LimitKind, Rate
+from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, LimitKind, Parameter, Rate
 
 
 class Settings(Struct, frozen=True):
@@ -59,6 +59,7 @@ class Settings(Struct, frozen=True):
     client_key: str | None
     insecure: bool
     header: tuple[Header, ...]
+    query: tuple[Parameter, ...]
     origin: str | None
     subprotocol: tuple[str, ...]
     connect_to: Address | None
@@ -169,7 +170,7 @@ def settings(values: Mapping[str, Any]) -> Settings:
             raise ValueError(f"--{option.name}: {error}") from None
     parsed["label"] = dict(parsed["label"])
     parsed["weights"] = parsed["weights"] or {}
-    several = ("header", "subprotocol", "server_pid", "source_addresses", "outage_at")
+    several = ("header", "query", "subprotocol", "server_pid", "source_addresses", "outage_at")
     parsed |= {name: tuple(parsed[name]) for name in several}
     _check_together(parsed)
     return Settings(**parsed)
@@ -190,6 +191,10 @@ def _check_together(parsed: dict[str, Any]) -> None:
     if parsed["traceparent"] and any(header.name.lower() == "traceparent" for header in parsed["header"]):
         raise ValueError("--traceparent: --header gives one already; leave one of the two out")
     place = parsed["token_in"]
+    if place.carrier is Carrier.QUERY and place.name in {parameter.name for parameter in parsed["query"]}:
+        raise ValueError(
+            f"--query: {place.name} is the token's (--token-in), which is added for each user; leave it out"
+        )
     if place.carrier is Carrier.HEADER and place.name.lower() in {header.name.lower() for header in parsed["header"]}:
         raise ValueError(f"--token-in: --header gives {place.name} already; leave one of the two out")
     if parsed["llm_log"] and parsed["message_length"].least < NAMED_LENGTH:

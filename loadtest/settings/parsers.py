@@ -10,15 +10,15 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from loadtest.settings.values import Address, Header, Rate
+from loadtest.settings.values import Address, Header, Parameter, Rate
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _RATE = re.compile(r"(\d+)/(.+)")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A token: the name of a header or subprotocol (RFC 9110, section 5.6.2)."""
+HTTP_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What names headers and cookies, and is a subprotocol (RFC 9110, section 5.6.2)."""
 _OF_THE_HANDSHAKE: Final = {
     "connection": "the upgrade sets it; leave it out",
     "host": "it is that of --host; reach it elsewhere with --connect-to",
@@ -153,7 +153,10 @@ def ws_url(text: str) -> str:
     if url.scheme not in ("ws", "wss") or not _is_host(url.hostname) or port == 0:
         raise ValueError(f"{redacted(text)!r} is no WebSocket address: give ws://HOST:PORT/ws or wss://HOST/ws")
     if url.query or url.fragment or url.username:
-        raise ValueError(f"{redacted(text)!r}: leave out user, query and fragment; the token is added for each user")
+        raise ValueError(
+            f"{redacted(text)!r}: leave out user, query and fragment; each user's token is added, and "
+            "what else the query holds goes by --query NAME=VALUE"
+        )
     return text.strip()
 
 
@@ -176,7 +179,7 @@ def header(text: str) -> Header:
     """`Name: value`; a complaint repeats no value, since it may be secret."""
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
-    if not colon or not _NAME.fullmatch(name):
+    if not colon or not HTTP_TOKEN.fullmatch(name):
         raise ValueError("one of them is no header: give 'Name: value', as in 'X-Tenant: acme'")
     if not value.isprintable() or not value.isascii():
         raise ValueError(f"the value of {name} holds characters that no header can carry; leave them out")
@@ -191,6 +194,14 @@ def of_the_handshake(name: str) -> str | None:
     return _OF_THE_HANDSHAKE.get(name.lower(), own)
 
 
+def parameter(text: str) -> Parameter:
+    """`name=value`, as it is written before it is encoded; a complaint repeats no value, since it may be secret."""
+    name, equals, value = text.strip().partition("=")
+    if not equals or not name or not text.strip().isprintable():
+        raise ValueError("one of them is no parameter: give NAME=VALUE, as in v=2")
+    return Parameter(name, value)
+
+
 def origin(text: str) -> str:
     """An origin: scheme and host, without a path."""
     url = urlsplit(text.strip())
@@ -203,7 +214,7 @@ def origin(text: str) -> str:
 
 def subprotocol(text: str) -> str:
     """The name of a WebSocket subprotocol."""
-    if not _NAME.fullmatch(text.strip()):
+    if not HTTP_TOKEN.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is no subprotocol: give a name without blanks, as in chat.v1")
     return text.strip()
 

@@ -48,6 +48,18 @@ class Header(Struct, frozen=True):
     __str__ = __repr__
 
 
+class Parameter(Struct, frozen=True):
+    """A parameter of the query; its value may be secret, and is in no text that this makes."""
+
+    name: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.name!r}, ***)"
+
+    __str__ = __repr__
+
+
 class Rate(Struct, frozen=True):
     """So many messages in so long a window.
 

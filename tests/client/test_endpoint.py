@@ -7,7 +7,7 @@ from link_stage import Counts
 
 from loadtest import __version__
 from loadtest.client.endpoint import Credentials, Endpoint, credentials, new_protocol, new_trace_id, upgrade_request
-from loadtest.settings import Address, Header
+from loadtest.settings import Address, Header, Parameter
 
 NOTHING = Credentials()
 
@@ -54,6 +54,12 @@ def test_what_the_options_and_the_user_add_goes_along():
     assert "sec-websocket-extensions" not in headers
 
 
+def test_parameters_of_the_address_stand_before_the_token():
+    query = (Parameter("v", "2"), Parameter("tenant", "a&b"))
+    assert request(credentials("t"), query=query)[0] == "/ws?v=2&tenant=a%26b&token=t"
+    assert request(query=query)[0] == "/ws?v=2&tenant=a%26b"
+
+
 def test_cookies_go_in_one_line():
     shown = Credentials(headers=(Header("Cookie", "sid=t"),))
     _, headers = request(shown, headers=(Header("cookie", "lb=1; a=b"), Header("Cookie", "c=d")))
@@ -78,9 +84,9 @@ def test_another_way_to_connect_changes_nothing_of_what_is_said():
     assert endpoint(connect_to=Address("10.0.0.7", 8443)).host == "chat.example.com"
 
 
-def test_no_text_of_a_header_shows_its_value():
-    shown = endpoint(headers=(Header("Authorization", "SECRET"),))
-    assert "SECRET" not in f"{shown!r} {shown} {shown.headers}"
+def test_no_text_of_a_header_or_parameter_shows_its_value():
+    shown = endpoint(headers=(Header("Authorization", "SECRET"),), query=(Parameter("key", "SECRET"),))
+    assert "SECRET" not in f"{shown!r} {shown} {shown.headers} {shown.query}"
 
 
 def test_a_trace_goes_along_where_there_is_one_each_request_with_a_parent_of_its_own():

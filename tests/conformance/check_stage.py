@@ -5,7 +5,7 @@ import threading
 from contextlib import contextmanager
 
 from loadtest.conformance.check import Asked, Checker
-from loadtest.load.identity import read_tokens
+from loadtest.load.people import People
 from loadtest.server import AnswerStyle, ChatServer, ServerOptions
 from loadtest.server.faults.orders import order
 from loadtest.settings import Rate, settings
@@ -59,12 +59,12 @@ def serving(**options):
         loop.close()
 
 
-def checked(url, *only, full=False, user=None, conversation=None, **options):
+def checked(url, *only, full=False, user=None, **options):
     """What a check of a server found."""
     values = {"jwt_secret": SECRET, "rate_limit": "10/2s", "reply_timeout": "1s"} | options
-    asked = Asked(host=url, only=list(only), full=full, user=user, conversation=conversation, options={})
+    asked = Asked(host=url, only=list(only), full=full, user=user, options={})
     chosen = settings(values)
-    return Checker(asked, chosen, read_tokens(chosen)).run()
+    return Checker(asked, chosen, People(chosen)).run()
 
 
 def verdicts(found):

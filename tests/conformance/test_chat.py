@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import socket
@@ -176,6 +177,133 @@ def test_a_login_that_fails_ends_it_at_once(reference_server, accounts):
     assert login.count("/login") == 1
 
 
+# --- conversations
+def conversation_of(done):
+    """The conversation of the first frame that was sent, by --trace."""
+    return re.search(r'"conversationId":"([^"]*)"', done.stdout)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "conversation"),
+    [
+        ((), "conv-3"),
+        (("--conversation", "lobby"), "lobby"),
+        (("--conversation", "of-{userId}-{n}"), "of-load-3-3"),
+        (("--participants", "2"), "conv-1"),
+    ],
+)
+def test_a_user_writes_where_it_would_in_a_run(reference_server, options, conversation):
+    done = chat(reference_server.url, "hi", "--user", "3", "--trace", *options)
+    assert done.returncode == 0
+    assert conversation_of(done) == conversation
+
+
+def test_conversations_of_a_file_that_is_named_in_a_config(reference_server, tmp_path):
+    (tmp_path / "ids.txt").write_text("first\nsecond\n")
+    (tmp_path / "run.toml").write_text(f"conversations-file = '{tmp_path / 'ids.txt'}'\nmessage-rate = '6/60s'\n")
+    done = chat(reference_server.url, "hi", "--user", "1", "--trace", "--config", str(tmp_path / "run.toml"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert conversation_of(done) == "second"
+
+
+# --- a locustfile's dialect and hooks
+LOCUSTFILE = """
+from loadtest.client.dialect import Content, Renamed
+from loadtest.load import ChatUser
+
+class Support(ChatUser):
+    dialect = Renamed(
+        events={"message:send": "say", "message:ack": "heard", "message:stream": "delta"},
+        fields={"content": "text"},
+        content=Content.DELTAS,
+        stream_prefix="reply/",
+    )
+
+    def log_in(self):
+        return f"opaque-token-of-{self.number}"
+
+    def create_conversation(self):
+        return f"made-with-{self.token()}"
+"""
+
+
+@pytest.fixture
+def locustfile(tmp_path):
+    path = tmp_path / "support.py"
+    path.write_text(LOCUSTFILE)
+    return str(path)
+
+
+def test_a_locustfile_brings_its_dialect_its_login_and_its_conversation(locustfile):
+    heard = []
+
+    def answer(connection, message):
+        heard.append((connection.request.path, message))
+        id_ = message["messageId"]
+        connection.send(event("heard", messageId=id_, status="delivered"))
+        for text, last in (("Yes", False), (", we do", False), ("", True)):
+            connection.send(event("delta", messageId=f"reply/{id_}", text=text, isComplete=last))
+
+    with answering(answer) as address:
+        done = chat(address, "hi", "-f", locustfile, "--user", "5", LOADTEST_JWT_SECRET="")
+    assert (done.returncode, done.stderr) == (0, "")
+    ((path, message),) = heard
+    assert path == "/ws?token=opaque-token-of-5"
+    assert (message["type"], message["text"]) == ("say", "hi")
+    assert message["conversationId"] == "made-with-opaque-token-of-5"
+    assert '+", we do"' in done.stdout
+    assert 'complete: "Yes, we do", 10 characters' in done.stdout
+    assert "by order" not in done.stdout
+    assert " ! " not in done.stdout
+
+
+def test_a_frame_that_the_dialect_does_not_know_or_fails_at_is_told(tmp_path):
+    path = tmp_path / "failing.py"
+    path.write_text(
+        "from loadtest.client.dialect import Dialect\nfrom loadtest.load import ChatUser\n"
+        "class Failing(Dialect):\n    def decode(self, data):\n        if b'beat' in data:\n            return None\n"
+        "        if b'odd' in data:\n            raise KeyError('odd')\n        return super().decode(data)\n"
+        "class One(ChatUser):\n    dialect = Failing()\n"
+    )
+
+    def answer(connection, message):
+        connection.send(event("beat"))
+        connection.send(event("odd"))
+        acked(connection, message)
+
+    with answering(answer) as address:
+        done = chat(address, "hi", "-f", str(path), "--expect-stream", "no")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'of no interest: "{"type": "beat"}"' in done.stdout
+    assert 'the dialect fails with KeyError: "{"type": "odd"}"' in done.stdout
+    assert "! dialect error (KeyError): the locustfile's dialect cannot read it" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "--locustfile: there is no "),
+        ("import nothing_of_that_name", "cannot be imported: ModuleNotFoundError: No module named "),
+        ("from locust import User", "has no user class of ChatUser; name one that has"),
+        (
+            "from loadtest.load import ChatUser\n\nclass One(ChatUser):\n"
+            "    def create_conversation(self):\n        raise KeyError('HUSH')\n",
+            "create_conversation: the locustfile's own hook failed: KeyError in line 5 of create_conversation; try it",
+        ),
+    ],
+    ids=["missing", "broken", "empty", "raising"],
+)
+def test_a_locustfile_that_will_not_do_is_one_line(reference_server, tmp_path, content, complaint):
+    path = tmp_path / "one.py"
+    if content is not None:
+        path.write_text(content)
+    done = chat(reference_server.url, "hi", "-f", str(path))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert complaint in line
+    assert "HUSH" not in line + done.stdout
+
+
 @pytest.mark.parametrize(("options", "code"), [((), 1), (("--expect-stream", "no"), 0)], ids=["auto", "no"])
 def test_acks_without_a_stream(start_reference_server, options, code):
     done = chat(start_reference_server("--no-ai").url, "hi", *QUICK, *options)
@@ -256,6 +384,13 @@ def test_a_server_that_goes_away_is_told_with_its_code():
     assert "lost: closed 1011" in done.stdout
 
 
+def test_a_connection_that_was_given_up_for_its_silence_was_not_closed_by_the_backend():
+    with answering(acked) as address:
+        done = chat(address, "hi", "--read-timeout", "300ms", "--reply-timeout", "700ms")
+    assert 'closed 1006 "nothing received for 0.3 s" by you (--read-timeout) after ' in done.stdout
+    assert "by the backend" not in done.stdout
+
+
 def test_no_token_is_shown_even_where_the_server_tells_it():
     def echoing(connection, message):
         acked(connection, message)
@@ -269,6 +404,19 @@ def test_no_token_is_shown_even_where_the_server_tells_it():
     assert done.returncode == 0
     assert "eyJ" not in done.stdout + done.stderr
     assert "<token>" in done.stdout
+
+
+def test_a_token_that_is_no_jwt_is_not_shown_either(locustfile):
+    def echoing(connection, message):
+        id_ = message["messageId"]
+        connection.send(event("heard", messageId=id_, status="delivered"))
+        connection.send(event("delta", messageId=f"reply/{id_}", text=connection.request.path, isComplete=True))
+
+    with answering(echoing) as address:
+        done = chat(address, "hi", "--trace", "-f", locustfile, LOADTEST_JWT_SECRET="")
+    assert done.returncode == 0
+    assert 'complete: "/ws?token=<token>"' in done.stdout
+    assert "opaque-token" not in done.stdout + done.stderr
 
 
 def test_a_reader_that_goes_away_ends_the_chat(reference_server):

@@ -22,6 +22,32 @@ def served():
         yield server
 
 
+# --- where it writes --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("options", "conversation"),
+    [
+        ({"conversation": "of-{userId}-{n}", "user": 3}, "of-load-3-3"),
+        ({"conversation": "conv-{n}"}, "conv-0"),
+        ({"conversations_file": "ids", "user": 1}, "second"),
+    ],
+    ids=["template", "by number", "file"],
+)
+def test_it_writes_where_a_run_would(tmp_path, options, conversation):
+    (tmp_path / "ids").write_text("first\nsecond\n")
+    if "conversations_file" in options:
+        options = options | {"conversations_file": str(tmp_path / "ids")}
+    heard = set()
+
+    def welcome(connection):
+        connection.send(json.dumps({"type": "connection:authenticated"}))
+        for raw in connection:
+            heard.add(json.loads(raw).get("conversationId"))
+
+    with behaving(welcome) as port:
+        checked(f"ws://127.0.0.1:{port}/ws", "acks", reply_timeout="100ms", **options)
+    assert heard == {conversation, f"{conversation}-elsewhere"}, "and where its outsider is"
+
+
 # --- the clean server ------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def clean(served):
