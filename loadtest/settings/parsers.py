@@ -17,8 +17,8 @@ Choice = TypeVar("Choice", bound=StrEnum)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _RATE = re.compile(r"(\d+)/(.+)")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A token: the name of a header or subprotocol (RFC 9110, section 5.6.2)."""
+NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token (RFC 9110, section 5.6.2): the name of a header, cookie or subprotocol."""
 _OF_THE_HANDSHAKE: Final = {
     "connection": "the upgrade sets it; leave it out",
     "host": "it is that of --host; reach it elsewhere with --connect-to",
@@ -176,7 +176,7 @@ def header(text: str) -> Header:
     """`Name: value`; a complaint repeats no value, since it may be secret."""
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
-    if not colon or not _NAME.fullmatch(name):
+    if not colon or not NAME.fullmatch(name):
         raise ValueError("one of them is no header: give 'Name: value', as in 'X-Tenant: acme'")
     if not value.isprintable() or not value.isascii():
         raise ValueError(f"the value of {name} holds characters that no header can carry; leave them out")
@@ -203,7 +203,7 @@ def origin(text: str) -> str:
 
 def subprotocol(text: str) -> str:
     """The name of a WebSocket subprotocol."""
-    if not _NAME.fullmatch(text.strip()):
+    if not NAME.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is no subprotocol: give a name without blanks, as in chat.v1")
     return text.strip()
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
 
-from loadtest.settings.parsers import of_the_handshake
+from loadtest.settings.parsers import NAME, of_the_handshake
 
 TOKEN: Final = "{token}"
-_HTTP_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""RFC 9110, section 5.6.2: names of headers and cookies, and subprotocols."""
 
 
 class Carrier(StrEnum):
@@ -55,7 +52,7 @@ def token_place(text: str) -> TokenPlace:
             f"{text!r} is no place for a token: give query:NAME, header:NAME, cookie:NAME or subprotocol:NAME, as in "
             "header:Authorization"
         )
-    if carrier != Carrier.QUERY and not _HTTP_TOKEN.fullmatch(name):
+    if carrier != Carrier.QUERY and not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name of a {carrier}: leave out blanks and separators")
     if carrier == Carrier.HEADER and of_the_handshake(name):
         raise ValueError(f"{name} cannot carry it, since it is a header of the upgrade's own; give another")
