@@ -124,8 +124,9 @@ def _rows_by_user(messages: Messages) -> tuple[Ints, Ints]:
 def retry_after_errors(messages: Messages) -> Floats:
     """Promised less real wait, ns, at the first of a user's rejections in a row; NaN at every other message. Shape n.
 
-    The real wait ends when the next message that is admitted was sent: how precisely that is known depends on how often
-    the user tries. A promise is in whole seconds, so up to one second too much is no error of the server.
+    The real wait ends when the next message that is admitted was sent. Where that was the first one after the promised
+    time, and more than a second after it, nobody knows whether an earlier one would have passed: it is no sample.
+    A promise is in whole seconds, so up to one second too much is no error of the server.
     """
     values = np.full(len(messages), np.nan)
     rejected = messages.outcome.is_in(Outcome.REJECTED)
@@ -135,13 +136,15 @@ def retry_after_errors(messages: Messages) -> Floats:
     for rows in np.split(everyone, starts[1:]):
         if not rejected[rows].any():
             continue
-        first = None
+        first = last = None
         for row in rows.tolist():
             if rejected[row]:
-                first = row if first is None else first
+                first, last = row if first is None else first, row
             elif first is not None and messages.delivered_ns[row] != MISSING:
                 promised_s, refused_ns = int(messages.retry_after_s[first]), int(messages.refused_ns[first])
-                if MISSING not in (promised_s, refused_ns):
-                    values[first] = refused_ns + promised_s * NS - int(messages.sent_ns[row])
+                promised_ns, sent_ns = refused_ns + promised_s * NS, int(messages.sent_ns[row])
+                tried = int(messages.sent_ns[last]) > promised_ns or sent_ns <= promised_ns + NS
+                if MISSING not in (promised_s, refused_ns) and tried:
+                    values[first] = promised_ns - sent_ns
                 first = None
     return values

@@ -364,12 +364,15 @@ class AboveLimit(ChatUser):
     burst: ClassVar[int | None] = None
 
     def schedule(self) -> Iterator[float]:
-        limit, period_s = own_limit(self.settings), self.settings.abuse_period
+        limit = own_limit(self.settings)
         if limit is None:
-            times = super().schedule()
-        else:
-            size = self.burst or self.settings.above_burst
-            times = schedule.above_limit(limit, self._factor(self.settings), self.rng, size)
+            return self.in_its_periods(super().schedule())
+        size = self.burst or self.settings.above_burst
+        return self.in_its_periods(schedule.above_limit(limit, self._factor(self.settings), self.rng, size))
+
+    def in_its_periods(self, times: Iterator[float]) -> Iterator[float]:
+        """Those times that lie in a period in which it may send: all of them without `--abuse-period`."""
+        period_s = self.settings.abuse_period
         return times if period_s is None else schedule.every_other(times, period_s, self.began_ns / 1e9)
 
     @classmethod

@@ -79,6 +79,18 @@ def test_a_promise_is_held_against_the_next_message_that_is_admitted(summary_of)
     assert (metric.count, metric.max) == (1, -995.0)
 
 
+def test_a_promise_is_held_against_nobody_who_came_much_later(summary_of):
+    """Told to wait for 9 s, and back after 21: it may have been let in long before."""
+    assert summary_of(burst(20, 10, 3) + burst(41, 1, 0, 100)).metrics["retry_after_error"].count == 0
+
+
+def test_a_promise_is_broken_where_one_who_waited_is_rejected_again(summary_of):
+    """Told to wait for 2 s at 20.106 s, rejected at 25 s, admitted at 30.101 s: some of 8 s too short."""
+    messages = burst(20, 10, 3, retry_after_s=2) + burst(25, 0, 1, 100) + burst(30.1, 1, 0, 200)
+    metric = summary_of(messages).metrics["retry_after_error"]
+    assert (metric.count, metric.max) == (1, -7995.0)
+
+
 def test_amplification_is_the_bytes_of_a_stream_over_those_of_its_text(summary_of):
     metrics = summary_of([answered(n, 30 + n, 5, stream_bytes=2_400, text_bytes=120) for n in range(6)]).metrics
     assert (metrics["amplification"].p50, metrics["amplification"].unit) == (20.0, "x")
