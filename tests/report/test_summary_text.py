@@ -101,6 +101,16 @@ def test_text_of_a_server_is_no_markup(tmp_path):
     assert r"\<b>\|\[x](y)\`\*" in shown
 
 
+def test_streams_of_others_are_told(tmp_path):
+    counters = [
+        Count("foreign_stream", "completed", 40),
+        Count("foreign_stream", "interrupted", 2),
+        Count("foreign_stream_frame", "", 1_260),
+    ]
+    text = as_text(summary_of(stage(tmp_path, [batch(ordinary(), counters=counters)])))
+    assert "\nstreams of others: 40 x completed, 2 x interrupted\nstream frames of others: 1,260\n" in text
+
+
 def test_by_behaviour_each_user_class_has_its_numbers(valid):
     text = as_text(valid, by_behaviour=True)
     for line in (" AboveLimitUser\n", " RoamingUser\n", " WithinLimitUser\n"):
