@@ -37,8 +37,11 @@ _POPULATIONS: Final = {
     "outage": "own outages",
     "queued": "waited in the offline queue",
 }
-_OF_BEHAVIOUR: Final = (*HEADLINE, "reject", "retry_after_error", "connect", "refusal", "outage", "recovery")
-"""Metrics shown of a user class."""
+_OF_BEHAVIOUR: Final = (
+    *HEADLINE, "stream_rate", "chunk_rate", "longest_stall", "finish_lag", "amplification",
+    "reject", "retry_after_error", "connect", "refusal", "outage", "recovery",
+)  # fmt: skip
+"""Metrics shown of a user class; gaps are pooled, and of no class."""
 _NO_COMPRESSION: Final = "no compression"
 _AT_MOST: Final = 5
 """Keys shown of one counter."""

@@ -117,6 +117,9 @@ def test_by_behaviour_each_user_class_has_its_numbers(valid):
         assert line in text
     assert "AboveLimitUser: 2 messages = 1 delivered + 1 rejected\n" in text
     assert "at or above the limit" not in text
+    of_one = text.partition(" WithinLimitUser\n")[2]
+    for metric in ("stream rate", "chunk rate", "longest stall", "finish lag"):
+        assert f"   {metric} " in of_one
     assert "WithinLimitUser: 101 messages = 101 delivered" in as_markdown(valid, by_behaviour=True)
 
 
