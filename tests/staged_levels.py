@@ -35,6 +35,7 @@ def summary(users, results, **changes):
         "generator": {
             "processes": [process | {"process": "local", "cpu_share": users / 12_500, "connections": users}],
             "achieved_ratio": 1.0, "longest_silence_s": 1.0,
+            "connections_asked": users, "connections_least": 0.9 * users,
         },
         "drift": {
             "status": "steady", "in_flight_per_s": 0.01,

@@ -13,6 +13,7 @@ from loadtest.settings import (
     flag,
     header,
     host_port,
+    http_url,
     label,
     optional_rate,
     origin,
@@ -69,6 +70,11 @@ def test_rates():
         (host_port, "node:0", "is no address"),
         (host_port, "https://node:443", "is no address"),
         (ws_url, "ws://x/ws?token=abc", "leave out user, query and fragment"),
+        (ws_url, "wss://a..b/ws", "is no WebSocket address"),
+        (host_port, "a" * 64 + ".example.com:443", "is no address"),
+        (http_url, "https://a..b/login", "is no HTTP address"),
+        (http_url, "https://x//api/login", "the path begins with two slashes; leave one of them out"),
+        (http_url, "https://x/connexión", "write what is not ASCII in the path and query as %XX"),
     ],
 )
 def test_bad_values_say_what_was_wrong_and_what_to_give(parse, text, complaint):
@@ -84,6 +90,23 @@ def test_a_complaint_about_an_address_does_not_repeat_its_token():
         ws_url("ws://me:SECRET@x:port/ws?token=SECRET")
     assert "SECRET" not in str(caught.value)
     assert redacted("wss://me:pw@x/ws?token=SECRET#y") == "wss://x/ws"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "withheld"),
+    [
+        ("jwt-secret", "S3CRET", True),
+        ("header", ("X-Key: S3CRET",), True),
+        ("login-url", "https://x/login?key=S3CRET", True),
+        ("login-url", "https://x/login", False),
+        ("outage-command", "curl https://x/restart?key=S3CRET", True),
+        ("label", ("build=1", "see=https://x/?build=1"), False),
+        ("connect-to", "127.0.0.1:5000", False),
+    ],
+)
+def test_what_may_be_secret_is_on_no_command_line_and_in_no_file(name, value, withheld):
+    (option,) = [each for each in OPTIONS if each.name == name]
+    assert option.withholds(value) is withheld
 
 
 @pytest.mark.parametrize("text", ["SECRET", "Bad Name: SECRET", ": SECRET", "X-Key: SECRET\x07", "Cookie: SECRÉT"])
@@ -194,6 +217,12 @@ def test_what_users_log_in_with_is_not_public():
     assert "TOP" not in repr(public)
     assert (public["login_rate"], public["token_in"]) == ("20/1s", "query:token")
     assert public["login_url"] == "https://x/login"
+
+
+def test_a_token_shares_no_header_with_another_value_but_cookies_do():
+    with pytest.raises(ValueError, match="--token-in: --header gives authorization already; leave one of the two out"):
+        settings({"header": "Authorization: Basic TOP", "token_in": "header:authorization"})
+    settings({"header": "Cookie: lb=1", "token_in": "cookie:sid"})
 
 
 def test_a_trace_is_given_once():

@@ -13,13 +13,14 @@ from loadtest.analysis.generator import Generator
 from loadtest.analysis.server import Server
 from loadtest.analysis.slo.values import Decision, Objectives, Result
 from loadtest.analysis.values import Counts, MetricSummary, Verdict
+from loadtest.model import NO_FILE, NO_PORT, StreamState
 
 SCHEMA: Final = 1
-CONNECTED: Final = 0.9
-"""Share of a level's users that have to be connected, in the mean: otherwise it was a level of fewer users."""
 REJECTED: Final = 0.01
 """Share of messages that the rate limit may reject; beyond it, the search would measure the limiter."""
 IN_FLIGHT: Final = "in_flight"
+NO_ANSWER: Final = tuple(set(StreamState) - {StreamState.COMPLETED, StreamState.NOT_EXPECTED})
+"""Ends of an answer that was expected and is of no use."""
 LITTLE: Final = 0.1
 """By how much the messages in flight may differ from rate times time before that is worth a word."""
 
@@ -50,6 +51,8 @@ class LevelSummary(Struct, frozen=True):
     drift: Drift
     objectives: Objectives | None = None
     server: Server | None = None
+    connect_failures: dict[str, int] = {}
+    login_failures: dict[str, int] = {}
 
 
 class Level(Struct, frozen=True):
@@ -88,6 +91,11 @@ class Level(Struct, frozen=True):
     answer_s: float | None
     full: list[str]
     objectives: list[Result]
+
+    @property
+    def user_per_s(self) -> float | None:
+        """Messages that one user meant to send a second; None where none was."""
+        return self.sent_per_s / self.users if self.sent_per_s else None
 
 
 class Capacity(Struct, frozen=True, kw_only=True):
@@ -131,7 +139,7 @@ def level(summary: LevelSummary, users: int, run: str) -> Level:
     seconds = summary.run.window.stop_s - summary.run.window.start_s
     sent, delivered = (_per_second(summary.steady.get(name), seconds) for name in ("sent", "delivered"))
     time_ms = _mean(summary.metrics, "stream_completion") or _mean(summary.metrics, "ack_delivered")
-    word, reason = _judge(summary, users)
+    word, reason = _judge(summary)
     return Level(
         users=users,
         run=run,
@@ -144,7 +152,7 @@ def level(summary: LevelSummary, users: int, run: str) -> Level:
         in_flight_per_s=summary.drift.in_flight_per_s,
         lost=sum(summary.counts.get(name) or 0 for name in ("lost", "timeout", "error")),
         generator_cpu=max((p.cpu_share for p in summary.generator.processes if p.cpu_share is not None), default=None),
-        connected=_connected(summary.generator),
+        connected=summary.generator.connections,
         answer_s=None if time_ms is None else round(time_ms / 1e3, 3),
         full=summary.server.full if summary.server else [],
         objectives=list(summary.objectives.results) if summary.objectives else [],
@@ -198,17 +206,42 @@ def differs_from_little(each: Level) -> bool:
     return abs(each.in_flight - each.streams) > max(LITTLE * each.streams, 2.0)
 
 
-def _judge(summary: LevelSummary, users: int) -> tuple[Word, str]:
+def _judge(summary: LevelSummary) -> tuple[Word, str]:
     if summary.verdict.status == "invalid":
         return Word.UNSOUND, (summary.verdict.reasons or ["the generator cannot vouch for it"])[0]
-    connected = _connected(summary.generator)
-    if connected is not None and connected < CONNECTED * users:
-        return Word.FAIL, f"only {connected:,.0f} of {users:,} users were connected"
+    own = summary.generator
+    if own.too_few_connected:
+        reason = f"only {own.connections:,.0f} of {own.connections_asked:,} users were connected"
+        cause = _not_of_the_server(summary)
+        return (Word.UNSOUND, f"{reason}: {cause}") if cause else (Word.FAIL, reason)
     if summary.drift.status is Stationarity.SATURATED:
         return Word.FAIL, f"in-flight grows {summary.drift.in_flight_per_s or 0:.3g}/s"
+    if reason := _unanswered(summary):
+        return Word.FAIL, reason
     if summary.objectives is None:
         return Word.INCONCLUSIVE, "no objective was judged"
     return _by_objectives(summary.objectives)
+
+
+def _not_of_the_server(summary: LevelSummary) -> str:
+    """What kept users from connecting, where most of it never reached the server; else empty."""
+    failed = summary.connect_failures
+    own = {name: number for name in (NO_PORT, NO_FILE) if (number := failed.get(name))}
+    own |= {f"login {name}": number for name, number in summary.login_failures.items()}
+    if 2 * sum(own.values()) <= sum(failed.values()) + sum(summary.login_failures.values()):
+        return ""
+    return ", ".join(f"{number:,} x {name}" for name, number in own.items())
+
+
+def _unanswered(summary: LevelSummary) -> str:
+    """Where an objective has nothing to be judged by, what the server did not answer at all; else empty."""
+    if not any(each.unmeasured for each in (summary.objectives.results if summary.objectives else ())):
+        return ""
+    of = {name: number or 0 for name, number in summary.steady.items()}
+    if of.get("sent") and not of.get("delivered"):
+        return f"none of {of['sent']:,} messages was delivered"
+    ended = sum(of.get(f"streams_{state}", 0) for state in NO_ANSWER)
+    return f"none of {ended:,} answers was completed" if ended and not of.get("streams_completed") else ""
 
 
 def _by_objectives(asked: Objectives) -> tuple[Word, str]:
@@ -242,11 +275,6 @@ def _latency(each: Level) -> float | None:
 
 def _in_flight(found: Drift) -> float | None:
     return next((round((t.start + t.end) / 2, 1) for t in found.trends if t.key == IN_FLIGHT), None)
-
-
-def _connected(generator: Generator) -> float | None:
-    known = [process.connections for process in generator.processes if process.connections is not None]
-    return round(sum(known), 1) if known else None
 
 
 def _mean(metrics: dict[str, MetricSummary], key: str) -> float | None:

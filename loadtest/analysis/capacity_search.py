@@ -50,22 +50,25 @@ class Range(Struct, frozen=True):
         start: users of the first level.
         most: of the largest; None for any.
         precision: the bracket is narrow enough once its width is this share of its lower end.
+        least: of the smallest level that sends enough messages for a verdict.
     """
 
     start: int
     most: int | None = None
     precision: float = 0.1
+    least: int = 1
 
 
 class End(StrEnum):
     """Why a search has come to its end."""
 
     FOUND = "found"
-    """The bracket is as narrow as was asked for, or as the levels can tell."""
+    """The bracket is as narrow as was asked for, or as the levels can tell; without a pass, where the smallest level
+    could not be told."""
     MOST = "most"
     """The largest level did not fail."""
     NOTHING_PASSES = "nothing passes"
-    """Not even the smallest level passes."""
+    """Even the smallest level fails."""
     GENERATOR = "generator"
     """The generator came to its limit before the server."""
 
@@ -133,9 +136,10 @@ def _upwards(where: Range, tried: Sequence[Tried]) -> int | End:
 
 def _downwards(where: Range, tried: Sequence[Tried]) -> int | End:
     lowest = min(each.users for each in tried)
-    floor = max(where.start // DESCENT**DESCENTS, 1)
-    if lowest <= floor:
-        return End.NOTHING_PASSES
+    floor = max(where.start // DESCENT**DESCENTS, where.least)
+    if 2 * lowest < 3 * floor:  # so little below would be no news
+        failed = any(each.users == lowest and each.word is Word.FAIL for each in tried)
+        return End.NOTHING_PASSES if failed else End.FOUND
     return max(lowest // DESCENT, floor)
 
 

@@ -5,6 +5,7 @@ A generator is as good as the worst of its processes, so nothing here is average
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,6 +19,8 @@ from loadtest.analysis.window import Window
 from loadtest.model import WITHOUT_USERS, Health
 
 _Q: Final = 0.99
+CONNECTED: Final = 0.9
+"""Share of the users asked for that have to be connected, in the mean of the window."""
 ENOUGH_CONNECTIONS: Final = 500
 """From so many on, what a connection takes outweighs what a process allocates anyway, some 5 MB in its first
 seconds."""
@@ -65,11 +68,26 @@ class Generator(Struct, frozen=True):
         achieved_ratio: of the actions that schedules wanted until sending stopped, the share that was done; None where
             nothing was wanted.
         longest_silence_s: the longest time between two reports of a process.
+        connections_asked: that the users asked for have in the mean, where some come and go, and intruders have none.
+        connections_least: with fewer, in the mean, it was a load of fewer users.
     """
 
     processes: list[ProcessHealth]
     achieved_ratio: float | None
     longest_silence_s: float
+    connections_asked: int = 0
+    connections_least: float = 0.0
+
+    @property
+    def connections(self) -> float | None:
+        """Held by all processes, mean; None where that is not known."""
+        held = [process.connections for process in self.processes if process.connections is not None]
+        return round(sum(held), 1) if held else None
+
+    @property
+    def too_few_connected(self) -> bool:
+        held = self.connections
+        return held is not None and held < self.connections_least
 
     def worst(self, name: str) -> tuple[str, float] | None:
         """The process with the largest value of a field of `ProcessHealth`, and that value; None where none has one."""
@@ -80,13 +98,22 @@ class Generator(Struct, frozen=True):
 def generator(records: Records, window: Window) -> Generator:
     """Fold the health samples and counts of a run."""
     names = sorted({sample.process for sample in records.health} - WITHOUT_USERS)
-    done, never = records.count("messages_offered"), records.count("actions_never_done")
+    done, never = records.count("actions_done"), records.count("actions_never_done")
     silences = [length for process, length in records.longest_silences.items() if process not in WITHOUT_USERS]
+    asked, present = _connections_asked(records), records.info.present_share
+    by_chance = 2.0 * math.sqrt(asked * (1.0 - present))  # of users who come and go independently
     return Generator(
         processes=[_process(name, records, window) for name in names],
         achieved_ratio=round(done / (done + never), 6) if done + never else None,
         longest_silence_s=round(max(silences, default=0) / 1e9, 3),
+        connections_asked=asked,
+        connections_least=round(max(CONNECTED * asked - by_chance, 0.0), 1),
     )
+
+
+def _connections_asked(records: Records) -> int:
+    intruders = {connect.user for connect in records.intruders}  # who are not to be connected
+    return round(max((records.info.users or 0) - len(intruders), 0) * records.info.present_share)
 
 
 def _process(name: str, records: Records, window: Window) -> ProcessHealth:

@@ -125,8 +125,8 @@ def retry_after_errors(messages: Messages) -> Floats:
     """Promised less real wait, ns, at the first of a user's rejections in a row; NaN at every other message. Shape n.
 
     The real wait ends when the next message that is admitted was sent. Where that was the first one after the promised
-    time, and more than a second after it, nobody knows whether an earlier one would have passed: it is no sample.
-    A promise is in whole seconds, so up to one second too much is no error of the server.
+    time, and more than a second after it, nobody knows whether an earlier one would have passed, and there is
+    no sample. A promise is in whole seconds, so up to one second too much is no error of the server.
     """
     values = np.full(len(messages), np.nan)
     rejected = messages.outcome.is_in(Outcome.REJECTED)

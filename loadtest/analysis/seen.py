@@ -44,6 +44,7 @@ TITLES: Final[Mapping[str, str]] = {
     "before_joining": "events of a conversation that its user had yet to join",
     "listener_error": "",
     "hook_error": "errors in hooks of the locustfile",
+    "conversation_retried": "conversations that could not be created at first",
     "frames_sent": "",
     "bytes_sent": "",
     "negotiated": "",

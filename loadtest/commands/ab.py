@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.core import ParameterSource
 
 from loadtest.errors import RunFolderError
-from loadtest.settings import OPTIONS, duration, one_of, positive_duration, positive_int, whole, ws_url
+from loadtest.settings import OPTIONS, SOURCES, duration, one_of, positive_duration, positive_int, ws_url
 
-from .config import TOKEN_SOURCES
 from .interrupt import one_interrupt
-from .options import Parsed, options_of
-from .run import SPAWN_S, check_run, passed_on
+from .options import Parsed, by_environment, options_of, withheld
+from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
+from .run import SPAWN_S, check_run, passed_on, processes_of
 from .summarize import Format
 from .terms import check_terms, terms_options
 
@@ -27,10 +26,7 @@ if TYPE_CHECKING:
     from loadtest.experiment.ab import Build, Plan, State, Told
 
 FILES: Final = ("report.html", "comparison.json", "shift.png", "shift.svg")
-SECRETS: Final = {option.attribute: option for option in OPTIONS if option.secret}
-RESUMABLE: Final = frozenset(
-    {"resume", "kind", "force", "margin", "detect", "gates", "live_provider", *SECRETS, "results", "tokens_file"}
-)
+RESUMABLE: Final = GIVEN_AGAIN | {"force", "margin", "detect", "gates", "live_provider"}
 """What may be given with --resume: all else is in the plan."""
 
 
@@ -57,8 +53,8 @@ RESUMABLE: Final = frozenset(
 @click.option("-r", "--spawn-rate", type=float, help="Users started a second [default: all within 5 s].")
 @click.option("-t", "--run-time", type=Parsed(positive_duration, "TIME"), default="60s", show_default=True,
               help="Time of each run.")  # fmt: skip
-@click.option("--processes", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
-              help="Worker processes; 0 for one process that does all.")  # fmt: skip
+@click.option("--processes", type=Parsed(processes_of, "NUMBER"), default="0", show_default=True,
+              help="Worker processes; 0 for one process that does all, -1 for one a core.")  # fmt: skip
 @click.option("-f", "--locustfile", default="chat", show_default=True, help="Path, or the name of one of ours.")
 @click.option("--format", "kind", type=Parsed(one_of(Format), "FORMAT"), default="text", show_default=True,
               help="text, json or markdown.")  # fmt: skip
@@ -94,8 +90,10 @@ def ab(
         environment = _environment(given, plan)
         folder, state = _begin(Path(given["results"] or "results"), plan)
     else:
-        _refuse_plan_options(context)
+        refuse_plan_options(context, RESUMABLE | ADDRESSES)
         folder, state = resume, experiment.restore(resume)
+        refuse_plan_options(context, RESUMABLE | attributes(state.plan.withheld))
+        check_given_again(given, state.plan.withheld)
         environment = _environment(given, state.plan)
     _announce(state, folder, terms)
     try:
@@ -139,6 +137,7 @@ def _plan(given: dict[str, Any]) -> Plan:
         classes=list(given["classes"]),
         options=passed_on(kept),
         ready_timeout_s=given["ready_timeout"],
+        withheld=[option.name for option in OPTIONS if option.env in withheld(run_given)],
     )
 
 
@@ -173,9 +172,9 @@ def _build(side: str, given: dict[str, Any]) -> Build:
 
 def _environment(given: dict[str, Any], plan: Plan) -> dict[str, str]:
     """Secrets for the runs and for builds that are started; those get a fresh one where none is given."""
-    found = {option.env: option.joined(given[name]) for name, option in SECRETS.items() if given.get(name)}
-    sources = tuple(f"--{name.replace('_', '-')}" for name in TOKEN_SOURCES)
-    tokens = any(given.get(name) for name in TOKEN_SOURCES) or any(word.startswith(sources) for word in plan.options)
+    found = by_environment(given)
+    sources = tuple(f"--{name.replace('_', '-')}" for name in SOURCES)
+    tokens = any(given.get(name) for name in SOURCES) or any(word.startswith(sources) for word in plan.options)
     if not tokens:
         if plan.base.command is None or plan.candidate.command is None:
             raise click.UsageError(
@@ -192,13 +191,6 @@ def _begin(results: Path, plan: Plan) -> tuple[Path, State]:
     folder, state = create_apart(results, "ab", datetime.now(UTC)), State(SCHEMA, plan)
     save(folder, state)
     return folder, state
-
-
-def _refuse_plan_options(context: click.Context) -> None:
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name not in RESUMABLE and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--resume: goes on with the plan as it was; leave out {parameter.opts[-1]}")
 
 
 def _announce(state: State, folder: Path, terms: Terms) -> None:
@@ -229,7 +221,7 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
     found = sides_of(folder, state)
     first, second = open_samples(found.base), open_samples(found.candidate)
     terms = replace(terms, same=state.plan.same, live_provider=terms.live_provider or is_live((*first, *second)))
-    builds = compare_builds(first, second, terms, force=force)
+    builds = compare_builds(first, second, terms, found.notes, force=force)
     _leave(builds, folder)
     if state.plan.same and len(found.base) > 1:
         keep(folder.parent, state.plan, builds.result, datetime.now(UTC).isoformat(timespec="seconds"))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.core import ParameterSource
 
 from loadtest.analysis.capacity_search import End
 from loadtest.errors import NothingMeasured, UsageError
@@ -24,25 +23,25 @@ from loadtest.settings import (
     positive_duration,
     positive_int,
     settings,
-    whole,
     ws_url,
 )
 
-from .config import config_option, keep_one_token_source
+from .config import config_option, without_overridden
 from .interrupt import one_interrupt
-from .options import Parsed, options_of
-from .run import check_run, passed_on, run_command
+from .options import Parsed, by_environment, options_of, withheld
+from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
+from .run import check_run, passed_on, processes_of, run_command
 from .summarize import Format
 from .terms import share
 
 if TYPE_CHECKING:
-    from loadtest.experiment.capacity import Plan, Record, Told
+    from loadtest.experiment.capacity import Begun, Record, Told
+    from loadtest.experiment.capacity_plan import Plan
 
 PICTURES: Final = ("capacity.png", "capacity.svg")
 SPAWN_RATE: Final = 200.0
 """Users started a second, unless told otherwise: every tested server took so many connections."""
-SECRETS: Final = {option.attribute: option for option in OPTIONS if option.secret}
-RESUMABLE: Final = frozenset({"resume", "kind", "max_time", "config", *SECRETS, "results", "tokens_file"})
+RESUMABLE: Final = GIVEN_AGAIN | {"max_time", "config"}
 """What may be given with --resume: all else is in the plan."""
 OWN: Final = frozenset({"results", "seed", "first_user", "slo", "abort_on", "warmup"})
 """Options of a run that the search gives its levels itself."""
@@ -51,6 +50,7 @@ PLAIN: Final = ("chat", "WithinLimitUser")
 BEYOND: Final = "AboveLimitUser"
 SERVER_PID: Final = "LOADTEST_SERVER_PID"
 """In the environment, since the plan outlives the process."""
+SERVER_METRICS: Final = "server-metrics"
 MISSED: Final = 1
 
 
@@ -71,9 +71,9 @@ MISSED: Final = 1
 @click.option("--resume", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Go on with a search that was broken off.")  # fmt: skip
 @click.option("-r", "--spawn-rate", type=float, help="Users started a second [default: 200].")
-@click.option("--processes", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
+@click.option("--processes", type=Parsed(processes_of, "NUMBER"), default="0", show_default=True,
               envvar="LOADTEST_PROCESSES",
-              help="Worker processes; 0 for one process that does all.")  # fmt: skip
+              help="Worker processes; 0 for one process that does all, -1 for one a core.")  # fmt: skip
 @click.option("-f", "--locustfile", default="chat", show_default=True, envvar="LOADTEST_LOCUSTFILE", metavar="FILE",
               help="Path, or the name of one of ours.")  # fmt: skip
 @click.option("--format", "kind", type=Parsed(one_of(Format), "FORMAT"), default="text", show_default=True,
@@ -92,33 +92,41 @@ def capacity(
     """
     from loadtest.experiment import capacity as experiment  # noqa: PLC0415  # numpy, only now
 
-    given = keep_one_token_source(context, given)
+    given = without_overridden(context, given)
     if resume is None:
         plan = _plan(host, max_time, given)
         folder = _begin(Path(given["results"] or "results"))
         record = experiment.new(plan)
         experiment.save(folder, record)
     else:
-        _refuse_plan_options(context)
+        refuse_plan_options(context, RESUMABLE | ADDRESSES)
         folder, record = resume, experiment.restore(resume)
+        refuse_plan_options(context, RESUMABLE | attributes(record.plan.withheld))
+        check_given_again(given, record.plan.withheld)
+        if not record.levels:
+            _check_time(record.plan, max_time)
     from .capacity_lines import plan_line  # noqa: PLC0415
 
     click.echo(plan_line(record.plan, len(record.levels), max_time), err=True)
     try:
         with one_interrupt(), _server(record.plan) as (url, secret):
-            record = experiment.carry_on(record, folder, url, _secrets(given) | secret, _tell, max_time)
+            record = experiment.carry_on(
+                record, folder, url, by_environment(_of_levels(given)) | secret, _tell, max_time
+            )
     except KeyboardInterrupt:
-        done = len(experiment.restore(folder).levels)
+        record = experiment.restore(folder)
+        if record.levels:
+            _show(record, folder, kind)
+        done = "1 level" if len(record.levels) == 1 else f"{len(record.levels)} levels"
         click.echo(
-            f"broken off after {done} levels; go on with: loadtest capacity --resume {shlex.quote(str(folder))}",
-            err=True,
+            f"broken off after {done}; go on with: loadtest capacity --resume {shlex.quote(str(folder))}", err=True
         )
         raise
     return _conclude(record, folder, kind)
 
 
 def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
-    from loadtest.experiment.capacity import Plan, first_users  # noqa: PLC0415
+    from loadtest.experiment.capacity_plan import Plan, first_users  # noqa: PLC0415
     from loadtest.experiment.run import locustfile  # noqa: PLC0415
 
     run_given = {option.attribute: given[option.attribute] for option in OPTIONS}
@@ -126,7 +134,7 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
     chosen = settings({option.attribute: option.joined(run_given[option.attribute]) for option in OPTIONS})
     locustfile(given["locustfile"])
     objectives = [each.text for each in demanded(chosen.slo).objectives]
-    per_s = chosen.message_rate.per_second
+    per_s = chosen.connection_per_s
     start = given["start_users"] or first_users(objectives, per_s, given["run_time"])
     most = given["max_users"]
     if given["start_users"] is None and most is not None:
@@ -149,16 +157,23 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
         locustfile=given["locustfile"],
         classes=_classes(given, chosen),
         objectives=objectives,
-        options=passed_on({name: value for name, value in run_given.items() if name not in OWN}),
+        options=passed_on(_of_levels(run_given)),
+        withheld=[option.name for option in OPTIONS if option.env in withheld(_of_levels(run_given))],
         seed=chosen.seed,
-        rest_s=_rest_s(chosen),
+        first_user=chosen.first_user,
+        same_users=_from_file(chosen),
+        rest_s=chosen.rate_limit.window_s if _from_file(chosen) and chosen.rate_limit else 0.0,
     )
-    if plan.longest_s(start) > max_time:
+    _check_time(plan, max_time)
+    return plan
+
+
+def _check_time(plan: Plan, max_time: float) -> None:
+    if plan.longest_s(plan.start) > max_time:
         raise click.UsageError(
             f"--max-time: {max_time:g} s is too short for the first level, which may take "
-            f"{plan.longest_s(start):.0f} s; allow for more, or shorten --settle, --run-time or --reply-timeout"
+            f"{plan.longest_s(plan.start):.0f} s; allow for more, or shorten --settle, --run-time or --reply-timeout"
         )
-    return plan
 
 
 def _check(given: dict[str, Any], run_given: dict[str, Any]) -> None:
@@ -196,14 +211,14 @@ def _spawn_rate(chosen: Settings) -> float:
     return min(SPAWN_RATE, chosen.login_rate.per_second) if chosen.login_url else SPAWN_RATE
 
 
-def _rest_s(chosen: Settings) -> float:
-    """How long a limiter remembers, where every level has the users of a file: minted ones are new in each."""
-    from_file = chosen.tokens_file or chosen.users_file
-    return chosen.rate_limit.window_s if from_file and chosen.rate_limit else 0.0
+def _from_file(chosen: Settings) -> bool:
+    """Whether the users of a file are all that there are: minted ones are new in each level."""
+    return chosen.tokens_file is not None or chosen.users_file is not None
 
 
-def _secrets(given: dict[str, Any]) -> dict[str, str]:
-    return {option.env: option.joined(given[name]) for name, option in SECRETS.items() if given.get(name)}
+def _of_levels(given: dict[str, Any]) -> dict[str, Any]:
+    """What every level is given as it is."""
+    return {name: value for name, value in given.items() if name not in OWN}
 
 
 @contextmanager
@@ -216,7 +231,8 @@ def _server(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
         return
     limits = [word.partition("=")[2] for word in plan.options if word.startswith("--rate-limit=")]
     with reference_server([f"--rate-limit={limit}" for limit in limits]) as server:
-        seen = {} if any(word.startswith("--server-") for word in plan.options) else {SERVER_PID: str(server.pid)}
+        seen_elsewhere = any(word.startswith("--server-") for word in plan.options) or SERVER_METRICS in plan.withheld
+        seen = {} if seen_elsewhere else {SERVER_PID: str(server.pid)}
         yield server.url, {"LOADTEST_JWT_SECRET": server.jwt_secret} | seen
 
 
@@ -226,25 +242,17 @@ def _begin(results: Path) -> Path:
     return create_apart(results, "capacity", datetime.now(UTC))
 
 
-def _refuse_plan_options(context: click.Context) -> None:
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name not in RESUMABLE and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--resume: goes on with the plan as it was; leave out {parameter.opts[-1]}")
+def _tell(told: Begun | Told) -> None:
+    from .capacity_lines import line_of  # noqa: PLC0415
 
-
-def _tell(told: Told) -> None:
-    from .capacity_lines import level_line  # noqa: PLC0415
-
-    click.echo(level_line(told), err=True)
+    click.echo(line_of(told), err=True)
 
 
 def _conclude(record: Record, folder: Path, kind: Format) -> int:
-    """Show what was found, leave the pictures, and say by the exit code what it is worth."""
+    """Show what was found, and say by the exit code what it is worth."""
     if not record.levels:
-        raise UsageError(record.stopped)
-    _draw(record, folder)
-    click.echo(_shown(record, folder, kind), nl=False)
+        raise UsageError(record.stopped or "--max-time: there was no time for a level; allow for more")
+    _show(record, folder, kind)
     if record.stopped:
         raise UsageError(
             f"{record.stopped}; what was found until then is kept, and loadtest capacity --resume "
@@ -252,7 +260,13 @@ def _conclude(record: Record, folder: Path, kind: Format) -> int:
         )
     if record.ended == End.GENERATOR:
         return NothingMeasured.exit_code
-    return MISSED if record.max_users is None and record.fails_at_users is not None else 0
+    return MISSED if record.ended == End.NOTHING_PASSES else 0
+
+
+def _show(record: Record, folder: Path, kind: Format) -> None:
+    """Print what was found, and leave it as pictures."""
+    _draw(record, folder)
+    click.echo(_shown(record, folder, kind), nl=False)
 
 
 def _draw(record: Record, folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadtest.experiment.capacity import Plan, Told
+from loadtest.experiment.capacity import Begun, Told
+from loadtest.experiment.capacity_plan import Plan
 from loadtest.report.capacity_table import level_words
 from loadtest.report.units import duration
 
@@ -21,6 +22,8 @@ def plan_line(plan: Plan, done: int, max_time_s: float) -> str:
     )
 
 
-def level_line(told: Told) -> str:
-    """A level that was run."""
+def line_of(told: Begun | Told) -> str:
+    """A level that begins, or one that was run."""
+    if isinstance(told, Begun):
+        return f"{told.users:,} users: about {duration(told.expected_s)}"
     return f"{level_words(told.level)}   {duration(max(told.left_s, 0.0))} left at most"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,129 +21,34 @@ from loadtest.analysis.capacity import (
     level,
     tried,
 )
-from loadtest.analysis.capacity_search import End, Range, following
-from loadtest.analysis.percentiles import required_samples
+from loadtest.analysis.capacity_search import End, Word, following
 from loadtest.errors import LoadtestError, RunFolderError, UsageError
+from loadtest.experiment.build import listens
+from loadtest.experiment.capacity_plan import Plan, Timing, lost_when
 from loadtest.experiment.run import Load, under_way
-from loadtest.objectives import Comparison, Kind, Objective, abort_condition, objective, quantile
 from loadtest.runs.folder import LATEST, SUMMARY
 
 STATE: Final = "capacity.json"
 MAX_TIME: Final = "--max-time"
 """What limits a search that ran out of time."""
-START: Final = 100
-"""Users of the first level, where so many send enough messages in time."""
-SPARE: Final = 1.5
-"""Times the sample floor of its objectives that a level sends: at the floor itself an interval ends at the largest
-sample."""
-LONGEST: Final = 3.0
-"""Times its usual length that a level of few users is measured at most, for want of messages."""
-SETTLED: Final = 2.0
-"""Times an answer's length after which the open ones are as many as they will be."""
-_SETTLE_MOST_S: Final = 60.0
-_ARRIVAL_S: Final = 1.0
-"""The last users connect within so long after they were started."""
-_OVERHEAD_S: Final = 8.0
-"""Of a run: start, replies still open at the end, and its numbers."""
 _PATIENCE_S: Final = 120.0
 """How much longer than planned a level may take before it is broken off."""
-_REVERSED: Final = {
-    Comparison.BELOW: ">=",
-    Comparison.AT_MOST: ">",
-    Comparison.ABOVE: "<=",
-    Comparison.AT_LEAST: "<",
-}
-
-
-class Timing(Struct, frozen=True):
-    """The time of one level, seconds."""
-
-    ramp_s: float
-    settle_s: float
-    measured_s: float
-
-    @property
-    def warmup_s(self) -> float:
-        return self.ramp_s + _ARRIVAL_S + self.settle_s
-
-    @property
-    def run_s(self) -> float:
-        return float(math.ceil(self.warmup_s + self.measured_s))  # Locust takes whole seconds
-
-    @property
-    def expected_s(self) -> float:
-        """With what comes before and after the load."""
-        return self.run_s + _OVERHEAD_S
-
-
-class Plan(Struct, frozen=True):
-    """The search, as it was planned before its first level.
-
-    Attributes:
-        host: None for the reference server, which is started.
-        most: of users; None for any number.
-        settle_s: least time between the arrival of all users and the measurement.
-        run_time_s: least measured time of a level.
-        spawn_rate: users started a second.
-        user_per_s: messages of one user a second.
-        objectives: each as it reads back.
-        options: further command-line words of every run, without secrets.
-        rest_s: between levels that share their users, so that the limiter has forgotten what the last one sent; 0 where
-            every level has users of its own.
-    """
-
-    host: str | None
-    start: int
-    most: int | None
-    precision: float
-    settle_s: float
-    run_time_s: float
-    spawn_rate: float
-    user_per_s: float
-    reply_timeout_s: float
-    processes: int
-    locustfile: str
-    classes: list[str]
-    objectives: list[str]
-    options: list[str]
-    seed: int
-    rest_s: float
-
-    @property
-    def range(self) -> Range:
-        return Range(self.start, self.most, self.precision)
-
-    def timing(self, users: int, levels: Sequence[Level] = ()) -> Timing:
-        """The time of a level, which settles by the answers that were seen and lasts until it has enough messages."""
-        answer_s = max((each.answer_s or 0.0 for each in levels[-1:]), default=0.0)
-        settle = min(max(self.settle_s, SETTLED * answer_s), max(_SETTLE_MOST_S, self.settle_s))
-        enough = enough_messages(self.objectives) / (users * self.user_per_s)
-        measured = min(max(self.run_time_s, enough), LONGEST * self.run_time_s)
-        return Timing(users / self.spawn_rate, settle, round(measured, 1))
-
-    def longest_s(self, users: int, levels: Sequence[Level] = ()) -> float:
-        """How long a level takes at the most, where the server lets the last messages wait."""
-        return self.timing(users, levels).expected_s + self.reply_timeout_s + (self.rest_s if levels else 0.0)
-
-    def messages(self, users: int) -> float:
-        """What a level sends, about."""
-        timing = self.timing(users)
-        return users * self.user_per_s * (timing.run_s - timing.ramp_s / 2)
-
-    def doublings(self, max_time_s: float) -> list[int]:
-        """The levels that there are time for, should all of them pass: the most that a search can send."""
-        users, left, found = self.start, max_time_s, list[int]()
-        while left >= self.longest_s(users) and (not found or found[-1] != users):
-            found.append(users)
-            left -= self.timing(users).expected_s + self.rest_s
-            users = min(2 * users, self.most or 2 * users)
-        return found
+_LOOKS: Final = 3
+"""For a server that may be too busy to be seen at once; each waits a second for it."""
+_LOOK_EVERY_S: Final = 0.5
 
 
 class Record(Capacity, frozen=True, kw_only=True):
     """`capacity.json`: what was found, and enough to go on where a search was broken off."""
 
     plan: Plan
+
+
+class Begun(Struct, frozen=True):
+    """A level that begins, and how long it takes, about, with the rest before it."""
+
+    users: int
+    expected_s: float
 
 
 class Told(Struct, frozen=True):
@@ -154,32 +58,7 @@ class Told(Struct, frozen=True):
     left_s: float
 
 
-Progress = Callable[[Told], None]
-
-
-def enough_messages(objectives: Iterable[str]) -> int:
-    """Messages that it takes to judge every objective with something to spare."""
-    return round(SPARE * max((_floor(objective(text)) for text in objectives), default=1))
-
-
-def first_users(objectives: Sequence[str], user_per_s: float, run_time_s: float) -> int:
-    """Users of the first level, where nobody says: so many that the longest level has enough messages of them."""
-    return max(START, -(-enough_messages(objectives) // max(int(LONGEST * run_time_s * user_per_s), 1)))
-
-
-def lost_when(objectives: Iterable[str]) -> list[str]:
-    """What ends a level early, since it has failed for certain: the reverse of each objective known while it runs."""
-    found = []
-    for text in objectives:
-        asked = objective(text)
-        sign = _REVERSED.get(asked.comparison)
-        if sign is None:
-            continue
-        try:
-            found.append(abort_condition(text.replace(f" {asked.comparison} ", f" {sign} ")).text)
-        except ValueError:  # nobody knows it before the end
-            continue
-    return found
+Progress = Callable[[Begun | Told], None]
 
 
 def new(plan: Plan) -> Record:
@@ -233,7 +112,7 @@ def carry_on(
         secrets: environment variables of the runs.
     """
     plan, levels, deadline = record.plan, list(record.levels), time.monotonic() + max_time_s
-    ended, stopped = None, ""
+    ended, stopped, was_there = None, "", listens(url)
     while ended is None and not stopped:
         step = following(plan.range, tried(levels))
         if isinstance(step, End):
@@ -242,7 +121,11 @@ def carry_on(
             ended = MAX_TIME
         else:
             try:
-                levels.append(_level(plan, step, levels, folder, url, secrets))
+                progress(Begun(step, plan.timing(step, levels).expected_s + (plan.rest_s if levels else 0.0)))
+                found = _level(plan, step, levels, folder, url, secrets)
+                if was_there and found.verdict is Word.FAIL:  # behind a proxy it never is
+                    _check_still_there(url)
+                levels.append(found)
                 progress(Told(levels[-1], deadline - time.monotonic()))
             except LoadtestError as error:
                 stopped = f"level of {step:,} users: {error}" if levels else str(error)
@@ -269,8 +152,7 @@ def _level(
     (folder / "logs").mkdir(exist_ok=True)
     console = folder / "logs" / f"{len(levels) + 1:02}-{users}-users.txt"
     before = _newest(folder)
-    first = 0 if plan.rest_s else sum(each.users for each in levels)
-    load = _load(plan, users, first, timing, folder, url, secrets)
+    load = _load(plan, users, plan.first_of(levels), timing, folder, url, secrets)
     with console.open("wb") as printed, under_way(load, printed) as process:
         try:
             code = process.wait(timing.run_s + plan.reply_timeout_s + _PATIENCE_S)
@@ -280,15 +162,41 @@ def _level(
     if run is None or run == before or not (run / SUMMARY).is_file():
         raise UsageError(_last_line(console))
     summary = _summary(run)
-    if code == UsageError.exit_code:
+    check_load(summary)
+    found = level(summary, users, run.name)
+    if code == UsageError.exit_code and found.verdict is not Word.FAIL:
         raise UsageError(_last_line(console))
+    return found
+
+
+def check_load(summary: LevelSummary) -> None:
+    """Refuse a load that says nothing of so many users.
+
+    Raises:
+        UsageError: a shape decided on the users, or the rate limit rejected what they sent.
+    """
+    if summary.run.users is None:
+        raise UsageError(
+            "--locustfile: it has a shape, which decides on the users in place of the search; give one without"
+        )
     rejected = beyond_the_limiter(summary)
     if rejected is not None:
         raise UsageError(
             f"--message-rate: the server's rate limit rejected {100 * rejected:.0f} % of the messages, so a search "
             "would measure the limiter; lower it, and leave out users who send at or above the limit"
         )
-    return level(summary, users, run.name)
+
+
+def _check_still_there(url: str) -> None:
+    """Refuse to take a server that has ended for one that fails, which no resumed search would look at again."""
+    for _ in range(_LOOKS):
+        if listens(url):
+            return
+        time.sleep(_LOOK_EVERY_S)
+    raise UsageError(
+        f"--host: nobody listens at {url} any more, so the level says nothing; start the backend, and find out whether "
+        "this load ended it"
+    )
 
 
 def _load(
@@ -307,18 +215,13 @@ def _load(
         host=url,
         users=users,
         spawn_rate=plan.spawn_rate,
-        run_time=f"{timing.run_s:g}s",
+        run_time=timing.run_s,
         processes=plan.processes,
         locustfile=plan.locustfile,
         classes=plan.classes,
         options=[*plan.options, *own],
         secrets=secrets,
     )
-
-
-def _floor(asked: Objective) -> int:
-    share = asked.limit if asked.kind is Kind.RATIO else quantile(asked) if asked.kind is Kind.PERCENTILE else 1.0
-    return required_samples(share) if 0 < share < 1 else 1
 
 
 def _newest(folder: Path) -> Path | None:

@@ -9,7 +9,8 @@ from enum import StrEnum
 from loadtest.client.invalid import Invalid
 from loadtest.load import schedule
 from loadtest.load.actions import Action
-from loadtest.load.users import AboveLimit, ChatUser
+from loadtest.load.behaviours import AboveLimit
+from loadtest.load.users import ChatUser
 from loadtest.model import Population
 from loadtest.protocol import TYPING_MIN_INTERVAL_S, MessageAck, MessageError, ServerEvent
 from loadtest.settings import Rate, Settings

@@ -72,7 +72,7 @@ def headline(result: Capacity) -> str:
     if result.max_users is None:
         if result.fails_at_users is None:
             return f"no level passed for certain.{limited}"
-        return f"fails with {result.fails_at_users:,} users, and no level passed.{_remedy(result)}{limited}"
+        return f"fails with {result.fails_at_users:,} users, {_below(result)}{limited}"
     rate = "" if result.max_messages_per_s is None else f", {result.max_messages_per_s:,.0f} messages/s"
     if result.fails_at_users is None:
         return f"holds {result.max_users:,} users or more{rate}; no level failed.{limited}"
@@ -128,11 +128,15 @@ def shown(word: Word) -> str:
     return word.upper() if word is Word.FAIL else str(word)
 
 
-def _remedy(result: Capacity) -> str:
+def _below(result: Capacity) -> str:
+    """What is known of fewer users than those of the lowest level that failed, where none passed."""
     lowest = min(result.levels, key=lambda each: each.users)
-    if result.ended != End.NOTHING_PASSES:
-        return ""
-    return f" --slo: {lowest.reason} with {lowest.users:,} already; loosen it, or look at the server."
+    if result.ended == End.NOTHING_PASSES:
+        remedy = "loosen it, or look at the server"
+        return f"and no level passed. --slo: {lowest.reason} with {lowest.users:,} already; {remedy}."
+    if lowest.verdict is Word.FAIL:
+        return "and with fewer it is not known."
+    return f"and with {lowest.users:,} it cannot be told."
 
 
 def _table(result: Capacity) -> Table:

@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from loadtest.settings.parsers import redacted
+
 
 class Option(Struct, frozen=True):
     """One option.
@@ -39,6 +41,10 @@ class Option(Struct, frozen=True):
     @property
     def attribute(self) -> str:
         return self.name.replace("-", "_")
+
+    def withholds(self, value: Any) -> bool:
+        """Whether a value has no place on a command line or in a file: it may be secret, as the query of an address."""
+        return self.secret or (isinstance(value, str) and "://" in value and redacted(value) != value)
 
     def parts(self, text: str) -> list[str]:
         """The values in one text of an option that may be given several times."""

@@ -1,5 +1,6 @@
 """What a level says, and what all levels say together."""
 
+import msgspec
 import pytest
 from staged_levels import ACK, FULL, SATURATED, TTFT, asked, levels, summary
 
@@ -7,6 +8,9 @@ from loadtest.analysis.capacity import beyond_the_limiter, capacity, differs_fro
 from loadtest.analysis.capacity_search import Word
 
 MET = [asked(ACK, 14.0, ci95=(12.0, 17.0)), asked(TTFT, 422.0)]
+
+
+UNMEASURED = asked(TTFT, None, "inconclusive", needed=73) | {"samples": 0}
 
 
 def judged(results=None, **changes):
@@ -39,6 +43,15 @@ def test_more_in_flight_than_rate_times_time_is_worth_a_word():
             MET, {"verdict": {"status": "invalid", "reasons": ["the load generator sent late"]}}, Word.UNSOUND,
             "the load generator sent late",
         ),
+        ([UNMEASURED], {"steady": {"sent": 800, "delivered": 0}}, Word.FAIL, "none of 800 messages was delivered"),
+        (
+            [UNMEASURED], {"steady": {"sent": 800, "delivered": 700, "streams_missing": 650, "streams_incomplete": 50}},
+            Word.FAIL, "none of 700 answers was completed",
+        ),
+        (
+            [UNMEASURED], {"steady": {"sent": 800, "delivered": 800, "streams_not_expected": 800}}, Word.INCONCLUSIVE,
+            f"{TTFT}; about 73 messages would settle it",
+        ),
         (MET, {"objectives": None}, Word.INCONCLUSIVE, "no objective was judged"),
         (
             MET, {"objectives": {"verdict": "fail", "results": [], "goodput": None, "aborted": "lost >= 1: 1"}},
@@ -51,9 +64,36 @@ def test_what_is_said_of_a_level(results, changes, word, reason):
     assert (found.verdict, found.reason) == (word, reason)
 
 
+def connected(held, **asked):
+    """A generator of so many connections, for a level of 600 users."""
+    whole = msgspec.to_builtins(summary(600, MET).generator)
+    return whole | {"processes": [whole["processes"][0] | {"connections": held}]} | asked
+
+
 def test_a_level_whose_users_were_not_connected_is_none_of_so_many_users():
-    found = level(summary(500, MET), 600, "run")
+    found = judged(generator=connected(500))
     assert (found.verdict, found.reason) == (Word.FAIL, "only 500 of 600 users were connected")
+
+
+@pytest.mark.parametrize(
+    ("failed", "logins", "word", "cause"),
+    [
+        ({"timeout": 400}, {}, Word.FAIL, ""),
+        ({"no free port": 400, "timeout": 10}, {}, Word.UNSOUND, ": 400 x no free port"),
+        ({"no free port": 10, "timeout": 400}, {}, Word.FAIL, ""),
+        ({"too many open files": 400}, {}, Word.UNSOUND, ": 400 x too many open files"),
+        ({}, {"http 429": 400}, Word.UNSOUND, ": 400 x login http 429"),
+    ],
+)
+def test_users_who_never_reached_the_server_say_nothing_of_it(failed, logins, word, cause):
+    found = judged(generator=connected(500), connect_failures=failed, login_failures=logins)
+    assert (found.verdict, found.reason) == (word, f"only 500 of 600 users were connected{cause}")
+
+
+def test_users_who_come_and_go_are_not_missed():
+    """Of 600 who stay for 5 minutes and are away for 10, 200 are there in the mean."""
+    found = judged(generator=connected(190, connections_asked=200, connections_least=156.9))
+    assert (found.verdict, found.connected) == (Word.PASS, 190)
 
 
 def test_a_search_that_measures_the_limiter_is_told_so():

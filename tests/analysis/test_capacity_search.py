@@ -51,6 +51,10 @@ def test_levels_double_to_find_the_edge_and_then_narrow(seen, expected):
         (Range(100, most=400), [(100, P), (200, P), (400, I)], End.MOST),
         (Range(100), [(100, F), (25, F), (6, F)], End.NOTHING_PASSES),
         (Range(1), [(1, F)], End.NOTHING_PASSES),
+        (Range(100), [(100, F), (25, I), (6, I)], End.FOUND),  # with few users it cannot be told: nothing has failed
+        (Range(100), [(100, F), (25, F), (6, U), (6, U)], End.FOUND),
+        (Range(100, least=21), [(100, F), (25, F)], End.NOTHING_PASSES),
+        (Range(100, least=69), [(100, F)], End.NOTHING_PASSES),
         (Range(100), [(100, P), (200, U), (200, U)], End.GENERATOR),
     ],
 )

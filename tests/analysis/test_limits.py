@@ -49,6 +49,15 @@ def test_a_limit_that_is_kept_has_no_findings(summary_of):
     assert (summary.limits.kind, summary.limits.users, summary.limits.ambiguous) == ("fixed", 1, 0)
 
 
+def test_who_flushes_a_queue_is_not_within_the_limit_for_a_window(summary_of):
+    """Of 10 in 10 s: user 0 flushes 4 at 30 s and sends 8 by its schedule; user 1 is rejected without any of that."""
+    flushed = [answered(3 * n, 30, 5, population=Population.QUEUED) for n in range(4)]
+    schedule = [answered(300 + 3 * n, 31 + n, 5) for n in range(6)]
+    rejected = [message(id_, at, Outcome.REJECTED) for id_, at in ((600, 37), (603, 38), (606, 40.1), (601, 33))]
+    summary = summary_of([*flushed, *schedule, *rejected])
+    assert (summary.counts["rejected"], summary.counts["rejected_within_limit"]) == (4, 2)
+
+
 def test_a_limit_that_is_off_by_one_leaks_once_a_window(summary_of):
     assert summary_of(burst(20, 11, 5) + burst(31, 11, 5, 100)).counts["limit_leaks"] == 2
 

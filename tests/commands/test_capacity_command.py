@@ -1,6 +1,7 @@
 """`loadtest capacity`: what it refuses, and what it leaves and says of levels that are only pretended."""
 
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -61,8 +62,9 @@ def pretend(monkeypatch):
     pretend = Pretend()
     pretend.changes = {}
 
-    def run(_plan, users, _levels, _folder, _url, _secrets):
+    def run(_plan, users, _levels, _folder, _url, secrets):
         pretend.fate(users)
+        pretend.secrets = secrets
         good = users <= pretend.holds
         result = asked(
             ACK, 20.0 if good else 900.0, "pass" if good else "fail", (18.0, 23.0) if good else (800.0, 990.0)
@@ -71,6 +73,48 @@ def pretend(monkeypatch):
 
     monkeypatch.setattr(experiment, "_level", run)
     return pretend
+
+
+@pytest.mark.parametrize(
+    ("words", "users"),
+    [
+        ((), 692),  # 8 messages a minute for 60 s, of which p99.9 takes 5,531
+        (("--message-rate", "4/60s"), 1_383),
+        (("--think-time", "30s"), 2_766),
+        (("--connections-per-user", 2), 1_383),
+        (("--session-length", "5m", "--away-time", "15m"), 2_766),
+    ],
+)
+def test_the_first_level_has_users_for_what_they_send(words, users, tmp_path, pretend):
+    invoke(*HOST, "--slo", "ack_delivered.p99.9 < 250ms", "--results", tmp_path, "--max-users", 5_000, *words)
+    assert json.loads((the_search(tmp_path) / "capacity.json").read_text())["plan"]["start"] == users
+
+
+@pytest.mark.parametrize(("words", "rest_s"), [((), 60.0), (("--rate-limit", "none"), 0.0)])
+def test_levels_have_the_same_users_where_a_file_names_them_with_a_limit_and_without(words, rest_s, tmp_path, pretend):
+    (tokens := tmp_path / "tokens.txt").write_text("token\n" * 400)
+    results = tmp_path / "results"
+    invoke(*HOST, *SLO, "--results", results, "--tokens-file", tokens, "--first-user", 7, "--max-time", "20m", *words)
+    plan = json.loads((the_search(results) / "capacity.json").read_text())["plan"]
+    assert (plan["same_users"], plan["first_user"], plan["rest_s"]) == (True, 7, rest_s)
+
+
+@pytest.mark.parametrize("processes", [-1, 2])
+def test_one_process_a_core_is_understood_as_run_does(processes, tmp_path, pretend):
+    invoke(*HOST, *SLO, "--results", tmp_path, "--processes", processes)
+    kept = json.loads((the_search(tmp_path) / "capacity.json").read_text())["plan"]["processes"]
+    assert kept == (os.cpu_count() if processes == -1 else processes)
+
+
+def test_a_search_without_a_level_is_not_resumed_with_too_little_time(tmp_path, pretend):
+    def dead(_users):
+        raise UsageError("--host: nobody listens at ws://127.0.0.1:9/ws; start the backend")
+
+    pretend.fate = dead
+    invoke(*HOST, *SLO, "--results", tmp_path)
+    code, out, err = invoke("--resume", the_search(tmp_path), "--max-time", "30s")
+    assert (code, out) == (2, "")
+    assert "--max-time: 30 s is too short for the first level, which may take 91 s; allow for more" in err
 
 
 def the_search(results):
@@ -89,8 +133,9 @@ def test_a_search_leaves_its_file_and_picture_and_json_is_alone_on_stdout(tmp_pa
     assert lines[0].startswith(
         "plan: levels from 100 users on, doubling, each 10 s settle + 20 s (41 s at first); 8 min"
     )
-    assert lines[1].startswith("100 users: 13 messages/s, ack p99 20.0 [18.0, 23.0] ms; pass")
-    assert len(lines) == 1 + len(content["levels"])
+    assert lines[1] == "100 users: about 1 min 1 s"
+    assert lines[2].startswith("100 users: 13 messages/s, ack p99 20.0 [18.0, 23.0] ms; pass")
+    assert len(lines) == 1 + 2 * len(content["levels"])
     assert {file.name for file in the_search(tmp_path).iterdir()} == {"capacity.json", "capacity.png", "capacity.svg"}
 
 
@@ -98,7 +143,16 @@ def test_an_objective_that_no_number_of_users_meets_exits_with_1(tmp_path, prete
     pretend.holds = 0
     code, out, _ = invoke(*HOST, *SLO, "--results", tmp_path)
     assert code == 1
-    assert f"fails with 6 users, and no level passed. --slo: {ACK} with 6 already; loosen it" in out
+    told = " ".join(out.split())
+    assert f"fails with 25 users, and no level passed. --slo: {ACK} with 25 already; loosen it" in told
+
+
+def test_where_few_users_send_too_little_to_tell_nothing_is_missed(tmp_path, pretend):
+    """A server that holds 80 users: 100 fail, and below that there is no time for enough messages."""
+    pretend.holds = 80
+    code, out, _ = invoke(*HOST, *SLO, "--results", tmp_path, "--max-time", "120s")
+    assert code == 0
+    assert "fails with 100 users, and with fewer it is not known. Limited by: objective: " in out
 
 
 def test_where_the_generator_is_the_limit_it_says_so_and_exits_with_3(tmp_path, pretend):
@@ -129,6 +183,25 @@ def test_a_server_that_dies_leaves_what_was_found_and_how_to_go_on(tmp_path, pre
     assert "holds 300 users, 40 messages/s (fails at 320)" in out
 
 
+def test_a_key_in_an_address_is_kept_nowhere_and_asked_for_again(tmp_path, pretend):
+    address = "http://127.0.0.1:9/metrics?key=S3CRET"
+    invoke(*HOST, *SLO, "--results", tmp_path, "--server-metrics", address)
+    folder = the_search(tmp_path)
+    assert pretend.secrets.items() >= {"LOADTEST_SERVER_METRICS": address}.items()
+    assert "S3CRET" not in (folder / "capacity.json").read_text()
+    code, _, err = invoke("--resume", folder)
+    assert code == 2
+    assert "--resume: --server-metrics may be secret, so its value was not kept; give it again, by LOADTEST_SER" in err
+    assert invoke("--resume", folder, "--server-metrics", address)[0] == 0
+
+
+def test_an_address_that_the_plan_has_is_not_taken_again(tmp_path, pretend):
+    invoke(*HOST, *SLO, "--results", tmp_path, "--server-metrics", "http://127.0.0.1:9/metrics")
+    code, _, err = invoke("--resume", the_search(tmp_path), "--server-metrics", "http://127.0.0.1:8/metrics")
+    assert code == 2
+    assert "--resume: goes on with the plan as it was; leave out --server-metrics" in err
+
+
 def test_a_search_that_was_broken_off_goes_on_with_its_plan(tmp_path, pretend):
     def interrupt(users):
         if users == 400:
@@ -137,7 +210,9 @@ def test_a_search_that_was_broken_off_goes_on_with_its_plan(tmp_path, pretend):
     pretend.fate = interrupt
     code, out, err = invoke(*HOST, *SLO, "--results", tmp_path)
     folder = the_search(tmp_path)
-    assert (code, out) == (130, "")
+    assert code == 130
+    assert "holds 200 users or more" in out
+    assert (folder / "capacity.png").is_file()
     assert f"broken off after 2 levels; go on with: loadtest capacity --resume {folder}" in err
     pretend.fate = lambda _users: None
     code, _, err = invoke("--resume", folder, "-t", "60s")

@@ -1,14 +1,17 @@
 """The course of a capacity search, with levels that are only pretended: times, state, resuming, what stops it."""
 
 import json
+import socket
 
 import pytest
+from staged_levels import summary
 
 from loadtest.analysis.capacity import Level
 from loadtest.analysis.capacity_search import Word
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment import capacity
-from loadtest.experiment.capacity import Plan, carry_on, enough_messages, first_users, lost_when, new, restore, save
+from loadtest.experiment.capacity import Begun, Told, carry_on, check_load, new, restore, save
+from loadtest.experiment.capacity_plan import Plan, enough_messages, first_users, lost_when
 
 OBJECTIVE = "ack_delivered.p99 < 250ms"
 
@@ -17,7 +20,8 @@ def plan(**changes):
     facts = {
         "host": "ws://a/ws", "start": 100, "most": None, "precision": 0.1, "settle_s": 10.0, "run_time_s": 20.0,
         "spawn_rate": 200.0, "user_per_s": 8 / 60, "reply_timeout_s": 30.0, "processes": 0, "locustfile": "chat",
-        "classes": ["WithinLimitUser"], "objectives": [OBJECTIVE], "options": [], "seed": 1, "rest_s": 0.0,
+        "classes": ["WithinLimitUser"], "objectives": [OBJECTIVE], "options": [], "withheld": [], "seed": 1,
+        "first_user": 0, "same_users": False, "rest_s": 0.0,
     }  # fmt: skip
     return Plan(**facts | changes)
 
@@ -61,7 +65,8 @@ def test_a_search_finds_the_bracket_and_keeps_every_level(tmp_path, pretend):
     assert pretend.run == [100, 200, 400, 800, 600, 700, 750]
     assert (record.max_users, record.fails_at_users, record.ended) == (700, 750, "found")
     assert record.max_messages_per_s == 700 / 7.5
-    assert [each.level.users for each in told] == pretend.run
+    assert [each.users for each in told if isinstance(each, Begun)] == pretend.run
+    assert [each.level.users for each in told if isinstance(each, Told)] == pretend.run
     assert restore(tmp_path) == record
 
 
@@ -101,6 +106,28 @@ def test_a_server_that_dies_stops_the_search_and_what_was_found_is_kept(tmp_path
     assert restore(tmp_path) == record
 
 
+def test_a_server_that_dies_under_a_level_is_none_that_fails_it(tmp_path, pretend):
+    """Kept as a fail, it would bound the search for ever, however often that is resumed."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"
+
+    def dies(users):
+        if users == 800:
+            listener.close()
+
+    pretend.fate = dies
+    record = carry_on(new(plan()), tmp_path, url, {}, lambda _told: None, 1e6)
+    assert [each.users for each in record.levels] == [100, 200, 400]
+    assert record.stopped.startswith(f"level of 800 users: --host: nobody listens at {url} any more, so the level says")
+    assert restore(tmp_path) == record
+
+
+def test_a_load_that_a_shape_decides_on_is_refused():
+    with pytest.raises(UsageError, match="--locustfile: it has a shape, which decides on the users in place of"):
+        check_load(summary(100, [], run={"users": None, "window": {"start_s": 10.0, "stop_s": 30.0}}))
+    check_load(summary(100, []))
+
+
 def test_a_level_that_there_may_be_no_time_for_is_not_begun(tmp_path, pretend):
     first = plan().longest_s(100)
     record, _ = search(tmp_path, new(plan()), max_time_s=first + 1)
@@ -117,6 +144,26 @@ def test_a_level_of_few_users_lasts_until_it_has_enough_messages():
     assert (many.ramp_s, many.measured_s) == (5.0, 20.0)
     assert many.run_s == 36.0
     assert plan(start=1).timing(1).measured_s == 60.0  # three times as long, and no more
+
+
+def test_below_a_first_level_that_failed_a_level_lasts_as_long_as_its_verdict_takes():
+    assert plan().timing(25).measured_s == 165.6  # 552 messages of 25 users
+    assert plan().range.least == 21  # who send them in 10 x 20 s
+    assert plan().timing(21).measured_s == pytest.approx(200.0, abs=3)
+
+
+def test_what_users_send_is_read_of_the_level_before():
+    """Of classes that send half of what the options say, a level takes twice as long."""
+    before = level(100, Word.PASS, sent_per_s=100 / 15)
+    assert plan().timing(200, [before]).measured_s == 41.4
+    assert plan().timing(200, [level(100, Word.PASS, sent_per_s=None)]).measured_s == 20.7
+
+
+def test_minted_users_are_new_in_each_level_and_those_of_a_file_are_the_same():
+    before = [level(100, Word.PASS), level(200, Word.PASS)]
+    assert plan(first_user=5_000).first_of([]) == 5_000
+    assert plan(first_user=5_000).first_of(before) == 5_300
+    assert plan(first_user=5_000, same_users=True).first_of(before) == 5_000
 
 
 def test_a_level_settles_for_two_answers_of_the_last_one():

@@ -12,7 +12,9 @@ from real_servers import unused_port
 
 from loadtest.client import dial
 from loadtest.errors import UsageError
-from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
+from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports
+from loadtest.model import NO_FILE, NO_PORT
+from loadtest.open_files import raise_file_limit
 from loadtest.settings import Address
 
 PORTS = range(32_768, 61_000)
@@ -64,7 +66,7 @@ def test_the_ports_are_those_of_the_system(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has a further limit")
 def test_the_soft_limit_is_raised_to_the_hard_one():
     program = (
-        "import resource; from loadtest.load.sockets import raise_file_limit; "
+        "import resource; from loadtest.open_files import raise_file_limit; "
         "resource.setrlimit(resource.RLIMIT_NOFILE, (300, 700)); "
         "print(raise_file_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
@@ -87,7 +89,7 @@ def test_a_connection_comes_from_the_source_address():
         theirs.close()
 
 
-@pytest.mark.parametrize(("number", "kind"), [(errno.EADDRNOTAVAIL, dial.NO_PORT), (errno.EHOSTUNREACH, "unreachable")])
+@pytest.mark.parametrize(("number", "kind"), [(errno.EADDRNOTAVAIL, NO_PORT), (errno.EHOSTUNREACH, "unreachable")])
 def test_a_machine_without_a_free_port_is_told_from_a_server_that_is_away(monkeypatch, number, kind):
     monkeypatch.setattr(dial, "_connect_to", lambda *_: number)
     with pytest.raises(dial.DialError) as caught:
@@ -113,7 +115,7 @@ def test_a_process_that_may_open_no_more_files_says_so():
     told = subprocess.run(
         [sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    assert told.stdout.strip() == dial.NO_FILE, told.stderr
+    assert told.stdout.strip() == NO_FILE, told.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 from staged_levels import levels
 
 from loadtest.analysis.capacity import capacity
@@ -36,9 +37,12 @@ def test_json_is_the_values():
 
 def test_headlines():
     found = levels()
+    unsure = msgspec.structs.replace(found[5], users=1000)
     told = {
         "passed": headline(capacity(found[:3], "--max-time")),
         "failed": headline(capacity(found[3:4], "nothing passes")),
+        "below": headline(capacity([found[3], unsure], "found")),
+        "no time": headline(capacity(found[3:4], "--max-time")),
         "generator": headline(capacity(found[:1], "generator")),
         "unsure": headline(capacity(found[5:], "--max-time")),
     }
@@ -46,6 +50,8 @@ def test_headlines():
         "passed": "holds 2,000 users or more, 267 messages/s; no level failed. Limited by: --max-time.",
         "failed": "fails with 4,000 users, and no level passed. --slo: in-flight grows 11.2/s with 4,000 already; "
         "loosen it, or look at the server. Limited by: server: 1 core at 99 %.",
+        "below": "fails with 4,000 users, and with 1,000 it cannot be told. Limited by: server: 1 core at 99 %.",
+        "no time": "fails with 4,000 users, and with fewer it is not known. Limited by: server: 1 core at 99 %.",
         "generator": "the load generator is the limit, so the capacity is not known: holds 500 users or more. Limited "
         "by: generator: .",
         "unsure": "no level passed for certain. Limited by: --max-time.",

@@ -1,0 +1,169 @@
+"""What a capacity search is going to do: its levels, how long each takes, and what ends one early."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from loadtest.analysis.capacity import Level
+from loadtest.analysis.capacity_search import Range
+from loadtest.analysis.percentiles import required_samples
+from loadtest.objectives import Comparison, Kind, Objective, abort_condition, objective, quantile
+
+START: Final = 100
+"""Users of the first level, where so many send enough messages in time."""
+SPARE: Final = 1.5
+"""Times the sample floor of its objectives that a level sends: at the floor itself an interval ends at the largest
+sample."""
+LONGEST: Final = 3.0
+"""Times its usual length that a level is measured at most, for want of messages."""
+LONGEST_BELOW: Final = 10.0
+"""The same where the first level failed, so that it takes fewer users; with still fewer there is no verdict."""
+SETTLED: Final = 2.0
+"""Times an answer's length after which the open ones are as many as they will be."""
+_SETTLE_MOST_S: Final = 60.0
+_ARRIVAL_S: Final = 1.0
+"""The last users connect within so long after they were started."""
+_OVERHEAD_S: Final = 8.0
+"""Of a run: start, replies still open at the end, and its numbers."""
+_REVERSED: Final = {
+    Comparison.BELOW: ">=",
+    Comparison.AT_MOST: ">",
+    Comparison.ABOVE: "<=",
+    Comparison.AT_LEAST: "<",
+}
+
+
+class Timing(Struct, frozen=True):
+    """The time of one level, seconds."""
+
+    ramp_s: float
+    settle_s: float
+    measured_s: float
+
+    @property
+    def warmup_s(self) -> float:
+        return self.ramp_s + _ARRIVAL_S + self.settle_s
+
+    @property
+    def run_s(self) -> float:
+        return float(math.ceil(self.warmup_s + self.measured_s))  # Locust takes whole seconds
+
+    @property
+    def expected_s(self) -> float:
+        """With what comes before and after the load."""
+        return self.run_s + _OVERHEAD_S
+
+
+class Plan(Struct, frozen=True):
+    """The search, as it was planned before its first level.
+
+    Attributes:
+        host: None for the reference server, which is started.
+        most: of users; None for any number.
+        settle_s: least time between the arrival of all users and the measurement.
+        run_time_s: least measured time of a level.
+        spawn_rate: users started a second.
+        user_per_s: messages of one connection a second, as the options have it; a level tells what its classes send.
+        objectives: each as it reads back.
+        options: further command-line words of every run, without what may be secret.
+        withheld: names of the options that may, whose values are kept nowhere.
+        first_user: number of the first user of the first level.
+        same_users: whether every level has the same ones, those of a file; otherwise each has users of its own.
+        rest_s: between levels of the same users, so that the limiter has forgotten what the last one sent.
+    """
+
+    host: str | None
+    start: int
+    most: int | None
+    precision: float
+    settle_s: float
+    run_time_s: float
+    spawn_rate: float
+    user_per_s: float
+    reply_timeout_s: float
+    processes: int
+    locustfile: str
+    classes: list[str]
+    objectives: list[str]
+    options: list[str]
+    withheld: list[str]
+    seed: int
+    first_user: int
+    same_users: bool
+    rest_s: float
+
+    @property
+    def range(self) -> Range:
+        least = users_for(self.objectives, self.user_per_s, LONGEST_BELOW * self.run_time_s)
+        return Range(self.start, self.most, self.precision, least)
+
+    def timing(self, users: int, levels: Sequence[Level] = ()) -> Timing:
+        """The time of a level, which settles by the answers that were seen and lasts until it has enough messages."""
+        answer_s = max((each.answer_s or 0.0 for each in levels[-1:]), default=0.0)
+        settle = min(max(self.settle_s, SETTLED * answer_s), max(_SETTLE_MOST_S, self.settle_s))
+        per_s = levels[-1].user_per_s if levels else None
+        enough = enough_messages(self.objectives) / (users * (per_s or self.user_per_s))
+        longest = LONGEST if users >= self.start else LONGEST_BELOW
+        measured = min(max(self.run_time_s, enough), longest * self.run_time_s)
+        return Timing(users / self.spawn_rate, settle, round(measured, 1))
+
+    def longest_s(self, users: int, levels: Sequence[Level] = ()) -> float:
+        """How long a level takes at the most, where the server lets the last messages wait."""
+        return self.timing(users, levels).expected_s + self.reply_timeout_s + (self.rest_s if levels else 0.0)
+
+    def first_of(self, levels: Sequence[Level]) -> int:
+        """Number of the first user of the level that follows these."""
+        return self.first_user + (0 if self.same_users else sum(each.users for each in levels))
+
+    def messages(self, users: int) -> float:
+        """What a level sends, about."""
+        timing = self.timing(users)
+        return users * self.user_per_s * (timing.run_s - timing.ramp_s / 2)
+
+    def doublings(self, max_time_s: float) -> list[int]:
+        """The levels that there are time for, should all of them pass: the most that a search can send."""
+        users, left, found = self.start, max_time_s, list[int]()
+        while left >= self.longest_s(users) and (not found or found[-1] != users):
+            found.append(users)
+            left -= self.timing(users).expected_s + self.rest_s
+            users = min(2 * users, self.most or 2 * users)
+        return found
+
+
+def enough_messages(objectives: Iterable[str]) -> int:
+    """Messages that it takes to judge every objective with something to spare."""
+    return round(SPARE * max((_floor(objective(text)) for text in objectives), default=1))
+
+
+def first_users(objectives: Sequence[str], user_per_s: float, run_time_s: float) -> int:
+    """Users of the first level, where nobody says: so many that the longest level has enough messages of them."""
+    return max(START, users_for(objectives, user_per_s, LONGEST * run_time_s))
+
+
+def users_for(objectives: Iterable[str], user_per_s: float, seconds: float) -> int:
+    """Users who send enough messages for a verdict in so long a time; at least 1."""
+    return math.ceil(enough_messages(objectives) / (user_per_s * seconds))
+
+
+def lost_when(objectives: Iterable[str]) -> list[str]:
+    """What ends a level early, since it has failed for certain: the reverse of each objective known while it runs."""
+    found = []
+    for text in objectives:
+        asked = objective(text)
+        sign = _REVERSED.get(asked.comparison)
+        if sign is None:
+            continue
+        try:
+            found.append(abort_condition(text.replace(f" {asked.comparison} ", f" {sign} ")).text)
+        except ValueError:  # nobody knows it before the end
+            continue
+    return found
+
+
+def _floor(asked: Objective) -> int:
+    share = asked.limit if asked.kind is Kind.RATIO else quantile(asked) if asked.kind is Kind.PERCENTILE else 1.0
+    return required_samples(share) if 0 < share < 1 else 1
