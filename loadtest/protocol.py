@@ -38,11 +38,11 @@ CLIENT_TYPING_STOP_S: Final = 3.0
 PING_INTERVAL_S: Final = 30.0
 """Seconds between the server's WebSocket pings (backend.md, Connection)."""
 STREAM_ID_PREFIX: Final = "ai-"
+"""The stream that answers message M has the id `ai-M` (backend.md, AI stream)."""
 MESSAGE_ID: Final = re.compile(r"msg-\d{13}-[0-9a-z]{9}")
 """A message id as clients make it: `msg-<ms>-<9 base-36 characters>` (backend.md, Browser client)."""
 NAMED_LENGTH: Final = 28
 """Least length of a text that has room for such an id at its end, behind a blank."""
-"""The stream that answers message M has the id `ai-M` (backend.md, AI stream)."""
 
 # --- Close codes and error codes --------------------------------------------------------------------------------------
 CLOSE_NORMAL: Final = 1000

@@ -13,19 +13,6 @@ from loadtest.analysis.values import Counts, Ending
 from loadtest.model import BROKEN_OFF, Connect, Outcome, Population, StreamState, WorkerEnd
 from loadtest.runs.columns import MISSING, Bools, Messages
 
-SEEN = (
-    "unknown_event", "unknown_field", "malformed_frame", "invalid_event", "binary_frame", "connection_error",
-    "error_unattributed", "late_error", "stream_violation", "foreign_stream_violation", "stream_oddity",
-    "stream_by_order", "foreign_stream", "late_stream_frame", "late_ack", "reordered_ack", "missing_ack",
-    "server_timestamp", "dialect_error", "ignored_frame", "duplicate_ack", "unmatched_ack", "unmatched_stream",
-    "foreign_stream_frame", "broadcast", "coalesced_frames", "stamps_clamped", "reads_without_stamp", "typing_sent",
-    "typing_received", "typing_echo", "leak", "before_joining", "listener_error",
-    "hook_error", "frames_sent", "bytes_sent", "negotiated", "server_sample_failed", "read_pause",
-    "pings_answered", "ping_flood", "takes_nothing_in", "actions_given_up", "limit_probe",
-    "conversation_retried",
-)  # fmt: skip
-"""Counters that the summary passes on by key."""
-
 
 def message_counts(messages: Messages, part: Bools) -> Counts:
     """Some of the messages by outcome, and delivered ones by the state of their stream."""
@@ -170,14 +157,6 @@ def endings(records: Records) -> list[Ending]:
         key = (end.code, end.reason, end.by)
         found[key] = found.get(key, 0) + 1
     return [Ending(*key, number) for key, number in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
-
-
-def seen(records: Records) -> dict[str, dict[str, int]]:
-    """Counters of the protocol and the generator by name and key, as far as they counted anything."""
-    found = {name: keys for name in SEEN if (keys := records.by_key(name))}
-    if records.model is not None:
-        found |= {"first_token_of_model": records.model.matches, "model_request": records.model.requests}
-    return found
 
 
 def _by_frequency(found: dict[str, int]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from loadtest.analysis.records import Records
 from loadtest.analysis.recovery import recovery
 from loadtest.analysis.rooms.metrics import counts as room_counts
 from loadtest.analysis.samples import EVENTS, OF_OUTAGES, REPLIES, Basis, connect_part
+from loadtest.analysis.seen import seen
 from loadtest.analysis.server import server
 from loadtest.analysis.slo.evaluate import evaluate
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
@@ -80,7 +81,7 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         losses=ledger.reasons(messages, Outcome.LOST),
         connect_failures=failures,
         disconnects=ledger.endings(records),
-        seen=ledger.seen(records),
+        seen=seen(records),
         shortest=shortest,
         generator=own,
         drift=trend,

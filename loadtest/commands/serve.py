@@ -22,7 +22,7 @@ from loadtest.server.auth import TOKEN_LIFE_S, issue
 from loadtest.server.faults.control import ControlPortTaken
 from loadtest.server.faults.kinds import described
 from loadtest.server.faults.orders import order
-from loadtest.server.limiter import LimiterKind, LimitScope
+from loadtest.server.limiter import Counted, LimiterKind, LimitScope
 from loadtest.server.options import GUIDE_RATE
 from loadtest.server.streams import StreamIds
 from loadtest.settings import Rate, duration, one_of, optional_rate, positive, positive_duration, positive_int, whole
@@ -64,6 +64,8 @@ def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> No
               help="Kind of the rate limit: fixed (window), sliding (log), bucket (of tokens).")  # fmt: skip
 @click.option("--limit-scope", type=Parsed(one_of(LimitScope), "SCOPE"), default="user", show_default=True,
               help="Who shares a limit: all connections of a user, or each connection has its own.")  # fmt: skip
+@click.option("--limit-counts", multiple=True, type=Parsed(one_of(Counted), "KIND"),
+              help="What counts beside admitted messages: invalid, typing, rejected; repeatable.")  # fmt: skip
 @click.option("--ttft", type=Parsed(duration, "TIME"), default="400ms", show_default=True,
               help="Mean time from the delivered ack to the first chunk of an answer.")  # fmt: skip
 @click.option("--gap", type=Parsed(duration, "TIME"), default="25ms", show_default=True,
@@ -119,6 +121,7 @@ def _options(given: dict[str, Any]) -> ServerOptions:
         rate_limit=given["rate_limit"],
         limiter=given["limiter"],
         limit_scope=given["limit_scope"],
+        limit_counts=frozenset(given["limit_counts"]),
         answers=None if given["no_ai"] else style,
         stream_ids=given["stream_ids"],
         refusal=given["refusal"],

@@ -34,6 +34,7 @@ from loadtest.load.people import People
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.refusal import explained
 from loadtest.model import Login
+from loadtest.protocol import excerpt
 from loadtest.settings import Backoff, Settings
 
 QUICK_S: Final = 16.0
@@ -141,8 +142,8 @@ class Checker:
         except gevent.Timeout:
             more = "" if self._asked.full else "; --full gives it more"
             self._findings.untested(GROUPS[name], f"the cases before it took all of {longest_s:g} s{more}")
-
         except Exception as error:  # noqa: BLE001 - one group must not cost the others
+            print(f"{name}: {type(error).__name__}: {excerpt(str(error))}", file=sys.stderr, flush=True)
             self._findings.untested(GROUPS[name], f"an error of ours: {type(error).__name__}; please report it")
 
     @property

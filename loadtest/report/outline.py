@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtest.analysis.isolation import Isolation
+from loadtest.analysis.seen import TITLES
 from loadtest.analysis.values import Counts, Metrics, MetricSummary, Summary
 from loadtest.metrics import BY_KEY, HEADLINE, METRICS, PERCENTILES
 from loadtest.report import rooms
@@ -36,43 +37,11 @@ _POPULATIONS: Final = {
     "outage": "own outages",
     "queued": "waited in the offline queue",
 }
-_SEEN: Final = {
-    "unknown_event": "unknown events",
-    "unknown_field": "unknown fields",
-    "malformed_frame": "malformed frames",
-    "invalid_event": "invalid events",
-    "binary_frame": "binary frames",
-    "connection_error": "connection errors",
-    "error_unattributed": "errors that name no message",
-    "late_error": "errors for messages that had ended",
-    "stream_violation": "stream violations",
-    "foreign_stream_violation": "violations in streams of others",
-    "stream_oddity": "odd streams",
-    "stream_by_order": "streams matched by order, for want of a name",
-    "late_stream_frame": "stream frames after the end of their message",
-    "late_ack": "acks after the timeout or the loss",
-    "duplicate_ack": "duplicate acks",
-    "reordered_ack": "acks out of order",
-    "missing_ack": "acks that never came, of delivered messages",
-    "unmatched_ack": "acks for no message of ours",
-    "unmatched_stream": "stream frames for no message seen",
-    "first_token_of_model": "first tokens and the stand-in for the model",
-    "model_request": "requests to the stand-in for the model",
-    "reads_without_stamp": "reads without a kernel stamp",
-    "server_timestamp": "timestamps of the server",
-    "before_joining": "events of a conversation that its user had yet to join",
-    "hook_error": "errors in hooks of the locustfile",
-    "conversation_retried": "conversations that could not be created at first",
-    "server_sample_failed": "times that the server's resources could not be read",
-    "read_pause": "read pauses of slow readers",
-    "pings_answered": "pings of the server answered",
-    "ping_flood": "floods of pings (seconds of a connection)",
-    "takes_nothing_in": "connections given up, since the server took nothing in",
-    "actions_given_up": "actions that fell due after a user had given up",
-    "dialect_error": "frames that the locustfile's dialect failed at",
-}
-_OF_BEHAVIOUR: Final = (*HEADLINE, "reject", "retry_after_error", "connect", "refusal", "outage", "recovery")
-"""Metrics shown of a user class."""
+_OF_BEHAVIOUR: Final = (
+    *HEADLINE, "stream_rate", "chunk_rate", "longest_stall", "finish_lag", "amplification",
+    "reject", "retry_after_error", "connect", "refusal", "outage", "recovery",
+)  # fmt: skip
+"""Metrics shown of a user class; gaps are pooled, and of no class."""
 _NO_COMPRESSION: Final = "no compression"
 _AT_MOST: Final = 5
 """Keys shown of one counter."""
@@ -262,8 +231,8 @@ def _notes(summary: Summary) -> Iterable[str]:
             yield f"{title}: {_listed(found)}"
     yield from _connection_notes(summary)
     yield from _refusal_notes(summary)
-    for name, title in _SEEN.items():
-        if name in summary.seen:
+    for name, title in TITLES.items():
+        if title and name in summary.seen:
             yield f"{title}: {_listed(summary.seen[name])}"
     yield from _memory_notes(summary)
     if summary.run.receive_clock != "kernel":

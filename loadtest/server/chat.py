@@ -30,7 +30,7 @@ from loadtest.protocol import (
 from .answers import AnswerWriter, Chunk
 from .counts import ServerCounts
 from .delivery import Delivery
-from .limiter import Limiter, LimitScope
+from .limiter import Counted, Limiter, LimitScope
 from .options import ServerOptions
 from .participants import Participant
 from .post import Post
@@ -70,6 +70,7 @@ class Chat:
         self._delivery = delivery
         self._limiter = limiter
         self._limit_scope = options.limit_scope
+        self._limit_counts = options.limit_counts
         self._stream_ids = options.stream_ids
         self._writer = AnswerWriter(options.answers) if options.answers else None
         self._rooms = rooms
@@ -134,6 +135,11 @@ class Chat:
         scope = sender.user if self._limit_scope is LimitScope.USER else str(sender.connection.id)
         return self._limiter.take(scope, now_ns)
 
+    def _count(self, what: Counted, sender: Participant) -> None:
+        """What is no message that could be admitted may count towards the limit all the same."""
+        if what in self._limit_counts:
+            self._wait_s(sender, time.monotonic_ns())
+
     def _reject(self, sender: Participant, message: MessageSend, wait_s: int, truth: MessageTruth) -> None:
         self._counts.rejected += 1
         error = f"Rate limit exceeded. Try again in {wait_s} seconds"
@@ -186,6 +192,7 @@ class Chat:
 
     # --- Typing -------------------------------------------------------------------------------------------------------
     def _typing_start(self, sender: Participant, conversation: str) -> None:
+        self._count(Counted.TYPING, sender)
         loop = asyncio.get_running_loop()
         now = loop.time()
         if not sender.typist.start(conversation, now):
@@ -220,6 +227,7 @@ class Chat:
 
     def _message_error(self, sender: Participant, problem: str) -> None:
         self._counts.invalid += 1
+        self._count(Counted.INVALID, sender)
         self._reply(sender, MessageError(message=problem, timestamp=_now()))
 
     def _error(self, sender: Participant, code: str, problem: str) -> None:

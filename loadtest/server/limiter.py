@@ -36,6 +36,14 @@ class LimitScope(StrEnum):
     CONNECTION = "connection"
 
 
+class Counted(StrEnum):
+    """What counts towards the limit beside messages that are admitted; in the guide's server nothing does."""
+
+    INVALID = "invalid"
+    TYPING = "typing"
+    REJECTED = "rejected"
+
+
 class Limiter(Protocol):
     """Admits messages."""
 
@@ -152,6 +160,29 @@ class TokenBucket:
             return _whole_seconds(-(-lacking // self._size))
         self._full[user] = full
         return 0
+
+
+class CountingRejected:
+    """A `Limiter` of which whoever was rejected has to keep away for a window: each try before that begins it anew.
+
+    Args:
+        limiter: the one that rejects first.
+        window_s: how long that is.
+    """
+
+    def __init__(self, limiter: Limiter, window_s: float) -> None:
+        self._limiter = limiter
+        self._length_ns = round(window_s * NS_PER_S)
+        self._rejected: dict[str, int] = {}  # user to the last time, in the order of time
+
+    def take(self, user: str, now_ns: int) -> int:
+        """See `Limiter.take`."""
+        while self._rejected and now_ns - self._rejected[next(iter(self._rejected))] >= self._length_ns:
+            del self._rejected[next(iter(self._rejected))]
+        if self._rejected.pop(user, None) is None and not self._limiter.take(user, now_ns):
+            return 0
+        self._rejected[user] = now_ns
+        return _whole_seconds(self._length_ns)
 
 
 def _whole_seconds(ns: int) -> int:

@@ -12,7 +12,7 @@ from loadtest.settings import Rate
 
 from .answers import AnswerStyle
 from .faults.orders import Order
-from .limiter import LimiterKind, LimitScope
+from .limiter import Counted, CountingRejected, Limiter, LimiterKind, LimitScope
 from .streams import StreamIds
 
 GUIDE_RATE: Final = Rate(MESSAGES_PER_WINDOW, WINDOW_S)
@@ -29,6 +29,7 @@ class ServerOptions:
         rate_limit: of each user; None for none.
         limiter: kind of that limit.
         limit_scope: who shares one limit.
+        limit_counts: what counts towards it beside messages that are admitted.
         answers: how the AI answers; None to switch it off.
         stream_ids: ids of the answers.
         refusal: close code (1000 to 4999) that a missing or bad token is refused with after `connection:error`; or the
@@ -49,6 +50,7 @@ class ServerOptions:
     rate_limit: Rate | None = GUIDE_RATE
     limiter: LimiterKind = LimiterKind.FIXED
     limit_scope: LimitScope = LimitScope.USER
+    limit_counts: frozenset[Counted] = frozenset()
     answers: AnswerStyle | None = field(default_factory=AnswerStyle)
     stream_ids: StreamIds = StreamIds.PREFIXED
     refusal: int = CLOSE_POLICY
@@ -59,3 +61,11 @@ class ServerOptions:
     faults: tuple[Order, ...] = ()
     tls: ssl.SSLContext | None = None
     control_port: int | None = None
+
+    def new_limiter(self) -> Limiter | None:
+        """The rate limit; None for none."""
+        if self.rate_limit is None:
+            return None
+        limiter = self.limiter.of(self.rate_limit)
+        counted = Counted.REJECTED in self.limit_counts
+        return CountingRejected(limiter, self.rate_limit.window_s) if counted else limiter

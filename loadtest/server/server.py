@@ -40,7 +40,6 @@ from .faults.limits import FaultyLimiter
 from .faults.losses import Losses
 from .faults.orders import Order
 from .faults.script import Progress, Script
-from .limiter import Limiter
 from .options import ServerOptions
 from .participants import Participant
 from .post import Post
@@ -147,7 +146,7 @@ class ChatServer:
         options = self._options
         self._rooms = Rooms()
         delivery = Delivery(self._post, self.counts, self._rooms)
-        limiter: Limiter | None = options.limiter.of(options.rate_limit) if options.rate_limit else None
+        limiter = options.new_limiter()
         if self._may_be_ordered:
             delivery = FaultyDelivery(self._post, self.counts, self._rooms, self._script, self._truth, self._endings)
             limiter = FaultyLimiter(limiter, self._script) if limiter is not None else None

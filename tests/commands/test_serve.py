@@ -194,6 +194,7 @@ def test_the_counts_file_is_kept_while_it_runs(start_reference_server: Start, tm
         (["--port", "0", "--listen", "192.0.2.1"], "--listen: '192.0.2.1' cannot be listened on"),
         (["--limiter", "leaky"], "--limiter"),
         (["--limit-scope", "tab"], "--limit-scope"),
+        (["--limit-counts", "pings"], "--limit-counts"),
         (["--stream-ids", "uuid"], "--stream-ids"),
         (["--refusal", "500"], "--refusal': '500' is no refusal: give close code 1008 or 3000 to 4999, or HTTP"),
         (["--fault", "ack-dorp"], "--fault': 'ack-dorp' is no fault; did you mean 'ack-drop'?"),

@@ -3,15 +3,18 @@
 import json
 
 import pytest
-from check_stage import RATE, checked, seen, serving, verdicts
+from check_stage import RATE, SECRET, checked, seen, serving, verdicts
 from real_servers import behaving
 
 from loadtest.analysis.limiter import LimiterKind, Scope
+from loadtest.client.tokens import MintedTokens
+from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
 from loadtest.errors import UsageError
 from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.server.limiter import LimitScope
 from loadtest.server.streams import StreamIds
+from loadtest.settings import settings
 
 NOT_OF_A_SERVER = {"auto-scroll", "internal-error"}
 
@@ -223,6 +226,24 @@ def test_a_hostile_server_costs_verdicts_and_nothing_else(closes):
     assert [case.id for case in found.cases] == list(TITLES)
     assert verdicts(found)["acks"] == "fails"
     assert not any("\x1b" in told or "an error of ours" in told for told in seen(found).values()), seen(found)
+
+
+def test_an_error_of_ours_is_told_in_its_own_words(served, capfd):
+    class Forgetful(MintedTokens):
+        """Has a token for the one that knocks, and none after that."""
+
+        _asked = 0
+
+        def token(self, number):
+            self._asked += 1
+            if self._asked > 1:
+                raise RuntimeError("lost the key")
+            return super().token(number)
+
+    chosen = settings({"jwt_secret": SECRET, "rate_limit": "10/2s", "reply_timeout": "1s"})
+    found = Checker(Asked(host=served.url, only=["typing"]), chosen, Forgetful(SECRET)).run()
+    assert "an error of ours: RuntimeError; please report it" in seen(found)["typing-start"]
+    assert "typing: RuntimeError: lost the key" in capfd.readouterr().err.splitlines()
 
 
 def test_nobody_listens_is_one_line():

@@ -21,9 +21,9 @@ def load(start_reference_server, tmp_path):
     """One run; gives the run and what the server counted."""
     runs = []
 
-    def loaded(*faults):
-        server = start_reference_server(*SERVER, *faults)
-        runs.append(LocustRun(server, tmp_path / "results", *LOAD, locustfile=LOCUSTFILE))
+    def loaded(*wrong, users=()):
+        server = start_reference_server(*SERVER, *wrong)
+        runs.append(LocustRun(server, tmp_path / "results", *LOAD, *users, locustfile=LOCUSTFILE))
         runs[0].end()
         return runs[0], server.stop()
 
@@ -48,11 +48,28 @@ def test_a_server_that_keeps_its_promises_has_no_findings(load):
     assert counts["invalid_admitted"] == 0
     assert summary["metrics"]["ack_delivered"]["unanswered"] == 0, "what is invalid spoils no headline"
     # what counts, and what a reconnect does
-    assert "typing events: do not count" in summary["seen"]["limit_probe"]
-    assert "a reconnect: the window survives" in summary["seen"]["limit_probe"]
+    assert summary["seen"]["limit_probe"] == {
+        "a reconnect: the window survives": 1,
+        "invalid messages: do not count": 1,
+        "rejected messages: do not count": 1,
+        "typing events: do not count": 1,
+    }
     assert summary["isolation"]["pairs"] >= 2
     assert "retry-after error" in run.output
     assert "bad tokens: " in run.output
+
+
+def test_what_counts_elsewhere_is_found_to_count(load):
+    run, _ = load(
+        "--limit-counts", "invalid", "--limit-counts", "typing", "--limit-counts", "rejected",
+        "--limit-scope", "connection", users=("-u", "4", "ProbingUser"),
+    )  # fmt: skip
+    assert run.summary["seen"]["limit_probe"] == {
+        "a reconnect: the window starts anew": 1,
+        "invalid messages: count": 1,
+        "rejected messages: count": 1,
+        "typing events: count": 1,
+    }, run.output
 
 
 def test_what_a_server_is_told_to_do_wrong_is_found_and_told(load):

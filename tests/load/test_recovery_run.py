@@ -24,10 +24,13 @@ def order(url, fault):
 
 @pytest.fixture
 def server(start_reference_server):
+    """Takes the tokens of the preflight and of 20 users, refuses the next three, and takes all others."""
     server = start_reference_server(
-        *("--control-port", "0", "--rate-limit", "none", "--ttft", "20ms", "--gap", "2ms", "--chunks", "5")
+        *("--control-port", "0", "--rate-limit", "none", "--ttft", "20ms", "--gap", "2ms", "--chunks", "5"),
+        *("--fault", "auth-refuse:from=22,to=24"),
     )
-    server.control = server._process.stdout.readline().strip().removeprefix("control: ")
+    lines = map(str.strip, server._process.stdout)
+    server.control = next(line for line in lines if line.startswith("control: ")).removeprefix("control: ")
     return server
 
 
@@ -38,7 +41,8 @@ def rows(run, query):
 
 def test_a_restart_by_command_is_an_outage_of_everybody_and_the_ledger_closes(server, tmp_path):
     command = order(server.control, "restart:300ms")
-    options = ("-u", "20", "-r", "20", "-t", "6s", "--outage-command", command, "--outage-at", "2s", *LOAD)
+    schedule = ("--reconnect-base", "500ms", "--outage-command", command, "--outage-at", "2s")
+    options = ("-u", "20", "-r", "20", "-t", "6s", *schedule, *LOAD)
     run = LocustRun(server, tmp_path / "results", *options, "SteadyUser", locustfile=LOCUSTFILE)
     try:
         assert run.end() in (0, 1, 3), run.output  # lost messages are failures to Locust; a busy machine spoils a run
@@ -49,6 +53,9 @@ def test_a_restart_by_command_is_an_outage_of_everybody_and_the_ledger_closes(se
         ]
         assert found["recovery"]["causes"]["outage command"]["outages"] == 20
         assert found["recovery"]["commands"] == {"ok": 1}
+        assert (found["counts"]["auth_failures"], found["counts"]["auth_recoveries"]) == (3, 3)
+        assert "refused, then let in with a fresh token: 3" in run.output
+        assert server.stop()["faults"] == {"restart": 1, "auth-refuse": 3}
         assert found["recovery"]["herd"]["users"] == 20
         assert (run.results / "latest" / "recovery.png").stat().st_size > 0
         assert json.loads((run.results / "latest" / "summary.json").read_text())["metrics"]["recovery"]["count"] == 20

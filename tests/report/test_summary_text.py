@@ -114,12 +114,25 @@ def test_text_of_a_server_is_no_markup(tmp_path):
     assert r"\<b>\|\[x](y)\`\*" in shown
 
 
+def test_streams_of_others_are_told(tmp_path):
+    counters = [
+        Count("foreign_stream", "completed", 40),
+        Count("foreign_stream", "interrupted", 2),
+        Count("foreign_stream_frame", "", 1_260),
+    ]
+    text = as_text(summary_of(stage(tmp_path, [batch(ordinary(), counters=counters)])))
+    assert "\nstreams of others: 40 x completed, 2 x interrupted\nstream frames of others: 1,260\n" in text
+
+
 def test_by_behaviour_each_user_class_has_its_numbers(valid):
     text = as_text(valid, by_behaviour=True)
     for line in (" AboveLimitUser\n", " RoamingUser\n", " WithinLimitUser\n"):
         assert line in text
     assert "AboveLimitUser: 2 messages = 1 delivered + 1 rejected\n" in text
     assert "at or above the limit" not in text
+    of_one = text.partition(" WithinLimitUser\n")[2]
+    for metric in ("stream rate", "chunk rate", "longest stall", "finish lag"):
+        assert f"   {metric} " in of_one
     assert "WithinLimitUser: 101 messages = 101 delivered" in as_markdown(valid, by_behaviour=True)
 
 

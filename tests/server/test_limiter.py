@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.server.limiter import FixedWindow, LimiterKind, SlidingLog, TokenBucket
+from loadtest.server.limiter import CountingRejected, FixedWindow, LimiterKind, SlidingLog, TokenBucket
 from loadtest.settings import Rate
 
 S = 1_000_000_000
@@ -116,6 +116,14 @@ def test_who_waits_as_long_as_told_is_admitted_and_a_rejection_costs_nothing(
         if wait_s:
             now += wait_s * S
             assert limiter.take("ann", now) == 0
+
+
+def test_where_rejected_messages_count_each_of_them_begins_the_wait_anew() -> None:
+    limiter = CountingRejected(FixedWindow(Rate(2, 60.0)), 60.0)
+    assert [limiter.take("ann", at) for at in (0, 0, 1 * S, 60 * S)] == [0, 0, 60, 60]
+    assert limiter.take("ben", 60 * S) == 0
+    assert limiter.take("ann", 119 * S) == 60
+    assert limiter.take("ann", 179 * S) == 0
 
 
 @pytest.mark.parametrize("kind", [SlidingLog, TokenBucket])
