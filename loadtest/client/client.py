@@ -331,7 +331,8 @@ class ChatClient:
                 self._notice_silence(now_ns)
             else:
                 self._transport.give_up_silent(now_ns)
-        if self._session.open:
+        unread = self._transport is not None and self._transport.unread(now_ns)
+        if self._session.open and not unread:  # else the answers may be there already, in time
             self._session.expire(now_ns)
             self._hand_over()
 

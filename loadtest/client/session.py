@@ -279,7 +279,7 @@ class Session:
             if answer is None:
                 return event
             entry, stream = answer
-            if at_ns - entry.progress_ns > self._timeout_ns:
+            if at_ns - bound_ns - entry.progress_ns > self._timeout_ns:
                 self._give_up(entry)
                 tally.add("stream_violation", Violation.AFTER_TIMEOUT)
                 return event
@@ -339,7 +339,7 @@ class Session:
         if entry is None or entry.sent_ns is None:
             self._tally.add(self._stray_ack(ack), ack.status)
             return
-        if self._overdue(entry, at_ns):
+        if self._overdue(entry, at_ns - bound_ns):  # not what may have come in time and was read late
             self._give_up(entry)
             self._tally.add("late_ack", ack.status)
             return

@@ -68,6 +68,9 @@ PINGS_OPEN: Final = 1_000
 _PING: Final = struct.Struct("!q")
 FLOOD_NS: Final = 1_000_000_000
 
+CATCH_UP_NS: Final = 1_000_000_000
+"""What has piled up in a pause is read within this time."""
+
 _ANCILLARY: Final = CMSG_SPACE(16) if KERNEL_STAMPS else 0
 _TIMESPEC: Final = struct.Struct("qq")
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -341,6 +344,10 @@ class Transport:
         if self._reader is not None and not self._ended and not self._silent:
             self._paused = True
             self._reader.stop()
+
+    def unread(self, now_ns: int) -> bool:
+        """Whether what has arrived may not have been read yet: within a pause, and for `CATCH_UP_NS` after it."""
+        return self._paused or (self._resumed_ns > 0 and now_ns - self._resumed_ns < CATCH_UP_NS)
 
     def resume(self) -> None:
         """Read on."""

@@ -14,6 +14,7 @@ from typing import Final
 import gevent
 from gevent import subprocess
 
+from loadtest.errors import UsageError
 from loadtest.model import OutageCommand
 from loadtest.settings import Settings
 
@@ -39,6 +40,24 @@ def moments(at_s: tuple[float, ...], every_s: float | None) -> Iterator[float]:
         due += every_s
         while rest and rest[0] <= due:
             yield rest.pop(0)
+
+
+def check_moments(settings: Settings, run_time_s: float | None) -> None:
+    """Refuse moments that never come.
+
+    Raises:
+        UsageError: names the option and the moment.
+    """
+    if settings.outage_command is None or not run_time_s:
+        return
+    option, at_s = "--outage-at", max(settings.outage_at, default=0.0)
+    if not settings.outage_at and settings.outage_every is not None:
+        option, at_s = "--outage-every", settings.outage_every
+    if at_s >= run_time_s:
+        raise UsageError(
+            f"{option}: {at_s:g} s is not within --run-time {run_time_s:g} s, so --outage-command would not run then; "
+            "shorten the one or lengthen the other"
+        )
 
 
 class OutageCommands:

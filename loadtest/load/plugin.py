@@ -41,7 +41,7 @@ from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_no
 from loadtest.load.notices import Facts, Notices
 from loadtest.load.numbers import Numbers, Pool, Share
 from loadtest.load.options import add_options, check_host, check_results, read_objectives, read_settings
-from loadtest.load.outage_command import OutageCommands
+from loadtest.load.outage_command import OutageCommands, check_moments
 from loadtest.load.own_login import LogIn
 from loadtest.load.people import People
 from loadtest.load.plan import plan
@@ -206,6 +206,7 @@ class Plugin:
                     f"--warmup: {self._settings.warmup:g} s leaves nothing of --run-time {options.run_time:g} s; "
                     "shorten the one or lengthen the other"
                 )
+            check_moments(self._settings, options.run_time)
             if not isinstance(runner, WorkerRunner):
                 self._check_sockets(options, self._settings)
                 check_results(Path(self._settings.results))

@@ -387,6 +387,19 @@ def test_a_reader_that_pauses_hears_it_all_later_and_the_pause_is_no_lag_of_the_
     assert stage.client.losses == 1  # its own goodbye
 
 
+def test_what_came_in_time_and_is_read_after_the_reply_timeout_was_not_late():
+    with hosting() as host, connected(host.url) as stage:
+        stage.client.pause_reading()
+        send(stage, "unread")
+        until(lambda: host.contents == ["unread"])
+        stage.client.expire(time.monotonic_ns() + 9 * SECOND)  # of 5
+        stage.client.resume_reading()
+        stage.client.expire(time.monotonic_ns())
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    assert outcomes(batch) == {"delivered": 1}
+
+
 def test_once_sending_is_over_whoever_paused_reads_on():
     with hosting() as host, connected(host.url) as stage:
         stage.client.pause_reading()

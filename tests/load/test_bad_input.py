@@ -67,6 +67,10 @@ SECRET = {"LOADTEST_JWT_SECRET": "a secret of the tests, long enough for HS256"}
         (("--host", "ws://127.0.0.1:1/ws", "--weights", "Nobody=1"), ("--weights", "no user class Nobody")),
         (("--host", "ws://127.0.0.1:1/ws", "--tokens-file", "absent"), ("--tokens-file", "cannot be combined")),
         (("--host", "ws://127.0.0.1:1/ws", "-u", "-5"), ("--users", "-5 is no number of users")),
+        (
+            ("--host", "ws://127.0.0.1:1/ws", "--outage-command", "true", "--outage-at", "60s"),
+            ("--outage-at", "is not within --run-time 3 s"),
+        ),
     ],
 )
 def test_options_that_cannot_work(options, words, tmp_path):

@@ -7,7 +7,8 @@ import time
 import gevent
 import pytest
 
-from loadtest.load.outage_command import OutageCommands, moments
+from loadtest.errors import UsageError
+from loadtest.load.outage_command import OutageCommands, check_moments, moments
 from loadtest.settings import settings
 
 
@@ -76,6 +77,26 @@ def test_the_end_of_the_run_ends_it_too():
     gevent.sleep(0.05)
     commands.stop()
     assert [each.outcome for each in done] == ["run ended"]
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        ({"outage_at": ("10s", "30s")}, "--outage-at: 30 s is not within --run-time 30 s"),
+        ({"outage_every": "40s"}, "--outage-every: 40 s is not within --run-time 30 s"),
+    ],
+)
+def test_a_moment_that_never_comes_is_refused(options, option):
+    chosen = settings({"outage_command": "true"} | options)
+    with pytest.raises(UsageError) as caught:
+        check_moments(chosen, 30.0)
+    assert str(caught.value).startswith(option)
+
+
+def test_moments_that_come_are_not_refused():
+    check_moments(settings({"outage_command": "true", "outage_at": "10s", "outage_every": "40s"}), 30.0)
+    check_moments(settings({"outage_every": "40s"}), 30.0)  # of users who make their own
+    check_moments(settings({"outage_command": "true", "outage_at": "40s"}), None)
 
 
 @pytest.mark.parametrize(
