@@ -23,7 +23,12 @@ _DIGITS: Final = 6
 
 
 def measure(
-    unit: str, distribution: Distribution, beyond: str, window: str = "steady", intervals: Intervals | None = None
+    unit: str,
+    distribution: Distribution,
+    beyond: str,
+    window: str = "steady",
+    intervals: Intervals | None = None,
+    independent: int | None = None,
 ) -> MetricSummary:
     """Count, mean, percentiles and extremes.
 
@@ -32,25 +37,30 @@ def measure(
         beyond: what to print for +infinity, such as `> 30 s`.
         window: what the samples are over: `steady` or `run`.
         intervals: 95 % interval by percentile; its upper end may be +infinity.
+        independent: how many of the samples are; None for all.
     """
     count = distribution.count
     if not count:
         return MetricSummary(unit, 0, window=window)
-    known = {name: distribution.quantile(q) for name, q in PERCENTILES if count >= required_samples(q)}
+    enough = count if independent is None else independent
+    known = {name: distribution.quantile(q) for name, q in PERCENTILES if enough >= required_samples(q)}
     known |= {"max": float(distribution.values[-1]), "min": float(distribution.values[0])}
     finite: dict[str, Any] = {name: round(value, _DIGITS) for name, value in known.items() if np.isfinite(value)}
     mean, intervals = distribution.mean(), intervals or {}
     ends = {
-        name: (round(low, _DIGITS), round(high, _DIGITS)) for name, (low, high) in intervals.items() if low < np.inf
+        name: (round(low, _DIGITS), round(high, _DIGITS))
+        for name, (low, high) in intervals.items()
+        if low < np.inf and name in known
     }
     return MetricSummary(
         unit=unit,
         count=count,
         mean=None if mean is None else round(mean, _DIGITS),
         ci95={name: ends[name] if name in ends and ends[name][1] < np.inf else None for name, _ in PERCENTILES},
+        independent=independent,
         unanswered=distribution.unanswered,
         beyond={name: beyond for name in known if name not in finite},
-        withheld={name: required_samples(q) for name, q in PERCENTILES if count < required_samples(q)},
+        withheld={name: required_samples(q) for name, q in PERCENTILES if enough < required_samples(q)},
         window=window,
         ci95_from={name: low for name, (low, high) in ends.items() if high == np.inf},
         **finite,
@@ -63,7 +73,7 @@ def of_samples(unit: str, samples: Samples, beyond: str, window: str = "steady")
     values = samples.values / NS_PER_MS if unit == "ms" else samples.values
     distribution = Distribution.of(values)
     found = quantile_intervals(values, samples.at_ns, samples.users, _QUANTILES, distribution)
-    return measure(unit, distribution, beyond, window, _by_name(found))
+    return measure(unit, distribution, beyond, window, _by_name(found), samples.independent)
 
 
 def of_counts(unit: str, parts: Sequence[Counts], beyond: str) -> MetricSummary:

@@ -41,11 +41,13 @@ class Samples:
         values: ns, or the metric's own unit where that is not a time; +infinity for the unanswered. Shape n.
         at_ns: the instant that a sample counts for (of a message, when it was intended). Shape n.
         users: a number for the user of each sample. Shape n.
+        independent: how many of them are independent, where those of one number are not; None for all.
     """
 
     values: Floats
     at_ns: Ints
     users: npt.NDArray[np.integer[Any]]
+    independent: int | None = None
 
     def __len__(self) -> int:
         return len(self.values)

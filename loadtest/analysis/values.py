@@ -38,6 +38,8 @@ class MetricSummary(Struct, frozen=True):
         withheld: percentile to the number of samples it would need.
         window: `steady`, or `run` for metrics of connections, which are over the whole run.
         ci95_from: percentile to the lower end of an interval that reaches into the unanswered; `ci95` is null there.
+        independent: how many of the samples are independent, which decides what is withheld: the messages, where a
+            sample is one at one receiver; null where all are.
     """
 
     unit: str
@@ -56,6 +58,7 @@ class MetricSummary(Struct, frozen=True):
     withheld: dict[str, int] = field(default_factory=dict)
     window: str = "steady"
     ci95_from: dict[str, float] = field(default_factory=dict)
+    independent: int | None = None
 
 
 Metrics = dict[str, MetricSummary]

@@ -236,7 +236,8 @@ def _footnotes(summary: Summary, blocks: Iterable[Block]) -> Iterable[str]:
     if any(row.label.startswith(BY_KEY["inter_chunk"].label) for row in rows):
         yield "gaps are pooled, so long answers weigh more: longest stall and stream rate have one value an answer"
     if any(DASH in row.cells for row in rows):
-        yield f"{DASH} withheld: too few samples, since it takes at least {_floors(summary)}"
+        once = "; the receivers of one message count as one" if summary.metrics["fanout"].count else ""
+        yield f"{DASH} withheld: too few samples, since it takes at least {_floors(summary)}{once}"
 
 
 def _floors(summary: Summary) -> str:

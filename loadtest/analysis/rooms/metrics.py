@@ -47,7 +47,8 @@ class RoomMetrics:
     def samples(self, key: str, rows: Ints) -> Samples:
         """The samples of a metric, of some messages.
 
-        The receivers of one message are not independent: they count as one user, by which the intervals go.
+        The receivers of one message are not independent: they count as one user, by which the intervals go, and as one
+        sample where it takes so many for a percentile.
 
         Args:
             key: one of `METRICS`.
@@ -65,16 +66,19 @@ class RoomMetrics:
         of = judged.records.sent.row[places]
         chosen = among(of, rows)
         of, times = of[chosen], times[chosen]
-        group = np.searchsorted(ascending(of), of) if key == "fanout" else messages.user.codes[of]
-        return Samples(times, messages.intended_ns[of], group)
+        if key != "fanout":
+            return Samples(times, messages.intended_ns[of], messages.user.codes[of])
+        each = ascending(of)
+        return Samples(times, messages.intended_ns[of], np.searchsorted(each, of), len(each))
 
     def _typing_samples(self) -> Samples:
         if self._typing is None:
             return _NONE
         starts = self._typing.starts
         inside = (starts.sent_ns >= self._window.start_ns) & (starts.sent_ns < self._window.stop_ns)
-        took = starts.took_ns[inside]
-        return Samples(np.where(took == MISSING, np.inf, took), starts.sent_ns[inside], starts.event[inside])
+        took, event = starts.took_ns[inside], starts.event[inside]
+        times = np.where(took == MISSING, np.inf, took)
+        return Samples(times, starts.sent_ns[inside], event, len(ascending(event)))
 
     @cached_property
     def summary(self) -> Rooms | None:

@@ -32,6 +32,10 @@ def of_percentile(each: Objective, metric: MetricSummary, measured: Measured) ->
     }
     if statistic == MAX:
         return result(each, Decision.FAIL if missed else Decision.PASS, **found)
+    if metric.independent is not None and metric.independent < floor:
+        return result(
+            each, Decision.INCONCLUSIVE, needed=floor, **found | {"samples": metric.independent, "missed": None}
+        )
     if metric.count < floor:
         chance = float(special.bdtrc(missed - 1, metric.count, _tolerated(each))) if missed else 1.0
         if chance <= TAIL:
