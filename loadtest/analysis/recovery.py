@@ -95,7 +95,7 @@ class Recovery(Struct, frozen=True):
     Attributes:
         causes: by cause, most frequent first; what `--outage-command` did is a cause of its own.
         attempts: to connect, by number; those of users who could not connect at first are among them.
-        missed: messages that absent users missed; None where that is not known.
+        missed: messages of others that members of rooms missed while they were away; None where that is not known.
         gave_up: users' surrenders by reason.
         herd: the largest cut; None where no ten users lost their connections together.
         commands: runs of `--outage-command` by outcome.
@@ -112,15 +112,18 @@ class Recovery(Struct, frozen=True):
     commands: dict[str, int]
 
 
-def recovery(records: Records) -> Recovery:
-    """Fold the outages of a run."""
-    missed = [outage.missed for outage in records.outages if outage.missed is not None]
+def recovery(records: Records, missed: int | None = None) -> Recovery:
+    """Fold the outages of a run.
+
+    Args:
+        missed: as in `Recovery.missed`.
+    """
     return Recovery(
         causes=_causes(records.outages, records.info.outage_commands),
         attempts=_attempts(records),
         queue=_queue(records),
         ghosts=_ghosts(records),
-        missed=sum(missed) if missed else None,
+        missed=missed,
         gave_up=records.by_key("gave_up"),
         started_anew=records.count("started_anew"),
         herd=largest_herd(records),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -11,8 +11,10 @@ import numpy as np
 
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.rooms import faults
+from loadtest.analysis.rooms.absence import missed
 from loadtest.analysis.rooms.expected import Pairs, among, ascending, expected, pair_keys
 from loadtest.analysis.rooms.values import Found, Rooms
+from loadtest.model import Outage
 from loadtest.runs.columns import MISSING, Ints
 from loadtest.runs.rooms import RoomRecords
 
@@ -84,6 +86,10 @@ class Judged:
             return np.zeros(0, np.int64), np.zeros(0)
         messages, starts = np.unique(self.expected.message, return_index=True)
         return messages, np.maximum.reduceat(self.fanout_ns, starts)
+
+    def missed(self, outages: Sequence[Outage]) -> int | None:
+        """What members missed while they were away; None where that is not known."""
+        return None if self.withheld else missed(self.records, self._arrived[0], outages)
 
     def summary(self) -> Rooms:
         """The numbers of it."""

@@ -80,6 +80,11 @@ class RoomMetrics:
         times = np.where(took == MISSING, np.inf, took)
         return Samples(times, starts.sent_ns[inside], event, len(ascending(event)))
 
+    @property
+    def missed(self) -> int | None:
+        """Messages of others that members missed while they were away; None where that is not known."""
+        return None if self._judged is None else self._judged.missed(self._records.outages)
+
     @cached_property
     def summary(self) -> Rooms | None:
         """Over the whole run; None of one without rooms."""
