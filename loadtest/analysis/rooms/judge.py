@@ -15,7 +15,7 @@ from loadtest.analysis.rooms.absence import missed
 from loadtest.analysis.rooms.expected import Pairs, among, ascending, expected, pair_keys
 from loadtest.analysis.rooms.values import Found, Rooms
 from loadtest.model import Outage
-from loadtest.runs.columns import MISSING, Ints
+from loadtest.runs.columns import MISSING, Bools, Ints
 from loadtest.runs.rooms import RoomRecords
 
 CLOCKS: Final = "clock"
@@ -90,6 +90,24 @@ class Judged:
     def missed(self, outages: Sequence[Outage]) -> int | None:
         """What members missed while they were away; None where that is not known."""
         return None if self.withheld else missed(self.records, self._arrived[0], outages)
+
+    def flushed_out_of_order(self, queued: Bools, intended_ns: Ints) -> int:
+        """Messages of offline queues that others received out of their order.
+
+        What is flushed leaves at one instant, in the order in which it was intended; what was intended at one instant,
+        too, has no order.
+
+        Args:
+            queued: which messages of `records.sent` had waited. Shape m.
+            intended_ns: of each. Shape m.
+        """
+        sent = self.records.sent
+        flushes = np.unique(np.stack((sent.client, sent.sent_ns), axis=1), axis=0, return_inverse=True)[1].ravel()
+        alike = np.stack((flushes, intended_ns), axis=1)
+        _, place, number = np.unique(alike, axis=0, return_inverse=True, return_counts=True)
+        flush = np.where(queued & (number[place.ravel()] == 1), flushes, MISSING)
+        received = self.records.received
+        return len(faults.flushed_out_of_order(sent, received, faults.doubled(received), flush, intended_ns))
 
     def summary(self) -> Rooms:
         """The numbers of it."""

@@ -154,6 +154,38 @@ def test_without_those_out_of_order_the_rest_ascends(ranks):
     assert len(out) < max(len(ranks), 1)
 
 
+# --- what had waited in an offline queue
+def flushed(*sequences, queued=True, intended=(10, 20, 30)):
+    """How many of messages 0 to 2, which client 9 sent at once, are out of order; client n received the n-th order."""
+    rows = [
+        received(str(message), "u9", (client, place, 1_000 + place))
+        for client, sequence in enumerate(sequences)
+        for place, message in enumerate(sequence)
+    ]
+    found = judged(sent(*((str(n), 9, 1_000) for n in range(3))), rows)
+    return found.flushed_out_of_order(np.full(3, queued), np.array(intended) * MS)
+
+
+def test_a_flush_that_others_receive_in_the_order_of_sending():
+    assert flushed([0, 1, 2], [0, 2]) == 0
+
+
+def test_a_flush_that_all_others_receive_in_the_same_wrong_order():
+    assert flushed([1, 0, 2], [1, 0, 2]) == 1
+
+
+def test_what_did_not_wait_or_was_meant_for_the_same_instant_has_no_order():
+    assert flushed([1, 0, 2], queued=False) == 0
+    assert flushed([1, 0, 2], intended=(10, 10, 30)) == 0
+
+
+def test_a_sender_is_no_peer_of_its_own():
+    rows = [received(id_, "u9", (9, place, 1_000)) for place, id_ in enumerate("10")]
+    assert (
+        judged(sent(("0", 9, 1_000), ("1", 9, 1_000)), rows).flushed_out_of_order(np.full(2, True), np.arange(2)) == 0
+    )
+
+
 # --- what who is away misses
 def lost(user, at_ms):
     return Outage(user, "RoamingUser", at_ms * MS, 1006, "", False, 1)
