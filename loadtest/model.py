@@ -287,8 +287,6 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     """Messages in flight that got no ack any more."""
     rejected: int = 0
     """Of the queued messages, those that the rate limit refused."""
-    missed: int | None = None
-    """Messages that others in its conversation were sent meanwhile; None where that is not known."""
 
     @property
     def without_end(self) -> bool:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from loadtest.analysis.herd import Herd, largest_herd
 from loadtest.analysis.records import Records
+from loadtest.analysis.rooms.metrics import RoomMetrics
 from loadtest.model import Cause, Outage, OutageCommand, Outcome, Population
 from loadtest.settings import Backoff
 
@@ -64,12 +65,14 @@ class Queue(Struct, frozen=True):
         sent: those that left, once the user was back.
         outcomes: number by outcome.
         broadcasts: of those that left, as the senders heard them: `in order`, `out of order`, `again` (duplicates).
+        out_of_order: those that another member received out of their order; None without rooms.
     """
 
     waited: int
     sent: int
     outcomes: dict[str, int]
     broadcasts: dict[str, int]
+    out_of_order: int | None = None
 
 
 class Ghosts(Struct, frozen=True):
@@ -95,7 +98,7 @@ class Recovery(Struct, frozen=True):
     Attributes:
         causes: by cause, most frequent first; what `--outage-command` did is a cause of its own.
         attempts: to connect, by number; those of users who could not connect at first are among them.
-        missed: messages that absent users missed; None where that is not known.
+        missed: messages of others that members of rooms missed while they were away; None where that is not known.
         gave_up: users' surrenders by reason.
         herd: the largest cut; None where no ten users lost their connections together.
         commands: runs of `--outage-command` by outcome.
@@ -112,15 +115,18 @@ class Recovery(Struct, frozen=True):
     commands: dict[str, int]
 
 
-def recovery(records: Records) -> Recovery:
-    """Fold the outages of a run."""
-    missed = [outage.missed for outage in records.outages if outage.missed is not None]
+def recovery(records: Records, rooms: RoomMetrics | None = None) -> Recovery:
+    """Fold the outages of a run.
+
+    Args:
+        rooms: what members of rooms received.
+    """
     return Recovery(
         causes=_causes(records.outages, records.info.outage_commands),
         attempts=_attempts(records),
-        queue=_queue(records),
+        queue=_queue(records, rooms),
         ghosts=_ghosts(records),
-        missed=sum(missed) if missed else None,
+        missed=rooms.missed if rooms is not None else None,
         gave_up=records.by_key("gave_up"),
         started_anew=records.count("started_anew"),
         herd=largest_herd(records),
@@ -173,7 +179,7 @@ def _attempts(records: Records) -> list[Attempts]:
     return rows
 
 
-def _queue(records: Records) -> Queue | None:
+def _queue(records: Records, rooms: RoomMetrics | None) -> Queue | None:
     messages = records.messages
     waited = messages.population.is_in(Population.QUEUED)
     if not waited.any():
@@ -184,6 +190,7 @@ def _queue(records: Records) -> Queue | None:
         sent=int((messages.sent_ns[waited] >= 0).sum()),
         outcomes={str(outcome): found[outcome] for outcome in Outcome if outcome in found},
         broadcasts=records.by_key("flushed_broadcast"),
+        out_of_order=rooms.flushed_out_of_order if rooms is not None else None,
     )
 
 

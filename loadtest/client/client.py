@@ -249,11 +249,11 @@ class ChatClient:
         self._session.belongs(conversation)
 
     def typing_start(self, conversation: str) -> None:
-        """Say that the user types; not sent while not authenticated."""
+        """Say that the user types; not sent while not authenticated, or silent."""
         self._send_typing(TypingStart(conversation, timestamp(time.time())), "start")
 
     def typing_stop(self, conversation: str) -> None:
-        """Say that the user stopped typing; not sent while not authenticated."""
+        """Say that the user stopped typing; not sent while not authenticated, or silent."""
         self._send_typing(TypingStop(conversation, timestamp(time.time())), "stop")
 
     def reset(self) -> None:
@@ -642,7 +642,7 @@ class ChatClient:
             self._session.handed_over(message_id, time.monotonic_ns() - sent_ns)
 
     def _send_typing(self, event: TypingStart | TypingStop, key: str) -> None:
-        if self.state is State.AUTHENTICATED and self._transport is not None:
+        if self.state is State.AUTHENTICATED and self._transport is not None and not self._silent_ns:
             self._observer.tally.add("typing_sent", key)
             frame = self._dialect.encode(event)
             now = time.monotonic_ns()

@@ -30,6 +30,8 @@ def recovery_notes(found: Recovery) -> Iterable[str]:
         yield f"offline queue: {number(queue.waited)} waited = {outcomes}; {number(queue.sent)} sent"
         if queue.broadcasts:
             yield f"flushed messages as their senders heard them: {_listed(queue.broadcasts)}"
+        if queue.out_of_order is not None:
+            yield f"flushed messages as others received them: {number(queue.out_of_order)} out of order"
     if found.ghosts is not None:
         ghosts = found.ghosts
         held = "" if ghosts.held_s is None else f", after {ghosts.held_s:.1f} s (median)"

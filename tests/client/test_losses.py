@@ -210,6 +210,16 @@ def test_nothing_is_owed_to_who_was_silent_when_the_run_ended():
     assert stay.until_ns <= silent
 
 
+def test_who_fell_silent_tells_nobody_that_it_types():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.fall_silent()
+        stage.client.typing_start("c")
+        batch, counts = stage.end()
+    assert batch.typed == []
+    assert ("typing_sent", "start") not in counts
+
+
 def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_something():
     with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
         joined(stage)

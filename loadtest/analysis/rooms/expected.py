@@ -83,7 +83,7 @@ def expected(sent: Sent, stays: Stays) -> tuple[Pairs, Pairs]:
     """The pairs in which a message is expected, and those in which nobody can tell."""
     sure: list[Ints] = [np.zeros(0, np.int64)]
     unsure: list[Ints] = [np.zeros(0, np.int64)]
-    by_message, by_stay = _grouped(sent.conversation), _grouped(stays.conversation)
+    by_message, by_stay = grouped(sent.conversation), grouped(stays.conversation)
     for conversation, messages in by_message.items():
         members = by_stay.get(conversation)
         if members is None:
@@ -106,7 +106,7 @@ def _judge(sent: Sent, messages: Ints, stays: Stays, members: Ints, sure: list[I
         found.append(pair_keys(messages[rows], stays.client[members][columns]))
 
 
-def _grouped(conversations: Ints) -> dict[int, Ints]:
+def grouped(conversations: Ints) -> dict[int, Ints]:
     """Places by conversation."""
     order = np.argsort(conversations, kind="stable")
     names, starts = np.unique(conversations[order], return_index=True)

@@ -91,6 +91,26 @@ def reordered(received: Received, again: Bools) -> Ints:
     return np.array(sorted(found), np.int64)
 
 
+def flushed_out_of_order(sent: Sent, received: Received, again: Bools, flush: Ints, rank: Ints) -> Ints:
+    """Messages of a flushed queue that another member received out of their order: places in `Sent`, ascending.
+
+    Args:
+        again: which receipts are doubled.
+        flush: number of the flush that each message left in, `MISSING` where it had not waited. Shape m.
+        rank: what ascends in the order of sending, within a flush. Shape m.
+    """
+    rows = np.flatnonzero(~again & (received.message != MISSING))
+    of = received.message[rows]
+    rows = rows[(flush[of] != MISSING) & (received.client[rows] != sent.client[of])]
+    rows = rows[np.lexsort((received.order[rows], received.client[rows], flush[received.message[rows]]))]
+    of, client = received.message[rows], received.client[rows]
+    cuts = np.flatnonzero((np.diff(flush[of]) != 0) | (np.diff(client) != 0)) + 1
+    found: set[int] = set()
+    for part in np.split(of, cuts) if len(of) else []:
+        found |= {int(part[place]) for place in out_of_order(rank[part].tolist())}
+    return np.array(sorted(found), np.int64)
+
+
 def out_of_order(ranks: Sequence[int]) -> list[int]:
     """Places of the fewest that, left out, leave the others ascending.
 

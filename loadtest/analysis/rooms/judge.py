@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -11,9 +11,11 @@ import numpy as np
 
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.rooms import faults
+from loadtest.analysis.rooms.absence import missed
 from loadtest.analysis.rooms.expected import Pairs, among, ascending, expected, pair_keys
 from loadtest.analysis.rooms.values import Found, Rooms
-from loadtest.runs.columns import MISSING, Ints
+from loadtest.model import Outage
+from loadtest.runs.columns import MISSING, Bools, Ints
 from loadtest.runs.rooms import RoomRecords
 
 CLOCKS: Final = "clock"
@@ -84,6 +86,28 @@ class Judged:
             return np.zeros(0, np.int64), np.zeros(0)
         messages, starts = np.unique(self.expected.message, return_index=True)
         return messages, np.maximum.reduceat(self.fanout_ns, starts)
+
+    def missed(self, outages: Sequence[Outage]) -> int | None:
+        """What members missed while they were away; None where that is not known."""
+        return None if self.withheld else missed(self.records, self._arrived[0], outages)
+
+    def flushed_out_of_order(self, queued: Bools, intended_ns: Ints) -> int:
+        """Messages of offline queues that others received out of their order.
+
+        What is flushed leaves at one instant, in the order in which it was intended; what was intended at one instant,
+        too, has no order.
+
+        Args:
+            queued: which messages of `records.sent` had waited. Shape m.
+            intended_ns: of each. Shape m.
+        """
+        sent = self.records.sent
+        flushes = np.unique(np.stack((sent.client, sent.sent_ns), axis=1), axis=0, return_inverse=True)[1].ravel()
+        alike = np.stack((flushes, intended_ns), axis=1)
+        _, place, number = np.unique(alike, axis=0, return_inverse=True, return_counts=True)
+        flush = np.where(queued & (number[place.ravel()] == 1), flushes, MISSING)
+        received = self.records.received
+        return len(faults.flushed_out_of_order(sent, received, faults.doubled(received), flush, intended_ns))
 
     def summary(self) -> Rooms:
         """The numbers of it."""

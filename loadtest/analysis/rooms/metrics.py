@@ -15,6 +15,7 @@ from loadtest.analysis.rooms.typing import TypingJudged, judge_typing
 from loadtest.analysis.rooms.values import Rooms
 from loadtest.analysis.samples import Samples
 from loadtest.analysis.window import Window
+from loadtest.model import Population
 from loadtest.runs.columns import MISSING, Ints
 
 METRICS: Final = ("fanout", "fanout_last", "typing_fanout")
@@ -79,6 +80,21 @@ class RoomMetrics:
         took = starts.took_ns[inside]
         event = starts.event[inside]
         return Samples(np.where(took == MISSING, np.inf, took), starts.sent_ns[inside], event, len(np.unique(event)))
+
+    @property
+    def missed(self) -> int | None:
+        """Messages of others that members missed while they were away; None where that is not known."""
+        return None if self._judged is None else self._judged.missed(self._records.outages)
+
+    @property
+    def flushed_out_of_order(self) -> int | None:
+        """Messages of offline queues that others received out of their order; None without rooms."""
+        judged, messages = self._judged, self._records.messages
+        if judged is None:
+            return None
+        rows = judged.records.sent.row
+        queued = messages.population.is_in(Population.QUEUED)[rows]
+        return judged.flushed_out_of_order(queued, messages.intended_ns[rows]) if queued.any() else 0
 
     @cached_property
     def summary(self) -> Rooms | None:

@@ -10,6 +10,7 @@ from loadtest.analysis.rooms.expected import expected
 from loadtest.analysis.rooms.faults import doubled, out_of_order, reordered
 from loadtest.analysis.rooms.judge import Judged, withheld
 from loadtest.analysis.rooms.values import Found
+from loadtest.model import Outage
 
 NONE = Found(0, 0)
 THREE = [stay(client, 0, 9_000) for client in (1, 2, 3)]
@@ -151,6 +152,67 @@ def test_without_those_out_of_order_the_rest_ascends(ranks):
     rest = [rank for place, rank in enumerate(ranks) if place not in out]
     assert rest == sorted(rest)
     assert len(out) < max(len(ranks), 1)
+
+
+# --- what had waited in an offline queue
+def flushed(*sequences, queued=True, intended=(10, 20, 30)):
+    """How many of messages 0 to 2, which client 9 sent at once, are out of order; client n received the n-th order."""
+    rows = [
+        received(str(message), "u9", (client, place, 1_000 + place))
+        for client, sequence in enumerate(sequences)
+        for place, message in enumerate(sequence)
+    ]
+    found = judged(sent(*((str(n), 9, 1_000) for n in range(3))), rows)
+    return found.flushed_out_of_order(np.full(3, queued), np.array(intended) * MS)
+
+
+def test_a_flush_that_others_receive_in_the_order_of_sending():
+    assert flushed([0, 1, 2], [0, 2]) == 0
+
+
+def test_a_flush_that_all_others_receive_in_the_same_wrong_order():
+    assert flushed([1, 0, 2], [1, 0, 2]) == 1
+
+
+def test_what_did_not_wait_or_was_meant_for_the_same_instant_has_no_order():
+    assert flushed([1, 0, 2], queued=False) == 0
+    assert flushed([1, 0, 2], intended=(10, 10, 30)) == 0
+
+
+def test_a_sender_is_no_peer_of_its_own():
+    rows = [received(id_, "u9", (9, place, 1_000)) for place, id_ in enumerate("10")]
+    assert (
+        judged(sent(("0", 9, 1_000), ("1", 9, 1_000)), rows).flushed_out_of_order(np.full(2, True), np.arange(2)) == 0
+    )
+
+
+# --- what who is away misses
+def lost(user, at_ms):
+    return Outage(user, "RoamingUser", at_ms * MS, 1006, "", False, 1)
+
+
+def test_who_is_away_misses_what_others_were_sent_until_it_is_a_member_again():
+    """Messages at 1, 2, 3, 4 and 5 s, each delivered 10 ms later; client 2 is away from 1.5 s to 4.5 s."""
+    messages = sent(("1", 1, 1_000), ("2", 1, 2_000), ("own", 2, 3_000), ("4", 1, 4_000), ("5", 1, 5_000))
+    stays = [stay(1, 0, 9_000), stay(2, 0, 1_500), stay(2, 4_500, 9_000)]
+    assert judged(messages, [], stays).missed([lost("u2", 1_500)]) == 2
+
+
+def test_what_came_before_the_ack_that_joined_was_not_missed():
+    stays = [stay(1, 0, 9_000), stay(2, 0, 1_500), stay(2, 4_500, 9_000)]
+    rows = [received("4", "u1", (2, 1, 4_005))]
+    assert judged(sent(("4", 1, 4_000)), rows, stays).missed([lost("u2", 1_500)]) == 0
+
+
+def test_who_never_returns_misses_all_that_follows():
+    messages = sent(("1", 1, 1_000), ("2", 1, 2_000), ("3", 1, 3_000))
+    assert judged(messages, [], [stay(1, 0, 9_000), stay(2, 0, 1_500)]).missed([lost("u2", 1_500)]) == 2
+
+
+def test_nobody_knows_what_was_missed_by_who_was_no_member_or_by_other_clocks():
+    messages, stays = sent(("1", 1, 1_000)), [stay(1, 0, 9_000), stay(2, 0, 900)]
+    assert judged(messages, [], stays).missed([lost("u9", 900)]) is None
+    assert judged(messages, [], stays, "two clocks").missed([lost("u2", 900)]) is None
 
 
 # --- what cannot be told
