@@ -29,6 +29,7 @@ def plan(**changes):
 def level(users, verdict, **changes):
     facts = {
         "users": users, "run": f"run-{users}", "verdict": verdict, "reason": "" if verdict is Word.PASS else OBJECTIVE,
+        "decisive": None if verdict is Word.PASS else OBJECTIVE,
         "sent_per_s": users / 7.5, "delivered_per_s": users / 7.5, "streams": users / 5, "in_flight": None,
         "in_flight_per_s": None, "lost": 0, "generator_cpu": 0.1, "connected": users, "answer_s": 1.5, "full": [],
         "objectives": [],
