@@ -76,7 +76,8 @@ def run(rng: np.random.Generator, noise: Noise, shared: float, factor: float) ->
         own = 0.7 * common + np.sqrt(1 - 0.7**2) * noise.speed(rng)
         quantities[key] = median * factor * float(np.exp(shared + own + sigma * ndtri(level)))
     quantities["delivered_ratio"] = 1 - rng.binomial(count, LOSS) / count
-    return Sample("run", "2026-11-24", "valid", [], {}, 1, quantities, [], 120.0, 60.0, {}, {})
+    messages = {"delivered_ratio": count}
+    return Sample("run", "2026-11-24", "valid", [], {}, 1, quantities, [], 120.0, messages, 60.0, {}, {})
 
 
 def experiment(rng: np.random.Generator, noise: Noise, count: int, factor: float, is_paired: bool) -> Comparison:

@@ -26,7 +26,7 @@ class Metric(Struct, frozen=True):
         better: which way is good.
         definition: from what to what, in one sentence.
         ranks_unanswered: whether its percentiles rank unanswered messages as +infinity (a server
-            that drops its slow ones must not win by it).
+            that drops its slow ones must not win by it), and outages that nobody came back from.
     """
 
     key: str
@@ -84,12 +84,17 @@ METRICS: Final = (
         Better.NEITHER,
         "promised less real wait until a message passes again",
     ),
-    _ms("outage", "outage", "connection lost to authenticated again"),
+    _ms("outage", "outage", "connection lost to authenticated again", ranks_unanswered=True),
     _ms("notice", "notice", "connection lost to the client's knowing of it, where nothing told it (half open)"),
     Metric("backoff", "back-off", "ms", Better.NEITHER, "waits of the client's own schedule within an outage"),
-    _ms("reconnect", "reconnect", "outage less notice and back-off: what the server and the network took"),
-    _ms("recovery", "recovery", "connection lost to the first delivered ack after it"),
-    _ms("queue_flush", "queue flush", "authenticated to the last queued message acked"),
+    _ms(
+        "reconnect",
+        "reconnect",
+        "outage less notice and back-off: what the server and the network took",
+        ranks_unanswered=True,
+    ),
+    _ms("recovery", "recovery", "connection lost to the first delivered ack after it", ranks_unanswered=True),
+    _ms("queue_flush", "queue flush", "authenticated to the last queued message acked", ranks_unanswered=True),
     _ms("send_lag", "send lag", "intended to sent: the generator's own delay"),
     _ms("receive_lag", "receive lag", "kernel receipt to callback: the generator's own delay, not in any latency"),
     _ms("loop_lag", "loop lag", "due to run, of a tick of the generator's event loop: how late it does anything"),

@@ -175,6 +175,8 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     """Number of the client that sent it, unique among those of a run at one time; None outside of rooms."""
     digest: int | None = None
     """CRC-32 of its content in UTF-8, by which its broadcasts are known; None outside of rooms."""
+    progress_chunks: int = 0
+    """Stream frames of this answer that brought new content; the completion is one of them where it did."""
 
 
 NO_PORT: Final = "no free port"
@@ -248,6 +250,8 @@ class Disconnect(Struct, frozen=True, array_like=True, gc=False):
     silent on purpose), `read_timeout`, `ping_timeout`, or `retry` (we closed after an INTERNAL_ERROR)."""
     close_ns: int | None = None
     """Our close frame to its answer; None unless `by` is client and the server answered."""
+    quiet_ns: int | None = None
+    """From the last frame either way, close frames left out, to the end."""
 
 
 class Outage(Struct, frozen=True, array_like=True, gc=False):
@@ -256,7 +260,8 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     user: str
     user_class: str
     lost_ns: int
-    """The loss; of a half-open connection, which nothing told of, when it last received something."""
+    """The loss; of a half-open connection, which nothing told of, when it last received something; after an
+    INTERNAL_ERROR, when the client began to close."""
     code: int
     reason: str
     on_purpose: bool
@@ -270,8 +275,8 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     queued: int = 0
     dropped: int = 0
     ended: str = "recovered"
-    """`recovered`, `gave up` (attempts spent, or the token refused), `lost again` (back, and lost before all that had
-    waited was answered), `left` (the user closed with 1000 meanwhile) or `run ended`."""
+    """`recovered`, `gave up` (attempts spent, or the token refused), `lost again` (back, and lost before all that it
+    had sent was answered), `left` (the user closed with 1000 meanwhile) or `run ended`."""
     cause: str = ""
     """A `Cause`; empty in files that know of none."""
     noticed_ns: int | None = None
@@ -284,6 +289,11 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
     """Of the queued messages, those that the rate limit refused."""
     missed: int | None = None
     """Messages that others in its conversation were sent meanwhile; None where that is not known."""
+
+    @property
+    def without_end(self) -> bool:
+        """Whether what it never came to counts as endless: not where its user left, or had not yet tried to return."""
+        return self.ended in ("gave up", "lost again") or (self.ended == "run ended" and self.attempts > 0)
 
 
 class Ghost(Struct, frozen=True, array_like=True, gc=False):
@@ -311,7 +321,8 @@ class OutageCommand(Struct, frozen=True):
     began_ns: int
     ended_ns: int
     outcome: str
-    """`ok`, `exit 3`, `killed by signal 9`, `timeout`, `not found` ..., or `run ended` where it was broken off."""
+    """`ok`, `exit 3`, `killed by signal 9`, `timeout`, `not found` ..., `run ended` where it was broken off, or
+    `skipped ...` where the one before it still ran."""
 
 
 class Receipts(Struct, frozen=True, array_like=True, gc=False):
@@ -415,8 +426,9 @@ class ServerSample(Struct, frozen=True, array_like=True, gc=False):
     memory_limit: int | None
     """Memory of the machine, where the server is on this one."""
     open_files: int | None
-    """Open files and sockets."""
+    """Open files and sockets of the process that is nearest to its limit."""
     files_limit: int | None
+    """Of the same process."""
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):
@@ -485,6 +497,10 @@ class Worker(Struct, frozen=True):
     """When it left, or was last heard of; None for one that ended with the run."""
     users: int = 0
     """That it held when it was last heard of."""
+    clock_offset_s: float = 0.0
+    """What was added to the instants of its records, to have them on the master's clock; 0 where that is its own."""
+    clock_bound_s: float = 0.0
+    """How far from the truth that is at most: half of the fastest exchange. No latency holds it."""
 
 
 class RunInfo(Struct, frozen=True, omit_defaults=False):

@@ -12,6 +12,7 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -286,10 +287,34 @@ _EXCERPT_OF: Final = 4_000
 """Characters that are looked at: no server makes us search a megabyte."""
 
 
-def excerpt(text: str, length: int = 200) -> str:
-    """A server's text as it may go into records: cut, without tokens, and a blank for what could steer a terminal."""
-    secretless = _TOKEN.sub("<token>", text[:_EXCERPT_OF])[:length]
-    return "".join(character if character.isprintable() else " " for character in secretless)
+_TOKEN_START: Final = 8
+"""Characters of a token that tell it from other words, where a server tells us its beginning; no secret is shorter."""
+
+
+def excerpt(text: str, length: int = 200, token: str = "") -> str:
+    """A server's text as it may go into records: cut, without tokens, and a blank for what could steer a terminal.
+
+    Args:
+        token: what we showed the server; JWTs are known without it.
+    """
+    secretless = _TOKEN.sub("<token>", text[:_EXCERPT_OF])
+    if len(token) >= _TOKEN_START:
+        for written in (token, quote(token, safe="")):
+            secretless = _masked(secretless, written)
+    return "".join(character if character.isprintable() else " " for character in secretless[:length])
+
+
+def _masked(text: str, token: str) -> str:
+    """A text without a token, or the beginning of it."""
+    before, *behind = text.split(token[:_TOKEN_START])
+    rest = token[_TOKEN_START:]
+    return "<token>".join([before, *(part[_alike(part, rest) :] for part in behind)])
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
+                min(len(one), len(other)))  # fmt: skip
 
 
 def utf16_length(text: str) -> int:

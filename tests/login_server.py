@@ -68,7 +68,12 @@ class LoginServer:
 
 
 @contextmanager
-def login_server(**options):
+def login_server(tls=None, **options):
+    """A `LoginServer` that answers on a port of its own.
+
+    Args:
+        tls: its context, for https://.
+    """
     server = LoginServer(**options)
 
     class Handler(BaseHTTPRequestHandler):
@@ -93,9 +98,11 @@ def login_server(**options):
             pass  # clients that gave up
 
     with Quiet(("127.0.0.1", 0), Handler) as http:
+        if tls is not None:  # shakes hands when it first reads, in the thread of the connection
+            http.socket = tls.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        server.url = f"http://127.0.0.1:{http.server_port}"
+        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{http.server_port}"
         try:
             yield server
         finally:

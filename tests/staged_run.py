@@ -88,6 +88,7 @@ def answered(number, at_s, ack_ms, **more):
             "completed_ns": sent + 1_000 * MS,
             "longest_stall_ns": 30 * MS,
             "chunks": 31,
+            "progress_chunks": 30,
             "chars": 120,
         }
         | more,

@@ -18,6 +18,7 @@ def sample(folder="run", *, pair=None, status="valid", reasons=(), seed=1, chars
     facts = {
         "started_utc": "2026-11-24T02:00:00+00:00",
         "silent": [],
+        "messages": {"delivered_ratio": 400},
         "workload": {"scenario": "chat", "users": "50"},
         "generator": {"tool version": "0.1.0"},
     }
@@ -36,6 +37,16 @@ def sample(folder="run", *, pair=None, status="valid", reasons=(), seed=1, chars
 
 NOISE = (0.0, 0.012, -0.009, 0.004, -0.015, 0.007, 0.011, -0.01)
 """Log factors of eight runs of one build, which add up to nothing."""
+
+
+def silent(base=0, candidate=0, key="ack_delivered.p95", count=8):
+    """Eight pairs, of which so many runs of each side have `key` among the unanswered: it is 30 s, and may be more."""
+
+    def side(name, number):
+        quiet = {"silent": [key], "quantities": {key: 30_000.0}}
+        return [sample(f"{name}-{place}", **(quiet if place < number else {})) for place in range(count)]
+
+    return Matched(side("base", base), side("candidate", candidate), paired=True)
 
 
 def pairs(factor=1.0, noise=1.0, key="ack_delivered.p95", count=8, missing=()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -193,3 +194,12 @@ def test_an_excerpt_is_one_line_without_control_characters():
     assert excerpt("x" * 190 + " eyJhbGciOiJIUzI1NiJ9.eyJ1IjoxfQ.c2ln") == "x" * 190 + " <token>"
     assert excerpt("no /ws?token=eyJhbGciOiJIUzI1Ni") == "no /ws?token=<token>"
     assert excerpt("x" * 300, 64) == "x" * 64
+
+
+def test_an_excerpt_holds_nothing_of_a_token_that_is_no_jwt_either():
+    token = "s3ss10n/opaque+token"
+    assert excerpt(f"bad token {token}: {token}", token=token) == "bad token <token>: <token>"
+    assert excerpt(f"no /ws?token={quote(token, safe='')}", token=token) == "no /ws?token=<token>"
+    assert excerpt("bad token s3ss10n/op...", token=token) == "bad token <token>..."
+    assert excerpt("x" * 195 + token, token=token) == "x" * 195 + "<toke"
+    assert excerpt("too many", token="t") == "too many", "no secret"

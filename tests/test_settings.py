@@ -13,6 +13,7 @@ from loadtest.settings import (
     flag,
     header,
     host_port,
+    http_url,
     label,
     optional_rate,
     origin,
@@ -69,6 +70,11 @@ def test_rates():
         (host_port, "node:0", "is no address"),
         (host_port, "https://node:443", "is no address"),
         (ws_url, "ws://x/ws?token=abc", "leave out user, query and fragment"),
+        (ws_url, "wss://a..b/ws", "is no WebSocket address"),
+        (host_port, "a" * 64 + ".example.com:443", "is no address"),
+        (http_url, "https://a..b/login", "is no HTTP address"),
+        (http_url, "https://x//api/login", "the path begins with two slashes; leave one of them out"),
+        (http_url, "https://x/connexión", "write what is not ASCII in the path and query as %XX"),
     ],
 )
 def test_bad_values_say_what_was_wrong_and_what_to_give(parse, text, complaint):
@@ -211,6 +217,12 @@ def test_what_users_log_in_with_is_not_public():
     assert "TOP" not in repr(public)
     assert (public["login_rate"], public["token_in"]) == ("20/1s", "query:token")
     assert public["login_url"] == "https://x/login"
+
+
+def test_a_token_shares_no_header_with_another_value_but_cookies_do():
+    with pytest.raises(ValueError, match="--token-in: --header gives authorization already; leave one of the two out"):
+        settings({"header": "Authorization: Basic TOP", "token_in": "header:authorization"})
+    settings({"header": "Cookie: lb=1", "token_in": "cookie:sid"})
 
 
 def test_a_trace_is_given_once():

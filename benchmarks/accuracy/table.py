@@ -13,7 +13,7 @@ from msgspec import Struct
 from loadtest import __version__
 from loadtest.analysis.accuracy import MetricAccuracy, PercentileError
 from loadtest.analysis.promise import PROMISED
-from loadtest.analysis.selftest import Judgement, Level
+from loadtest.analysis.selftest import Level
 from loadtest.report.units import DASH, milliseconds
 
 
@@ -52,8 +52,8 @@ def of_level(load: str, stall: str, level: Level) -> Cell:
 
 
 def of_nothing(load: str, stall: str, reason: str) -> Cell:
-    """A cell whose run left no numbers: nothing that could be wrong."""
-    return Cell("loadtest", load, stall, 0.0, None, None, None, None, "invalid", reason, {}, str(Judgement.CAUGHT))
+    """A cell whose run left no numbers: it shows nothing."""
+    return Cell("loadtest", load, stall, 0.0, None, None, None, None, "", reason, {}, NOTHING)
 
 
 def of_k6(load: str, stall: str, metrics: Mapping[str, MetricAccuracy], per_s: float) -> Cell:
@@ -63,6 +63,8 @@ def of_k6(load: str, stall: str, metrics: Mapping[str, MetricAccuracy], per_s: f
     judgement = "open" if len(known) < len(errors) else "within" if all(e.within for e in known) else "beyond"
     return Cell("k6", load, stall, per_s, None, None, None, None, "", "", dict(metrics), judgement)
 
+
+NOTHING = "nothing"
 
 HEADER = (
     f"{'tool':9}{'load':22}{'stall':22}{'msg/s':>6}{'frames/s':>9}{'CPU':>6}  {'ack p99':>8}{'error':>9}{'allowed':>9}"

@@ -8,7 +8,8 @@ from subprocess import Popen
 from typing import Any, Final
 
 from benchmarks.scale.runs import share_of_a_core, summary_of
-from loadtest.load.sockets import FILES_BESIDE, raise_file_limit
+from loadtest.load.sockets import FILES_BESIDE
+from loadtest.open_files import raise_file_limit
 
 RAMP: Final = 1_000.0
 """Connections a second."""

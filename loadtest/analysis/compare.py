@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from loadtest.analysis.effect import Effect, holm, paired, unpaired
+from loadtest.analysis.effect import Effect, at_least, holm, paired, pooled_shares, unpaired
 from loadtest.analysis.pairs import Matched
+from loadtest.analysis.percentiles import TAIL
 from loadtest.analysis.power import Test, pairs_needed, smallest_seen
-from loadtest.analysis.sample import QUANTITIES, RATIOS, Sample
+from loadtest.analysis.sample import QUANTITIES, RATIOS, Sample, logarithm
 from loadtest.metrics import Better
 
 SCHEMA: Final = 1
@@ -76,7 +77,8 @@ class Change(Struct, frozen=True):
 
     Attributes:
         ratio: candidate to base.
-        ci95: its 95 % t interval; null without two runs a side.
+        ci95: its 95 % t interval, of shares no narrower than the number of their messages allows; null without two
+            runs a side.
         pairs: number of pairs; 0 where runs are not pairs.
         runs: of base and candidate.
         pair_ratios: of each pair, in their order.
@@ -90,7 +92,7 @@ class Change(Struct, frozen=True):
             null where that is not known, or would be above 1,000.
         sees: the smallest relative change that an experiment like this one finds in 80 % of cases.
         sd: standard deviation of the log ratio of a pair, or, pooled, of the log of a run.
-        silent: runs in which it lies among the unanswered, so that its value is at least that.
+        silent: runs of base and candidate in which it lies among the unanswered, so that its value is at least that.
     """
 
     verdict: Word
@@ -113,7 +115,7 @@ class Change(Struct, frozen=True):
     new_pairs: int | None
     sees: float | None
     sd: float | None
-    silent: int
+    silent: tuple[int, int]
 
     @property
     def size(self) -> float:
@@ -122,8 +124,8 @@ class Change(Struct, frozen=True):
 
     @property
     def means(self) -> tuple[float, float]:
-        """Geometric means of base and candidate, whose ratio is `ratio`."""
-        first, second = (math.exp(sum(map(math.log, side)) / len(side)) for side in (self.base, self.candidate))
+        """Geometric means of base and candidate, whose ratio is `ratio`; see `sample.LEAST`."""
+        first, second = (math.exp(sum(map(logarithm, side)) / len(side)) for side in (self.base, self.candidate))
         return first, second
 
 
@@ -266,11 +268,22 @@ def _provider_bound(key: str, terms: Terms) -> bool:
 
 def _effect(key: str, matched: Matched, kind: Kind) -> Effect:
     base, candidate = _logs(key, matched.base), _logs(key, matched.candidate)
-    return unpaired(base, candidate) if kind is Kind.UNPAIRED else paired(np.subtract(candidate, base).tolist())
+    found = unpaired(base, candidate) if kind is Kind.UNPAIRED else paired(np.subtract(candidate, base).tolist())
+    # runs of few messages, none of them lost, are all alike: that they show no spread must not make one sure
+    return at_least(found, *_by_messages(key, matched)) if key in RATIOS else found
 
 
 def _logs(key: str, runs: Sequence[Sample]) -> list[float]:
-    return [math.log(run.quantities[key]) for run in runs]
+    return [run.log(key) for run in runs]
+
+
+def _by_messages(key: str, matched: Matched) -> tuple[float, float]:
+    """The interval of a ratio, as far as its messages alone allow."""
+    return pooled_shares(_pooled(key, matched.base), _pooled(key, matched.candidate))
+
+
+def _pooled(key: str, runs: Sequence[Sample]) -> tuple[int, int]:
+    return sum(round(run.quantities[key] * run.messages[key]) for run in runs), sum(run.messages[key] for run in runs)
 
 
 def _holm(family: Sequence[str], effects: Mapping[str, Effect]) -> dict[str, float | None]:
@@ -286,19 +299,25 @@ def _change(
     count = min(len(matched.base), len(matched.candidate))
     test = Test(math.log1p(margin), gates, is_paired)
     base, candidate = ([run.quantities[key] for run in side] for side in (matched.base, matched.candidate))
+    silent = _silent(key, matched.base), _silent(key, matched.candidate)
+    verdict = _word(effect, p_holm, test.margin, what.better, silent, same=terms.same)
+    if key in RATIOS and p_holm is not None and not terms.same and candidate.count(0.0) > base.count(0.0):
+        verdict = Word.REGRESSED  # a run that loses everything spreads so far that no mean shows it
     needed = sees = None
-    if effect.sd is not None:
+    if effect.sd is not None and not _short_of_messages(key, test.margin, matched):
         detect = 2 * margin if key in RATIOS else terms.detect
         needed = pairs_needed(effect.sd, effect.degrees, math.log1p(detect), test) if effect.sd else None
         smallest = smallest_seen(effect.sd, count, test)
         sees = None if smallest is None else math.expm1(smallest)
     return Change(
-        verdict=_word(effect, p_holm, test.margin, what.better, same=terms.same),
+        verdict=verdict,
         ratio=math.exp(effect.mean),
         ci95=None if effect.low is None or effect.high is None else (math.exp(effect.low), math.exp(effect.high)),
         pairs=count if kind is Kind.PAIRED else 0,
         runs=(len(base), len(candidate)),
-        pair_ratios=[b / a for a, b in zip(base, candidate, strict=True)] if kind is Kind.PAIRED else [],
+        pair_ratios=np.exp(np.subtract(_logs(key, matched.candidate), _logs(key, matched.base))).tolist()
+        if kind is Kind.PAIRED
+        else [],
         base=base,
         candidate=candidate,
         label=what.label,
@@ -313,18 +332,38 @@ def _change(
         new_pairs=needed,
         sees=sees,
         sd=effect.sd,
-        silent=sum(key in run.silent for run in (*matched.base, *matched.candidate)),
+        silent=silent,
     )
 
 
-def _word(effect: Effect, p_holm: float | None, margin: float, better: Better, *, same: bool) -> Word:
+def _short_of_messages(key: str, margin: float, matched: Matched) -> bool:
+    """Whether all messages together are too few to see a change of the margin's size, however alike the runs are."""
+    if key not in RATIOS:
+        return False
+    low, high = _by_messages(key, matched)
+    return high - low > 2 * margin
+
+
+def _silent(key: str, runs: Sequence[Sample]) -> int:
+    return sum(key in run.silent for run in runs)
+
+
+def _word(
+    effect: Effect, p_holm: float | None, margin: float, better: Better, silent: tuple[int, int], *, same: bool
+) -> Word:
     if effect.low is None or effect.high is None or p_holm is None:
         return Word.INCONCLUSIVE
     if -margin < effect.low and effect.high < margin:
-        return Word.EQUIVALENT
-    if p_holm > ALPHA or abs(effect.mean) < margin or same:
+        return Word.INCONCLUSIVE if any(silent) else Word.EQUIVALENT
+    if p_holm > ALPHA or abs(effect.mean) < margin or same or _unbounded(effect.mean, silent):
         return Word.INCONCLUSIVE
     return Word.REGRESSED if (effect.mean > 0) is (better is Better.LOWER) else Word.IMPROVED
+
+
+def _unbounded(mean: float, silent: tuple[int, int]) -> bool:
+    """Whether the change may be none after all: a value that is only known from below is on the lower side."""
+    lower, higher = silent if mean > 0 else silent[::-1]
+    return 0 < lower >= higher
 
 
 def _together(words: Sequence[Word]) -> Word:
@@ -354,6 +393,22 @@ def _notes(
         notes.append("no metric decides: the runs have none of the gates, or a live provider outweighs the backend")
     if terms.live_provider:
         notes.append("answers come from a live model: metrics that its provider dominates do not decide")
+    unknown = [change.label for change in gates.values() if all(change.silent)]
+    if unknown:
+        notes.append(
+            f"runs of both builds end {', '.join(unknown)} among the unanswered: how far they lie apart there is not "
+            "known; give a longer --reply-timeout, or name a lower percentile with --gate"
+        )
+    notes += [
+        _lost_all(change) for key, change in gates.items() if key in RATIOS and 0.0 in (*change.base, *change.candidate)
+    ]
+    notes += [
+        _too_few(key, change, matched)
+        for key, change in gates.items()
+        if change.verdict is Word.INCONCLUSIVE
+        and change.ci95 is not None
+        and _short_of_messages(key, math.log1p(change.margin), matched)
+    ]
     doubtful = [change.label for change in gates.values() if _doubtful(change)]
     if doubtful:
         notes.append(f"t test and exact test disagree on {', '.join(doubtful)}: look at the pairs for an outlier")
@@ -366,9 +421,28 @@ def _notes(
     return notes
 
 
+def _lost_all(change: Change) -> str:
+    base, candidate = change.base.count(0.0), change.candidate.count(0.0)
+    return (
+        f"{change.label} is 0 in {base} of {len(change.base)} runs of the base and {candidate} of "
+        f"{len(change.candidate)} of the candidate: look into those first"
+    )
+
+
+def _too_few(key: str, change: Change, matched: Matched) -> str:
+    fewest = min(_pooled(key, side)[1] for side in (matched.base, matched.candidate))
+    needed = math.ceil(-math.log(TAIL) / math.log1p(change.margin))
+    return (
+        f"{change.label}: {fewest:,} messages of a build are too few to tell {100 * change.margin:g} % from none; "
+        f"without a single loss it takes {needed:,}, so make the runs longer, or give more users"
+    )
+
+
 def _doubtful(change: Change) -> bool:
     """Whether the exact test, where it has runs enough to reject at all, is of another mind than a found change."""
     if change.verdict not in (Word.REGRESSED, Word.IMPROVED) or change.p_exact is None:
+        return False
+    if change.p_holm is None or change.p_holm > ALPHA:
         return False
     least = _least_p(change)
     return least <= ALPHA < change.p_exact

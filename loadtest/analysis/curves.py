@@ -76,7 +76,7 @@ def _curve(measured: Measured, key: str) -> Curve | None:
     else:
         values = samples.values / NS_PER_MS if BY_KEY[key].unit == "ms" else samples.values
         distribution = Distribution.of(values)
-        intervals = quantile_intervals(values, samples.at_ns, samples.users, _BANDED, distribution)
+        intervals = quantile_intervals(values, samples.at_ns, samples.users, _BANDED, distribution, samples.clusters)
     return curve(key, distribution, _band(intervals)) if distribution.count else None
 
 

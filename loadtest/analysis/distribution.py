@@ -35,7 +35,7 @@ class Distribution:
 
     @classmethod
     def of_counts(cls, parts: Iterable[Counts]) -> Distribution:
-        """Of the sum of additive counts, in ms, each sample within 0.05 % of where it was (see `histogram`)."""
+        """Of the sum of additive counts, in ms, each within 0.05 % or 0.5 µs of where it was (see `histogram`)."""
         buckets, counts = histogram.merge((part.buckets, part.counts) for part in parts)
         return cls(histogram.value_of(buckets) / NS_PER_MS, np.cumsum(counts))
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from scipy import stats
@@ -66,6 +67,45 @@ def unpaired(base: Sequence[float], candidate: Sequence[float]) -> Effect:
     pooled = float(np.sqrt((rest * (parts * [len(first), len(second)])).sum() / rest.sum()))
     exact = float(stats.mannwhitneyu(first, second, method="exact").pvalue)
     return _effect(mean, float(np.sqrt(parts.sum())), degrees, pooled, exact)
+
+
+def pooled_shares(base: tuple[int, int], candidate: tuple[int, int]) -> tuple[float, float]:
+    """95 % interval of the log ratio of two shares, were each message a coin's toss: no experiment knows more.
+
+    Clopper and Pearson's interval of each, joined as by Zou and Donner ("Construction of confidence limits about effect
+    measures: a general approach", Statistics in Medicine 27, 2008). A share of nothing has an end at -infinity.
+
+    Args:
+        base, candidate: hits, and messages, above 0.
+    """
+    (base_low, first, base_high), (low, second, high) = map(_log_share, (base, candidate))
+    if not np.isfinite([first, second]).all():
+        return -np.inf, np.inf
+    mean = second - first
+    return mean - float(np.hypot(second - low, base_high - first)), mean + float(
+        np.hypot(high - second, first - base_low)
+    )
+
+
+def at_least(effect: Effect, low: float, high: float) -> Effect:
+    """The same effect, its interval, where it has one, no narrower than this."""
+    if effect.low is None or effect.high is None:
+        return effect
+    return msgspec.structs.replace(effect, low=min(effect.low, low), high=max(effect.high, high))
+
+
+def share_ends(hits: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Clopper and Pearson, "The use of confidence or fiducial limits", 1934)."""
+    found = stats.binomtest(hits, count).proportion_ci(LEVEL)
+    return float(found.low), float(found.high)
+
+
+def _log_share(counts: tuple[int, int]) -> tuple[float, float, float]:
+    """Logarithms of the lower end, the share, and the upper end."""
+    low, high = share_ends(*counts)
+    with np.errstate(divide="ignore"):
+        ends = np.log([low, counts[0] / counts[1], high])
+    return float(ends[0]), float(ends[1]), float(ends[2])
 
 
 def sign_flip(differences: Floats) -> float:

@@ -39,12 +39,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the rules look at; the fields are those of `values.Summary`."""
+    """What the rules look at; the fields are those of `values.Summary`.
+
+    Attributes:
+        replies, from_intended, shortest: of headline messages; where there are none, of all in the window.
+    """
 
     records: Records
     counts: Counts
     steady: Counts
     metrics: Metrics
+    replies: Metrics
     from_intended: Metrics
     shortest: Metrics
     populations: Mapping[str, Group]

@@ -98,7 +98,7 @@ class Generator(Struct, frozen=True):
 def generator(records: Records, window: Window) -> Generator:
     """Fold the health samples and counts of a run."""
     names = sorted({sample.process for sample in records.health} - WITHOUT_USERS)
-    done, never = records.count("messages_offered"), records.count("actions_never_done")
+    done, never = records.count("actions_done"), records.count("actions_never_done")
     silences = [length for process, length in records.longest_silences.items() if process not in WITHOUT_USERS]
     asked, present = _connections_asked(records), records.info.present_share
     by_chance = 2.0 * math.sqrt(asked * (1.0 - present))  # of users who come and go independently

@@ -1,7 +1,7 @@
 """Rules on the generator and on the run: was it the server that was measured, and in a state that lasted?
 
 A run that is called valid has no error of p99 (ack or first token) above max(1 ms, 1 %). Two rules carry that promise
-by arithmetic: `send_lag` on the side of sending and `stamp_bound` on the side of receiving; `benchmarks/accuracy.py`
+by arithmetic: `send_lag` on the side of sending and `stamp_bound` on the side of receiving; `benchmarks/accuracy`
 holds both against the reference server's own log. The other rules name the cause, and catch what those two cannot see:
 a generator that is too slow to make the load that was asked for.
 """
@@ -44,7 +44,7 @@ def send_lag(evidence: Evidence) -> Finding | None:
     """Where the same percentile differs by where it counts from, the generator's lateness is in the load."""
     return _apart(
         evidence,
-        evidence.metrics,
+        evidence.replies,
         evidence.from_intended,
         "the load generator sent late: {label} {name} is {low} from sent, {high} from intended",
     )
@@ -55,7 +55,7 @@ def stamp_bound(evidence: Evidence) -> Finding | None:
     return _apart(
         evidence,
         evidence.shortest,
-        evidence.metrics,
+        evidence.replies,
         "the load generator read its sockets late: {label} {name} is only known to lie within {low} to {high}",
     )
 
@@ -79,6 +79,16 @@ def _both(one: MetricSummary, other: MetricSummary, name: str) -> bool:
 
 def loop_lag(evidence: Evidence) -> Finding | None:
     return _too_long(evidence, "loop_lag_p99_ms", LOOP_LAG_MS, "loop lag")
+
+
+def too_short(evidence: Evidence) -> Finding | None:
+    """A window of fewer ticks than a p99 needs: its longest lag is no p99, but a long one leaves the run in doubt."""
+    short = [health for health in evidence.generator.processes if health.loop_lag_p99_ms is None]
+    longest = max((health.loop_lag_max_ms or 0.0 for health in short), default=0.0)
+    if longest <= LOOP_LAG_MS[Status.INVALID]:
+        return None
+    reason = f"too short to judge the load generator: its loop lagged by up to {longest:.0f} ms"
+    return Finding(Status.SUSPECT, reason, "measure for 4 s and more")
 
 
 def receive_lag(evidence: Evidence) -> Finding | None:
@@ -178,6 +188,7 @@ def _who(evidence: Evidence, process: str) -> str:
 GENERATOR_RULES: Final[tuple[Rule, ...]] = (
     achieved,
     loop_lag,
+    too_short,
     receive_lag,
     send_lag,
     stamp_bound,

@@ -1,4 +1,7 @@
-"""Users who lose their connections together, and come back together: the herd."""
+"""Users who lose their connections together, and come back together: the herd.
+
+Those who lose theirs on purpose are in none: enough of them do so within any second, each for itself.
+"""
 
 from __future__ import annotations
 
@@ -62,8 +65,8 @@ class Return:
 
 
 def largest_cut(outages: Sequence[Outage]) -> list[Outage]:
-    """Most outages that began within a second; in the order of their losses."""
-    ordered = sorted(outages, key=lambda outage: outage.lost_ns)
+    """Most outages that began within a second and were nobody's purpose; in the order of their losses."""
+    ordered = sorted((each for each in outages if not each.on_purpose), key=lambda outage: outage.lost_ns)
     losses = np.array([outage.lost_ns for outage in ordered], np.int64)
     if not len(losses):
         return []

@@ -59,7 +59,12 @@ class Withheld:
 
 
 def quantile_intervals(
-    values: Floats, times_ns: Ints, users: Codes, quantiles: Sequence[float], distribution: Distribution | None = None
+    values: Floats,
+    times_ns: Ints,
+    users: Codes,
+    quantiles: Sequence[float],
+    distribution: Distribution | None = None,
+    clusters: int | None = None,
 ) -> list[Interval | Withheld]:
     """The interval of each quantile of one run's samples.
 
@@ -69,6 +74,7 @@ def quantile_intervals(
         users: a number for the user of each. Shape n.
         quantiles: each above 0 and below 1.
         distribution: of the same values, where it is known already.
+        clusters: as of `Samples`: that many samples are needed.
     """
     count = len(values)
     if not count:
@@ -78,7 +84,7 @@ def quantile_intervals(
     bins = _bins(edges, values)
     by_time = _table(_cells(times_ns, min(CELLS, max(count // 4, 1))), bins, len(edges) + 1)
     by_user = _table(users, bins, len(edges) + 1)
-    return _intervals(distribution, edges, by_time, by_user, quantiles)
+    return _intervals(distribution, edges, by_time, by_user, quantiles, clusters)
 
 
 def counted_intervals(
@@ -131,13 +137,21 @@ def _table(rows: Codes, bins: Codes, width: int) -> Floats:
 
 
 def _intervals(
-    distribution: Distribution, edges: Floats, by_time: Floats, by_user: Floats | None, quantiles: Sequence[float]
+    distribution: Distribution,
+    edges: Floats,
+    by_time: Floats,
+    by_user: Floats | None,
+    quantiles: Sequence[float],
+    clusters: int | None = None,
 ) -> list[Interval | Withheld]:
     count = distribution.count
+    independent = count if clusters is None else clusters
     at = distribution.at(np.array([rank(q, count) for q in quantiles]))
     effective = _effective(by_time, by_user, np.array(quantiles), np.searchsorted(edges, at))
     return [
-        _interval(distribution, q, float(number)) if count >= required_samples(q) else Withheld(required_samples(q))
+        _interval(distribution, q, float(number))
+        if independent >= required_samples(q)
+        else Withheld(required_samples(q))
         for q, number in zip(quantiles, effective, strict=True)
     ]
 

@@ -17,6 +17,7 @@ from scipy import special
 
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.percentiles import TAIL
+from loadtest.analysis.rooms.judge import CLOCKS
 from loadtest.model import Population
 
 NS: Final = 1_000_000_000
@@ -52,6 +53,12 @@ def isolation(measured: Measured) -> Isolation | None:
     period_s = measured.records.info.options.get("abuse_period")
     if not isinstance(period_s, (int, float)) or not measured.of_population(Population.LIMIT).any():
         return None
+    if len(clocks := measured.records.by_key(CLOCKS)) > 1:  # each user keeps the periods by the clock of its machine
+        return Isolation(
+            None, None, 0, period_s,
+            withheld=f"users ran on {len(clocks)} hosts, whose periods with and without users above the limit are not "
+            "the same; run them on one",
+        )  # fmt: skip
     medians = _medians(measured, round(period_s * NS))
     pairs = [
         (medians[place], medians[place + 1]) if place % 2 == 0 else (medians[place + 1], medians[place])

@@ -22,6 +22,7 @@ SEEN = (
     "typing_received", "typing_echo", "leak", "before_joining", "listener_error",
     "hook_error", "frames_sent", "bytes_sent", "negotiated", "server_sample_failed", "read_pause",
     "pings_answered", "ping_flood", "takes_nothing_in", "actions_given_up", "limit_probe",
+    "conversation_retried",
 )  # fmt: skip
 """Counters that the summary passes on by key."""
 
@@ -55,12 +56,11 @@ def count(records: Records, limits: Limits | None = None) -> Counts:
     with_workers = max(left_open, 0) if any(w.ended is WorkerEnd.LOST for w in records.info.workers) else 0
     connects, intruders = records.connects, records.intruders
     invalid = messages.population.is_in(Population.INVALID)
-    within = messages.population.is_in(Population.HEADLINE) & messages.outcome.is_in(Outcome.REJECTED)
     return message_counts(messages, np.ones(len(messages), np.bool_)) | {
         "offered": offered,
         "lost_with_workers": with_workers,
         "unaccounted": left_open - with_workers if records.complete else None,
-        "rejected_within_limit": int(within.sum()),
+        "rejected_within_limit": _rejected_within_limit(messages, records.info.limit_window_s),
         "duplicates": records.count("duplicate_ack"),
         "stream_violations": records.count("stream_violation"),
         "frames_received": records.count("frames_received"),
@@ -91,6 +91,24 @@ def count(records: Records, limits: Limits | None = None) -> Counts:
         "outages_unrecovered": sum(outage.authenticated_ns is None for outage in outages),
         "unknown_events": records.count("unknown_event"),
     }
+
+
+def _rejected_within_limit(messages: Messages, window_s: float | None) -> int:
+    """Rejected messages of users who keep to the limit.
+
+    Not those in one window with a queue that their user flushed: the two together may be more than the limit admits,
+    and whether they were is for `judge_limits` to say.
+    """
+    rejected = messages.population.is_in(Population.HEADLINE) & messages.outcome.is_in(Outcome.REJECTED)
+    flushed = messages.population.is_in(Population.QUEUED) & (messages.sent_ns != MISSING)
+    rows = np.flatnonzero(rejected | flushed)
+    rows = rows[np.lexsort((messages.sent_ns[rows], messages.user.codes[rows]))]
+    if not flushed.any() or not window_s:
+        return int(rejected.sum())
+    before = rows[np.maximum.accumulate(np.where(flushed[rows], np.arange(len(rows)), 0))]  # the flushed one before
+    near = messages.sent_ns[rows] - messages.sent_ns[before] < window_s * 1e9
+    excused = flushed[before] & (messages.user.codes[before] == messages.user.codes[rows]) & near
+    return int((rejected[rows] & ~excused).sum())
 
 
 def _auth_recoveries(connects: Sequence[Connect]) -> int:

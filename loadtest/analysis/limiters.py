@@ -29,7 +29,7 @@ class Try(NamedTuple):
 
     Attributes:
         sent_ns: the server decided no earlier.
-        known_ns: and no later, since its answer was here; at least `sent_ns`.
+        known_ns: and no later, since its answer was here, or nobody waited for it any more; at least `sent_ns`.
     """
 
     sent_ns: int
@@ -119,7 +119,7 @@ def fixed_window(tries: Iterable[Attempt], limit: int, window_ns: int) -> Findin
         limit: messages of a window.
         window_ns: its length.
     """
-    readings: list[tuple[_Window | None, Findings]] = [(None, NONE)]
+    readings: Sequence[tuple[_Window | None, Findings]] = [(None, NONE)]
     for attempt in tries:
         after = [
             (window, so_far.plus(found))
@@ -130,22 +130,35 @@ def fixed_window(tries: Iterable[Attempt], limit: int, window_ns: int) -> Findin
     return min((found for _, found in readings), key=_badness)
 
 
-def _best(readings: list[tuple[_Window | None, Findings]]) -> list[tuple[_Window | None, Findings]]:
-    """Of each window the reading that has least against it, and so many of them."""
+def _best(readings: list[tuple[_Window, Findings]]) -> list[tuple[_Window, Findings]]:
+    """Of each window the reading that has least against it; of too many, the worse ones are read as one."""
     readings.sort(key=lambda reading: _badness(reading[1]))
-    first: dict[_Window | None, Findings] = {}
+    first: dict[_Window, Findings] = {}
     for window, found in readings:
         first.setdefault(window, found)
-    return list(first.items())[:_MOST_READINGS]
+    kept = list(first.items())
+    if len(kept) > _MOST_READINGS:  # the true one may be among these, so that none of them is dropped
+        rest = kept[_MOST_READINGS - 1 :]
+        kept[_MOST_READINGS - 1 :] = [(_any_of([window for window, _ in rest]), rest[0][1])]
+    return kept
+
+
+def _any_of(windows: Sequence[_Window]) -> _Window:
+    """What is known where it may be any of these."""
+    opened_by_ns = [window.opened_by_ns for window in windows if window.opened_by_ns is not None]
+    return _Window(
+        min(window.opened_ns for window in windows),
+        max(opened_by_ns) if len(opened_by_ns) == len(windows) else None,
+        min(window.at_least for window in windows),
+        max(window.at_most for window in windows),
+    )
 
 
 def _badness(found: Findings) -> tuple[int, int]:
     return found.contradictions, found.ambiguous
 
 
-def _read(
-    window: _Window | None, attempt: Attempt, limit: int, length_ns: int
-) -> Sequence[tuple[_Window | None, Findings]]:
+def _read(window: _Window | None, attempt: Attempt, limit: int, length_ns: int) -> Sequence[tuple[_Window, Findings]]:
     """The windows that may be open after a message, and what each has against it."""
     sent_ns, known_ns, fate = attempt
     if window is None or (window.opened_by_ns is not None and sent_ns >= window.opened_by_ns + length_ns):
@@ -154,8 +167,8 @@ def _read(
     if known_ns < ends_ns:
         return (window.take(known_ns, fate, limit),)
     # at an edge nothing is held against the server, whichever reading it would contradict
-    beyond = _Window(max(sent_ns, ends_ns), None)
-    return [(reading.take(known_ns, fate, limit)[0], AMBIGUOUS) for reading in (window, beyond)]
+    beyond, found = _Window(max(sent_ns, ends_ns), None), NONE if fate is Fate.UNKNOWN else AMBIGUOUS
+    return [(reading.take(known_ns, fate, limit)[0], found) for reading in (window, beyond)]
 
 
 # --- sliding log ------------------------------------------------------------------------------------------------------

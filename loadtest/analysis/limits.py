@@ -47,7 +47,7 @@ def judge_limits(records: Records) -> Limits | None:
     if not info.limit_messages or not info.limit_window_s:
         return None
     limit, window_ns = info.limit_messages, round(info.limit_window_s * NS)
-    made = _decisions(records.messages)
+    made = _decisions(records.messages, round(info.reply_timeout_s * NS))
     users = np.flatnonzero(_near(made, limit, window_ns))
     if not len(users):
         return None
@@ -80,8 +80,8 @@ def _all(
     return total
 
 
-def _decisions(messages: Messages) -> Decisions:
-    """Of the messages on the wire."""
+def _decisions(messages: Messages, timeout_ns: int) -> Decisions:
+    """Of the messages on the wire; what was never answered may have been decided at any time until it was given up."""
     rows, starts = _rows_by_user(messages)
     answers = (messages.received_ns, messages.delivered_ns, messages.refused_ns)
     earliest = np.minimum.reduce([np.where(column == MISSING, _NEVER, column) for column in answers])[rows]
@@ -90,7 +90,7 @@ def _decisions(messages: Messages) -> Decisions:
     return Decisions(
         starts=starts,
         sent_ns=sent,
-        known_ns=np.where(earliest == _NEVER, sent, np.maximum(earliest, sent)),
+        known_ns=np.where(earliest == _NEVER, sent + timeout_ns, np.maximum(earliest, sent)),
         admitted=(messages.delivered_ns != MISSING)[rows] & ~rejected,
         rejected=rejected,
     )
@@ -124,8 +124,9 @@ def _rows_by_user(messages: Messages) -> tuple[Ints, Ints]:
 def retry_after_errors(messages: Messages) -> Floats:
     """Promised less real wait, ns, at the first of a user's rejections in a row; NaN at every other message. Shape n.
 
-    The real wait ends when the next message that is admitted was sent: how precisely that is known depends on how often
-    the user tries. A promise is in whole seconds, so up to one second too much is no error of the server.
+    The real wait ends when the next message that is admitted was sent. Where that was the first one after the promised
+    time, and more than a second after it, nobody knows whether an earlier one would have passed, and there is
+    no sample. A promise is in whole seconds, so up to one second too much is no error of the server.
     """
     values = np.full(len(messages), np.nan)
     rejected = messages.outcome.is_in(Outcome.REJECTED)
@@ -135,13 +136,15 @@ def retry_after_errors(messages: Messages) -> Floats:
     for rows in np.split(everyone, starts[1:]):
         if not rejected[rows].any():
             continue
-        first = None
+        first = last = None
         for row in rows.tolist():
             if rejected[row]:
-                first = row if first is None else first
+                first, last = row if first is None else first, row
             elif first is not None and messages.delivered_ns[row] != MISSING:
                 promised_s, refused_ns = int(messages.retry_after_s[first]), int(messages.refused_ns[first])
-                if MISSING not in (promised_s, refused_ns):
-                    values[first] = refused_ns + promised_s * NS - int(messages.sent_ns[row])
+                promised_ns, sent_ns = refused_ns + promised_s * NS, int(messages.sent_ns[row])
+                tried = int(messages.sent_ns[last]) > promised_ns or sent_ns <= promised_ns + NS
+                if MISSING not in (promised_s, refused_ns) and tried:
+                    values[first] = promised_ns - sent_ns
                 first = None
     return values

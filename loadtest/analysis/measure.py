@@ -23,7 +23,12 @@ _DIGITS: Final = 6
 
 
 def measure(
-    unit: str, distribution: Distribution, beyond: str, window: str = "steady", intervals: Intervals | None = None
+    unit: str,
+    distribution: Distribution,
+    beyond: str,
+    window: str = "steady",
+    intervals: Intervals | None = None,
+    clusters: int | None = None,
 ) -> MetricSummary:
     """Count, mean, percentiles and extremes.
 
@@ -32,11 +37,13 @@ def measure(
         beyond: what to print for +infinity, such as `> 30 s`.
         window: what the samples are over: `steady` or `run`.
         intervals: 95 % interval by percentile; its upper end may be +infinity.
+        clusters: as of `Samples`: a percentile needs so many as it would need samples.
     """
     count = distribution.count
     if not count:
         return MetricSummary(unit, 0, window=window)
-    known = {name: distribution.quantile(q) for name, q in PERCENTILES if count >= required_samples(q)}
+    independent = count if clusters is None else clusters
+    known = {name: distribution.quantile(q) for name, q in PERCENTILES if independent >= required_samples(q)}
     known |= {"max": float(distribution.values[-1]), "min": float(distribution.values[0])}
     finite: dict[str, Any] = {name: round(value, _DIGITS) for name, value in known.items() if np.isfinite(value)}
     mean, intervals = distribution.mean(), intervals or {}
@@ -50,9 +57,10 @@ def measure(
         ci95={name: ends[name] if name in ends and ends[name][1] < np.inf else None for name, _ in PERCENTILES},
         unanswered=distribution.unanswered,
         beyond={name: beyond for name in known if name not in finite},
-        withheld={name: required_samples(q) for name, q in PERCENTILES if count < required_samples(q)},
+        withheld={name: required_samples(q) for name, q in PERCENTILES if independent < required_samples(q)},
         window=window,
         ci95_from={name: low for name, (low, high) in ends.items() if high == np.inf},
+        clusters=clusters,
         **finite,
     )
 
@@ -62,8 +70,8 @@ def of_samples(unit: str, samples: Samples, beyond: str, window: str = "steady")
     `measure`."""
     values = samples.values / NS_PER_MS if unit == "ms" else samples.values
     distribution = Distribution.of(values)
-    found = quantile_intervals(values, samples.at_ns, samples.users, _QUANTILES, distribution)
-    return measure(unit, distribution, beyond, window, _by_name(found))
+    found = quantile_intervals(values, samples.at_ns, samples.users, _QUANTILES, distribution, samples.clusters)
+    return measure(unit, distribution, beyond, window, _by_name(found), samples.clusters)
 
 
 def of_counts(unit: str, parts: Sequence[Counts], beyond: str) -> MetricSummary:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from msgspec import Struct
 
 from loadtest.analysis.measured import Measured
-from loadtest.analysis.values import MetricSummary, Summary
+from loadtest.analysis.values import MetricSummary, Run, Summary
 from loadtest.metrics import BY_KEY, Better
 from loadtest.model import StreamState
+from loadtest.settings import settings
 
 PAIR: Final = "pair"
 """Label that makes a run of either side a pair with the one of the other side."""
@@ -21,12 +24,14 @@ OF_GENERATOR: Final = ("send_lag", "receive_lag", "loop_lag", "stamp_bound", "ga
 """Metrics of the generator, which say nothing of a build."""
 NO_WORKLOAD: Final = frozenset(
     {
-        *("results", "label", "seed", "slo", "abort_on", "prometheus_port", "llm_log"),
+        *("results", "label", "seed", "slo", "abort_on", "prometheus_port", "llm_log", "server_pid", "server_metrics"),
         *("tokens_file", "users_file", "jwt_key", "jwt_key_id", "login_url", "refresh_url"),
         *("ca_file", "client_cert", "client_key", "insecure", "connect_to"),
     }
 )
 """Options that change nothing that a server would see."""
+LEAST: Final = 1e-4
+"""Where logarithms are taken, a share of nothing counts as one in ten thousand: there is none of zero."""
 _SAME_LENGTH: Final = 0.03
 """Measured times that differ by less are alike: a run ends within a second of its time."""
 
@@ -81,6 +86,7 @@ class Sample(Struct, frozen=True):
         quantities: by key, in the quantity's unit; those that it has.
         silent: keys of those that lie among the unanswered: the value is the reply timeout, the least it can be.
         chars: mean length of completed answers, code points; None without any.
+        messages: that each ratio is a share of, by its key.
         seconds: measured.
         workload: what the run put on the server, by name.
         generator: what it was made with, by name.
@@ -95,9 +101,19 @@ class Sample(Struct, frozen=True):
     quantities: dict[str, float]
     silent: list[str]
     chars: float | None
+    messages: dict[str, int]
     seconds: float
     workload: dict[str, str]
     generator: dict[str, str]
+
+    def log(self, key: str) -> float:
+        """Logarithm of a quantity that the run has."""
+        return logarithm(self.quantities[key])
+
+
+def logarithm(value: float) -> float:
+    """Of a quantity, where it is 0 as of `LEAST`."""
+    return math.log(value or LEAST)
 
 
 def sample(summary: Summary, chars: float | None = None) -> Sample:
@@ -108,6 +124,7 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
     """
     run = summary.run
     found, silent = _percentiles(summary)
+    of_messages = shares(summary)
     limit = f"{run.limit_messages}/{run.limit_window_s:g}s" if run.limit_messages and run.limit_window_s else "none"
     return Sample(
         folder=run.folder,
@@ -116,15 +133,16 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
         reasons=summary.verdict.reasons,
         labels=run.labels,
         seed=run.seed,
-        quantities=found | _ratios(summary),
+        quantities=found | {key: part / whole for key, (part, whole) in of_messages.items()},
         silent=silent,
         chars=chars,
+        messages={key: whole for key, (_, whole) in of_messages.items()},
         seconds=run.window.seconds,
         workload={
             "scenario": run.scenario,
             "users": str(run.users),
             "rate limit": limit,
-            **{f"--{_name(key)}": str(value) for key, value in run.options.items() if key not in NO_WORKLOAD},
+            **{f"--{_name(key)}": str(value) for key, value in _options(run).items() if key not in NO_WORKLOAD},
             "user classes": ", ".join(sorted(summary.by_class)),
         },
         generator={
@@ -134,6 +152,15 @@ def sample(summary: Summary, chars: float | None = None) -> Sample:
             **{f"generator's {key}": str(value) for key, value in run.generator.items()},
         },
     )
+
+
+def shares(summary: Summary) -> dict[str, tuple[int, int]]:
+    """The part and the whole of each of `RATIOS`, messages: those delivered of all of the headline, and of these, those
+    whose answer was completed."""
+    sent, delivered = _answered(summary.metrics["ack_delivered"])
+    answers, completed = _answered(summary.metrics["stream_completion"])
+    found = {"delivered_ratio": (delivered, sent), "stream_complete_ratio": (completed, delivered if answers else 0)}
+    return {key: (part, whole) for key, (part, whole) in found.items() if whole}
 
 
 def mean_answer(measured: Measured) -> float | None:
@@ -182,16 +209,18 @@ def _percentiles(summary: Summary) -> tuple[dict[str, float], list[str]]:
     return found, silent
 
 
-def _ratios(summary: Summary) -> dict[str, float]:
-    """Of headline messages: those delivered of all, and of these, those whose answer was completed."""
-    sent, delivered = _answered(summary.metrics["ack_delivered"])
-    answers, completed = _answered(summary.metrics["stream_completion"])
-    shares = {"delivered_ratio": (delivered, sent), "stream_complete_ratio": (completed, delivered if answers else 0)}
-    return {key: part / whole for key, (part, whole) in shares.items() if whole and part}
-
-
 def _answered(metric: MetricSummary) -> tuple[int, int]:
     return metric.count, metric.count - metric.unanswered
+
+
+def _options(run: Run) -> dict[str, str | int | float | bool | None]:
+    """As in force: an option that the run's version did not have yet was at what is its default now."""
+    return _defaults() | run.options
+
+
+@cache
+def _defaults() -> dict[str, str | int | float | bool | None]:
+    return settings({}).public()
 
 
 def _name(attribute: str) -> str:

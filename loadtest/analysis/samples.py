@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,11 +41,14 @@ class Samples:
         values: ns, or the metric's own unit where that is not a time; +infinity for the unanswered. Shape n.
         at_ns: the instant that a sample counts for (of a message, when it was intended). Shape n.
         users: a number for the user of each sample. Shape n.
+        clusters: how many groups the samples come in, where those of a group are of one event (a message at each member
+            of its room): so many are independent at most. None where each stands for itself.
     """
 
     values: Floats
     at_ns: Ints
     users: npt.NDArray[np.integer[Any]]
+    clusters: int | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -120,7 +124,7 @@ def stream_rate(messages: Messages) -> Floats:
 
     The record has the length of the whole answer, so the first chunk is taken to be as long as the others.
     """
-    progress = messages.chunks - 1  # the completion repeats the content
+    progress = _progress_chunks(messages)
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
     known = (progress > 1) & (seconds > 0) & (messages.completed_ns != MISSING)
     rate = np.full(len(messages), np.nan)
@@ -129,13 +133,19 @@ def stream_rate(messages: Messages) -> Floats:
 
 
 def chunk_rate(messages: Messages) -> Floats:
-    """Chunks a second after the first one; the completion, which repeats the content, is none."""
-    gaps = messages.chunks - 2
+    """Chunks with new content a second, after the first one."""
+    gaps = _progress_chunks(messages) - 1
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
     known = (gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING)
     rate = np.full(len(messages), np.nan)
     rate[known] = gaps[known] / seconds[known]
     return rate
+
+
+def _progress_chunks(messages: Messages) -> Ints:
+    """Of each answer; of files of older versions as if every completion repeated the content."""
+    counted = messages.progress_chunks
+    return np.where(counted != MISSING, counted, messages.chunks - 1)
 
 
 def amplification(messages: Messages) -> Floats:
@@ -218,26 +228,34 @@ def message_values(messages: Messages, key: str, *, streams_expected: bool, basi
     return values
 
 
-Span = tuple[str, int | None, int | None]
-"""A user, a beginning and an end, monotonic ns; without an end there is no sample."""
+NEVER: Final = math.inf
+"""An end that was waited for and did not come."""
+Span = tuple[str, int | None, float | None]
+"""A user, a beginning and an end, monotonic ns (int, or `NEVER`); without an end there is no sample."""
 
 
-def _is_told_apart(outage: Outage) -> bool:
-    """Whether it is over, and known how much of it the client waited; files of older versions do not tell."""
-    return bool(outage.cause) and outage.authenticated_ns is not None
+def _or_never(instant: int | None, outage: Outage) -> float | None:
+    """An instant of an outage, `NEVER` where it should have come: a server must not win by those who do not return."""
+    return NEVER if instant is None and outage.without_end else instant
+
+
+def _flushed(outage: Outage) -> float | None:
+    """When the queue was answered, `NEVER` where it was not; whoever left did not wait for it."""
+    return NEVER if outage.flushed_ns is None and outage.queued and outage.ended != "left" else outage.flushed_ns
 
 
 OF_OUTAGES: Final[Mapping[str, Callable[[Outage], Span]]] = {
-    "outage": lambda o: (o.user, o.lost_ns, o.authenticated_ns),
+    "outage": lambda o: (o.user, o.lost_ns, _or_never(o.authenticated_ns, o)),
     "notice": lambda o: (o.user, o.lost_ns, None if o.noticed_ns == o.lost_ns else o.noticed_ns),
-    "backoff": lambda o: (o.user, o.lost_ns, o.lost_ns + o.backoff_ns if _is_told_apart(o) else None),
+    # files of older versions do not tell how much of an outage the client waited
+    "backoff": lambda o: (o.user, o.lost_ns, o.lost_ns + o.backoff_ns if o.cause and o.authenticated_ns else None),
     "reconnect": lambda o: (
         o.user,
         (o.noticed_ns or o.lost_ns) + o.backoff_ns,
-        o.authenticated_ns if _is_told_apart(o) else None,
+        _or_never(o.authenticated_ns, o) if o.cause else None,
     ),
-    "recovery": lambda o: (o.user, o.lost_ns, o.recovered_ns),
-    "queue_flush": lambda o: (o.user, o.authenticated_ns, o.flushed_ns),
+    "recovery": lambda o: (o.user, o.lost_ns, _or_never(o.recovered_ns, o)),
+    "queue_flush": lambda o: (o.user, o.authenticated_ns, _flushed(o)),
 }
 """Metrics of outages."""
 
@@ -302,5 +320,5 @@ def _spans(spans: Iterable[Span]) -> Samples:
         for user, begin, end in spans
         if begin is not None and end is not None
     ]
-    table = np.array(rows, np.int64).reshape(-1, 3)
-    return Samples(table[:, 0].astype(np.float64), table[:, 1], table[:, 2])
+    lasted, began, users = zip(*rows, strict=True) if rows else ((), (), ())
+    return Samples(np.array(lasted, np.float64), np.array(began, np.int64), np.array(users, np.int64))

@@ -15,6 +15,8 @@ from loadtest.model import ServerSample
 FULL_CPU: Final = 0.9
 """Of a core, in the mean of the window: a queue in front of one that is so busy is nine requests long on average
 (M/M/1: utilisation / (1 - utilisation))."""
+ONE_CORE: Final = 1.05
+"""Of a core, more than any thread can take: the clocks of readings differ by a few per cent."""
 FULL: Final = 0.95
 """Of open files or memory, at the worst: what is left goes in one burst of connections."""
 _GB: Final = 1e9
@@ -27,9 +29,10 @@ class Server(Struct, frozen=True):
         source: `pid N`, or the address of a Prometheus endpoint.
         samples: how many there are, one a second.
         cpu_cores: mean number of cores that it kept busy.
-        busiest_core: share of a core that its busiest thread took, mean: an event loop has no more than one.
+        busiest_core: share of a core that its busiest thread took, mean: an event loop has no more than one. Null where
+            it comes out above one: then it was the sum of several.
         memory_bytes: resident, the largest.
-        open_files: open files and sockets, the most.
+        open_files: open files and sockets of its fullest process, the most.
         full: the resources that were full, in words.
     """
 
@@ -48,6 +51,8 @@ def server(records: Records, window: Window) -> Server | None:
     if not samples:
         return None
     cpu, busiest = _share(samples, "cpu_ns"), _share(samples, "busiest_ns")
+    if busiest is not None and busiest > ONE_CORE:
+        busiest = None
     local = samples[-1].memory_limit is not None
     cores = records.info.generator.get("processors") if local else None
     return Server(
@@ -68,11 +73,12 @@ def _full_cpu(cpu: float | None, busiest: float | None, cores: int | None) -> li
 
 
 def _full_rest(samples: Sequence[ServerSample]) -> list[str]:
-    files, memory = _largest(samples, "open_files"), _largest(samples, "memory_bytes")
-    most, room = samples[-1].files_limit, samples[-1].memory_limit
+    memory, room = _largest(samples, "memory_bytes"), samples[-1].memory_limit
+    files = [(each.open_files, each.files_limit) for each in samples if each.open_files and each.files_limit]
+    taken, most = max(files, key=lambda one: one[0] / one[1], default=(0, 1))
     found = []
-    if files is not None and most and files >= FULL * most:
-        found.append(f"open files, {files:,} of {most:,}")
+    if taken >= FULL * most:
+        found.append(f"open files, {taken:,} of {most:,}")
     if memory is not None and room and memory >= FULL * room:
         found.append(f"memory, {memory / _GB:.1f} of {room / _GB:.1f} GB")
     return found

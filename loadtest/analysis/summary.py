@@ -19,7 +19,7 @@ from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
 from loadtest.analysis.recovery import recovery
 from loadtest.analysis.rooms.metrics import counts as room_counts
-from loadtest.analysis.samples import EVENTS, REPLIES, Basis, connect_part
+from loadtest.analysis.samples import EVENTS, OF_OUTAGES, REPLIES, Basis, connect_part
 from loadtest.analysis.server import server
 from loadtest.analysis.slo.evaluate import evaluate
 from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
@@ -52,9 +52,16 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
     metrics, populations = fold.metrics(), fold.populations()
     from_intended = fold.replies(measured.headline, basis=Basis.INTENDED)
     shortest = fold.replies(measured.headline, basis=Basis.SHORTEST)
+    promised = (metrics, from_intended, shortest)
+    if not measured.headline.any():  # what is shown then is of other users, and is held to the same
+        promised = (
+            fold.replies(measured.steady),
+            fold.replies(measured.steady, basis=Basis.INTENDED),
+            fold.replies(measured.steady, basis=Basis.SHORTEST),
+        )
     failures = ledger.connect_failures(records)
     own, trend = generator(records, measured.window), drift(measured)
-    evidence = Evidence(records, counts, steady, metrics, from_intended, shortest, populations, failures, own, trend)
+    evidence = Evidence(records, counts, steady, metrics, *promised, populations, failures, own, trend)
     return Summary(
         schema=SCHEMA,
         run=_run(records, measured.window),
@@ -149,12 +156,14 @@ class _Fold:
         samples = self._measured.samples(key, rows, basis=basis, user_class=user_class)
         if samples is None:
             return of_counts(unit, [] if user_class else self._measured.counts(key), self._beyond)
-        return of_samples(unit, samples, self._beyond, "run" if key in EVENTS else "steady")
+        beyond = "never" if key in OF_OUTAGES else self._beyond
+        return of_samples(unit, samples, beyond, "run" if key in EVENTS else "steady")
 
 
 def _run(records: Records, window: Window) -> Run:
     facts = {name: getattr(records.info, name) for name in records.info.__struct_fields__}
-    if records.count("reads_without_stamp") > records.count("frames_received") / 2:
+    reads = records.count("frames_received") - records.count("coalesced_frames")  # that completed a frame, at least
+    if records.count("reads_without_stamp") > reads / 2:
         facts["receive_clock"] = "callback"  # the platform promised stamps and gave none
     return Run(
         **facts,

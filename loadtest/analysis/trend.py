@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from loadtest.analysis.changes import change_points
 from loadtest.analysis.compare import RATIO_MARGIN
-from loadtest.analysis.sample import PAIR, QUANTITIES, RATIOS, Sample, unlike
+from loadtest.analysis.sample import PAIR, QUANTITIES, RATIOS, Sample, logarithm, unlike
 from loadtest.metrics import Better
 
 WATCHED: Final = ("ack_delivered.p95", "ttft.p95", "stream_completion.p95", "fanout.p95", "delivered_ratio")
@@ -136,7 +136,7 @@ def _telling(runs: Sequence[Sample]) -> str:
 
 def _shifts(key: str, rows: Sequence[Row], margin: float, label: str) -> list[Shift]:
     having = [place for place, row in enumerate(rows) if key in row.values]
-    logs = [math.log(rows[place].values[key]) for place in having]
+    logs = [logarithm(rows[place].values[key]) for place in having]
     bounds = [0, *change_points(logs), len(logs)]
     levels = [sum(logs[a:b]) / (b - a) for a, b in pairwise(bounds)]
     least = math.log1p(min(margin, RATIO_MARGIN) if key in RATIOS else margin)

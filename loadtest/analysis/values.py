@@ -35,9 +35,10 @@ class MetricSummary(Struct, frozen=True):
         ci95: 95 % interval within this run of each percentile; null where withheld.
         unanswered: samples that rank as +infinity.
         beyond: percentile or `max` to the text to print for its null: `> 30 s`, the reply timeout.
-        withheld: percentile to the number of samples it would need.
+        withheld: percentile to the number of samples it would need; of clusters, where there are any.
         window: `steady`, or `run` for metrics of connections, which are over the whole run.
         ci95_from: percentile to the lower end of an interval that reaches into the unanswered; `ci95` is null there.
+        clusters: messages or events that the samples are receipts of; null where each sample stands for itself.
     """
 
     unit: str
@@ -56,6 +57,7 @@ class MetricSummary(Struct, frozen=True):
     withheld: dict[str, int] = field(default_factory=dict)
     window: str = "steady"
     ci95_from: dict[str, float] = field(default_factory=dict)
+    clusters: int | None = None
 
 
 Metrics = dict[str, MetricSummary]

@@ -6,6 +6,7 @@ back by its schedule, and gives up where the guide says so. Everything it learns
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, MutableSequence
@@ -32,12 +33,13 @@ from loadtest.client.session import Session
 from loadtest.client.tally import Tally
 from loadtest.client.tokens import NoToken, Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
-from loadtest.model import Cause, Connect, Disconnect, Ghost, Message, Outage
+from loadtest.model import Cause, Connect, Disconnect, Ghost, Message, Outage, Outcome
 from loadtest.protocol import (
     AUTH_FAILED,
     AUTH_REQUIRED,
     CLOSE_ABNORMAL,
     CLOSE_NORMAL,
+    CLOSE_POLICY,
     INTERNAL_ERROR,
     ConnectionAuthenticated,
     ConnectionError_,
@@ -46,7 +48,6 @@ from loadtest.protocol import (
     ServerEvent,
     TypingStart,
     TypingStop,
-    excerpt,
     timestamp,
 )
 from loadtest.settings import Backoff, TokenPlace
@@ -62,6 +63,8 @@ _CAUSES: Final = {
     ClosedBy.RETRY: Cause.INTERNAL_ERROR,
 }
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
+_REFUSING_CODES: Final = (CLOSE_POLICY, 4001, 4401, 4403)
+"""Close codes that refuse a token before anybody is welcome: the guide's, and those that servers make of HTTP's."""
 
 
 class State(StrEnum):
@@ -342,7 +345,7 @@ class ChatClient:
 
     def finish(self) -> None:
         """The run is over: close every open record. The connection stays as it is."""
-        self._session.gone(time.monotonic_ns())
+        self._session.gone(time.monotonic_ns(), self._silent_ns or None)
         self._session.finish()
         self._hand_over()
         self._end_outage("run ended")
@@ -367,7 +370,7 @@ class ChatClient:
     def _establish(self, reconnect: bool) -> bool:
         refused_before = False
         waits = range(self._config.backoff.attempts)
-        for wait in waits if reconnect else (None, *waits):
+        for wait in waits if reconnect else itertools.chain((None,), waits):
             backoff_ns = None
             if wait is not None:
                 self.state = State.RECONNECTING
@@ -411,6 +414,7 @@ class ChatClient:
             token = self.token()
         except NoToken as error:
             return _NO_TOKEN_FOR_GOOD if error.for_good else _NO_TOKEN
+        self._session.token = token
         if self._leaving:
             return "left"
         self.state = State.CONNECTING
@@ -513,7 +517,12 @@ class ChatClient:
         self._transport = None
         self._gone.set()
         if self.state is not State.AUTHENTICATED and closed.by is not ClosedBy.RETRY:
-            self._admit("closed", None, f"close {closed.code} {excerpt(closed.reason)}".strip())
+            refused = closed.by is ClosedBy.SERVER and closed.code in _REFUSING_CODES
+            self._admit(
+                AUTH_FAILED if refused else "closed",
+                None,
+                f"close {closed.code} {self._session.excerpt(closed.reason)}".strip(),
+            )
             return
         self._lose(closed, time.monotonic_ns())
 
@@ -525,20 +534,22 @@ class ChatClient:
                 user_class=self.identity.user_class,
                 at_ns=now,
                 code=closed.code,
-                reason=excerpt(closed.reason),
+                reason=self._session.excerpt(closed.reason),
                 by=closed.by.name.lower(),
                 close_ns=closed.close_ns,
+                quiet_ns=closed.quiet_ns,
             )
         )
         self.losses += 1
         self.last_loss = f"{closed.code} by {closed.by.name.lower().replace('_', ' ')}"
-        self._session.gone(now)
+        lost_ns = self._silent_ns or closed.lost_ns or now
+        self._session.gone(now, lost_ns)
         lost = self._session.lost(closed.code)
         self._hand_over()
         self._silent_ns = 0
         self.state = State.DISCONNECTED
         if closed.by is not ClosedBy.CLIENT and not self._leaving:
-            self._begin_outage(closed, now, lost)
+            self._begin_outage(closed, lost_ns, lost_ns if closed.by is ClosedBy.RETRY else now, lost)
 
     def _notice_silence(self, now_ns: int) -> None:
         """After a silence of its own: the client takes its connection for dead, and the server keeps a ghost of it."""
@@ -564,7 +575,8 @@ class ChatClient:
             self._flush_queue(at_ns)
             self._admit("ok", at_ns, None)
         else:
-            self._admit(excerpt(event.code or "connection:error", 64), None, excerpt(event.message))
+            shown = self._session.excerpt
+            self._admit(shown(event.code or "connection:error", 64), None, shown(event.message))
 
     def _admit(self, outcome: str, at_ns: int | None, detail: str | None) -> None:
         if self._admission is not None and not self._admission.ready():
@@ -583,12 +595,11 @@ class ChatClient:
                 self._put_on_wire(self._transport, message_id, frame, now)
 
     # --- outages ------------------------------------------------------------------------------------------------------
-    def _begin_outage(self, closed: Closed, now_ns: int, lost: int) -> None:
-        self._end_outage("lost again")
+    def _begin_outage(self, closed: Closed, lost_ns: int, noticed_ns: int, lost: int) -> None:
+        self._end_outage("lost again" if lost else "recovered")  # who had sent nothing wanted no answer
         by_frame = Cause.SERVER_CUT if closed.code == CLOSE_ABNORMAL else Cause.SERVER_CLOSE
         cause = _CAUSES.get(closed.by, by_frame)
-        lost_ns = now_ns if closed.heard_ns is None else closed.heard_ns
-        self._outage = OpenOutage(lost_ns, closed.code, excerpt(closed.reason), cause, now_ns, lost)
+        self._outage = OpenOutage(lost_ns, closed.code, self._session.excerpt(closed.reason), cause, noticed_ns, lost)
         if closed.code == CLOSE_NORMAL and closed.by is ClosedBy.SERVER:  # the browser client takes 1000 for a goodbye
             self._give_up("closed 1000 by the server")
             return
@@ -613,6 +624,9 @@ class ChatClient:
         if session.ended:
             for message in session.ended:
                 self._observer.on_message(message)
+                outage = self._outage
+                if message.outcome is Outcome.TIMEOUT and outage is not None and outage.unanswered(message.message_id):
+                    self._end_outage("recovered")
             session.ended.clear()
         if session.answered:
             for answer in session.answered:

@@ -25,16 +25,20 @@ class Correlation:
     """Finds the message of a stream by the id's prefix, then by the same id, then by order.
 
     By order only where nothing speaks against it: the server has named no stream yet, nobody else has been seen to
-    write, and the id is not of somebody else's message.
+    write, and the id is not of somebody else's message. Where others may write never: who joins while another's answer
+    runs has not seen its message.
+
+    Args:
+        alone: whether the conversations are this client's only.
     """
 
     __slots__ = ("_by_order", "_dialect", "_foreign", "_ledger")
 
-    def __init__(self, ledger: Ledger, dialect: Dialect) -> None:
+    def __init__(self, ledger: Ledger, dialect: Dialect, *, alone: bool) -> None:
         self._ledger = ledger
         self._dialect = dialect
         self._foreign: Recent[None] = Recent()
-        self._by_order = True
+        self._by_order = alone
 
     def saw_foreign(self, message_id: str) -> None:
         """Somebody else wrote a message."""

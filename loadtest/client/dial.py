@@ -8,9 +8,11 @@ import os
 import socket
 import ssl
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+import gevent
 import gevent.socket
 from gevent.hub import get_hub
 
@@ -48,36 +50,56 @@ class DialError(Exception):
         super().__init__(f"{kind}: {detail}")
 
 
-def connect_tcp(target: Address, source: str | None = None) -> _socket.socket:
+def connect_tcp(target: Address, source: str | None = None, timeout_s: float | None = None) -> _socket.socket:
     """A connected non-blocking socket; blocks the calling greenlet.
 
     Args:
         source: address of this machine to connect from; None for the one that the system chooses.
+        timeout_s: what each of several addresses but the last has its share of, so that one that swallows everything,
+            as IPv6 often does where it is not routed, leaves time for the next; None for any.
 
     Raises:
         DialError: no address of the host took the connection.
     """
     try:
-        addresses = gevent.socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        found = gevent.socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # a name with an empty or overlong part cannot even be encoded
         raise DialError("dns", f"{target.host}: {getattr(error, 'strerror', None) or error}") from None
+    sock, error_number = connect_first([(family, address) for family, _, _, _, address in found], source, timeout_s)
+    if sock is None:
+        raise DialError(_KINDS.get(error_number, "unreachable"), f"{target}: {os.strerror(error_number)}")
+    return sock
+
+
+def connect_first(
+    addresses: Sequence[tuple[int, Any]], source: str | None, timeout_s: float | None
+) -> tuple[_socket.socket | None, int]:
+    """The socket of the first address that takes a connection; None and the last error number where none does.
+
+    Args:
+        addresses: families and addresses as `getaddrinfo` has them; at least one.
+        source: as for `connect_tcp`, as is `timeout_s`.
+    """
+    share_s = None if timeout_s is None else timeout_s / len(addresses)
     error_number = errno.ECONNREFUSED
-    for family, kind, proto, _, address in addresses:
-        sock = _new_socket(family, kind, proto)
+    for place, (family, address) in enumerate(addresses, 1):
+        sock = _new_socket(family)
         try:
-            error_number = _bind(sock, source) or _connect_to(sock, address)
+            error_number = _bind(sock, source) or _connect_to(
+                sock, address, share_s if place < len(addresses) else None
+            )
         except BaseException:
             sock.close()
             raise
         if error_number == 0:
-            return sock
+            return sock, 0
         sock.close()
-    raise DialError(_KINDS.get(error_number, "unreachable"), f"{target}: {os.strerror(error_number)}")
+    return None, error_number
 
 
-def _new_socket(family: int, kind: int, proto: int) -> _socket.socket:
+def _new_socket(family: int) -> _socket.socket:
     try:
-        return _socket.socket(family, kind, proto)
+        return _socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise DialError(NO_FILE, error.strerror or "no socket to be had") from None
 
@@ -95,7 +117,7 @@ def _bind(sock: _socket.socket, source: str | None) -> int:
     return 0
 
 
-def _connect_to(sock: _socket.socket, address: Any) -> int:
+def _connect_to(sock: _socket.socket, address: Any, patience_s: float | None) -> int:
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if KERNEL_STAMPS:
@@ -104,21 +126,23 @@ def _connect_to(sock: _socket.socket, address: Any) -> int:
     result = sock.connect_ex(address)
     if result not in _IN_PROGRESS:
         return result
-    _wait(sock, WRITE)
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    with gevent.Timeout(patience_s, False):
+        _wait(sock, WRITE)
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return errno.ETIMEDOUT
 
 
-def connect_proxy(proxy: Proxy, source: str | None = None) -> _socket.socket:
+def connect_proxy(proxy: Proxy, source: str | None = None, timeout_s: float | None = None) -> _socket.socket:
     """A socket connected to a proxy; blocks the calling greenlet.
 
     Args:
-        source: as for `connect_tcp`.
+        source: as for `connect_tcp`, as is `timeout_s`.
 
     Raises:
         DialError: no address of the proxy took the connection.
     """
     try:
-        return connect_tcp(proxy.address, source)
+        return connect_tcp(proxy.address, source, timeout_s)
     except DialError as error:
         raise DialError(f"proxy {error.kind}", error.detail) from None
 

@@ -24,6 +24,7 @@ from loadtest.settings import Address, Carrier, Header, TokenPlace
 
 GUIDE_PLACE: Final = TokenPlace()
 USER_AGENT: Final = f"chat-loadtest/{__version__}"
+_COOKIE: Final = "cookie"
 
 _SILENT: Final = logging.Logger("loadtest.websocket", logging.CRITICAL + 1)
 """`websockets` logs requests with tokens and headers in them where logging is at DEBUG: not through this one."""
@@ -148,8 +149,12 @@ def upgrade_request(protocol: ClientProtocol, endpoint: Endpoint, shown: Credent
     headers = (*endpoint.headers, *shown.headers)
     if not any(header.name.lower() == "user-agent" for header in headers):
         request.headers["User-Agent"] = USER_AGENT
+    cookies = [header.value for header in headers if header.name.lower() == _COOKIE]
     for header in headers:
-        request.headers[header.name] = header.value
+        if header.name.lower() != _COOKIE:
+            request.headers[header.name] = header.value
+    if cookies:  # a second line of them is the server's to ignore (RFC 6265, section 5.4)
+        request.headers["Cookie"] = "; ".join(cookies)
     if shown.trace_id is not None:  # version, trace, parent, sampled: https://www.w3.org/TR/trace-context/
         request.headers["traceparent"] = f"00-{shown.trace_id}-{secrets.token_hex(8)}-01"
     return request

@@ -103,6 +103,7 @@ class OpenMessage:
             handover_ns=self.handover_ns,
             client=identity.client,
             digest=self.digest,
+            progress_chunks=stream.progress_chunks,
             text_bytes=len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")),
         )
 

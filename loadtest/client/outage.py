@@ -8,7 +8,7 @@ from loadtest.model import Cause, Outage
 class OpenOutage:
     """One outage that is not over yet.
 
-    It is over once the user is authenticated again, has a message delivered, and every message that waited is answered.
+    It is over once the user is authenticated again, has a message delivered, and no message that waited is open.
 
     Args:
         lost_ns: when the connection was lost; of a half-open one, when it last received something.
@@ -34,6 +34,7 @@ class OpenOutage:
         self._dropped = 0
         self._rejected = 0
         self._waiting: set[str] = set()
+        self._unanswered = False
 
     def waited(self, backoff_ns: int) -> None:
         """The client has waited by its schedule."""
@@ -66,8 +67,19 @@ class OpenOutage:
         if message_id in self._waiting:
             self._waiting.discard(message_id)
             self._rejected += limited
-            if not self._waiting:
+            if not self._waiting and not self._unanswered:
                 self._flushed_ns = at_ns
+        return self._over
+
+    def unanswered(self, message_id: str) -> bool:
+        """A message was given up; returns whether the outage is over with it. Of such a flush nobody knows the end."""
+        if message_id in self._waiting:
+            self._waiting.discard(message_id)
+            self._unanswered = True
+        return self._over
+
+    @property
+    def _over(self) -> bool:
         return self._recovered_ns is not None and not self._waiting
 
     @property

@@ -30,6 +30,9 @@ WAKING_NS: Final = 250_000
 STEP_NS: Final = 50_000
 """Two readings of the clocks lie closer together than this, unless the wall clock was set or we were put aside."""
 
+UNSURE: Final = -(2**62)
+"""The offset for one poll after a step forward: no stamp lies so far off that it could be believed."""
+
 
 class PollClock:
     """Watches the polls of one event loop, for as long as the loop lives; keeps no loop alive.
@@ -41,7 +44,8 @@ class PollClock:
 
     Attributes:
         settled_ns: what is read now arrived after this (monotonic).
-        offset_ns: the wall clock less the monotonic one. The kernel steers both alike, so it is constant but for steps.
+        offset_ns: the wall clock less the monotonic one. The kernel steers both alike, so it is constant but for steps;
+            `UNSURE` for one poll after a step forward.
         reads: to be counted up by whoever reads from a socket.
         due_ns, when_due: what is to be called from this instant on, between two reads too: a poll may report so much
             that serving it all first would make a message late.
@@ -96,9 +100,14 @@ class PollClock:
 
     def _correct(self, offset: int) -> None:
         """Keep the least reading, since readings can only be late (by being put aside in between); follow a step."""
+        if self.offset_ns == UNSURE:
+            self.offset_ns = offset
+            return
         if offset > self.offset_ns:
             offset = min(_offset() for _ in range(3))
-        if not 0 <= offset - self.offset_ns <= STEP_NS:
+        if offset - self.offset_ns > STEP_NS:
+            self.offset_ns = UNSURE  # a stamp from before the step would be taken for an early one
+        elif offset < self.offset_ns:
             self.offset_ns = offset
 
 

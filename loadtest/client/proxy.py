@@ -63,7 +63,8 @@ def proxy_for(target: Address, secure: bool, environ: Mapping[str, str] | None =
 
 def connect_request(proxy: Proxy, target: Address) -> bytes:
     """The bytes that ask for a tunnel."""
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    where = Address(target.host.encode("idna").decode(), target.port)
+    lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
     if proxy.authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     return "\r\n".join([*lines, "", ""]).encode("ascii")
@@ -83,16 +84,18 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _parsed(variable: str, text: str) -> Proxy:
-    url = urlsplit(text if "://" in text else f"http://{text}")
+    whole = text if "://" in text else f"http://{text}"
+    scheme = whole.partition("://")[0].lower()
     try:
-        port = url.port or DEFAULT_PORT
+        url = urlsplit(whole)
+        host, port = url.hostname, url.port or DEFAULT_PORT
     except ValueError:
-        port = 0
-    if url.scheme != "http" or not url.hostname or not port or not text.isascii():
-        shown = f"{url.scheme}://..." if url.scheme != "http" else "its value"
+        host = None
+    if scheme != "http" or not host or not text.isascii():
+        shown = f"{scheme}://..." if scheme != "http" else "its value"
         raise ValueError(f"{variable}: {shown} is no HTTP proxy; give http://HOST:PORT, or unset it")
     authorization = None
     if url.username is not None:
         words = f"{unquote(url.username)}:{unquote(url.password or '')}"
         authorization = f"Basic {base64.b64encode(words.encode()).decode()}"
-    return Proxy(variable, Address(url.hostname, port), authorization)
+    return Proxy(variable, Address(host, port), authorization)

@@ -81,6 +81,7 @@ class Session:
     Attributes:
         ended: finished records, for the caller to take and clear.
         answered: messages whose final ack has come since the caller last cleared it.
+        token: what the user shows the server, which may tell it in what it says.
     """
 
     __slots__ = (
@@ -104,6 +105,7 @@ class Session:
         "answered",
         "ended",
         "identity",
+        "token",
     )
 
     def __init__(
@@ -119,6 +121,7 @@ class Session:
         queue_limit: int = QUEUE_LIMIT,
     ) -> None:
         self.identity = identity
+        self.token = ""
         self._room = room if identity.client is not None else None
         self._membership = Membership()
         self._order = 0  # of the events of rooms that were received
@@ -133,10 +136,14 @@ class Session:
         self._timeout_ns = reply_timeout_ns
         self._ledger = Ledger(identity, queue_limit)
         self.ended: list[Message] = self._ledger.ended
-        self._correlation = Correlation(self._ledger, dialect)
+        self._correlation = Correlation(self._ledger, dialect, alone=identity.client is None)
         self._answers: dict[str, tuple[OpenMessage, Stream]] = {}
         self._guessed: Recent[str] = Recent()  # how streams ended whose ids name no message
         self._followed = Followed(dialect.content, tally)
+
+    def excerpt(self, text: str, length: int = 200) -> str:
+        """What the server said, as it may go into records."""
+        return excerpt(text, length, self.token)
 
     def leave_gaps_out(self) -> None:
         """Measure no gaps between chunks any more: whoever does not read at once only sees its own."""
@@ -212,9 +219,13 @@ class Session:
         self._typing_in = conversation if event == "typing:start" else None
         self._typed(conversation, event, now_ns)
 
-    def gone(self, now_ns: int) -> None:
-        """The connection is gone, or the run over: the user is in no conversation and types nowhere."""
-        self._stayed(self._membership.gone(now_ns))
+    def gone(self, now_ns: int, lost_ns: int | None = None) -> None:
+        """The connection is gone, or the run over: the user is in no conversation and types nowhere.
+
+        Args:
+            lost_ns: when it was lost, where that was noticed late: what others sent from then on nobody owed it.
+        """
+        self._stayed(self._membership.gone(now_ns if lost_ns is None else lost_ns))
         if self._typing_in is not None:
             self._typed(self._typing_in, "gone", now_ns)
             self._typing_in = None
@@ -293,9 +304,9 @@ class Session:
             case MalformedFrame():
                 self._tally.add("malformed_frame", str(error))
             case UnknownEvent():
-                self._tally.add("unknown_event", excerpt(error.type))
+                self._tally.add("unknown_event", self.excerpt(error.type))
             case InvalidEvent():
-                self._tally.add("invalid_event", excerpt(error.type))
+                self._tally.add("invalid_event", self.excerpt(error.type))
             case _:
                 self._tally.add("dialect_error", type(error).__name__)
 
@@ -314,14 +325,14 @@ class Session:
             case ConnectionAuthenticated():
                 self._user_id = event.user_id
             case ConnectionError_():
-                self._tally.add("connection_error", excerpt(event.code or "none", 64))
+                self._tally.add("connection_error", self.excerpt(event.code or "none", 64))
                 self._refuse_half_a_frame(event, at_ns)
             case _:
                 pass  # the connection's own events are the client's business
 
     def _name_unknown_fields(self, data: Payload, event: ServerEvent) -> None:
         for name in self._unknown_fields(data, event):
-            self._tally.add("unknown_field", f"{type(event).__struct_config__.tag}.{excerpt(name, 64)}")
+            self._tally.add("unknown_field", f"{type(event).__struct_config__.tag}.{self.excerpt(name, 64)}")
 
     def _on_ack(self, ack: MessageAck, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         entry = self._ledger.on_wire(ack.message_id)
@@ -365,7 +376,7 @@ class Session:
         limited, entry.retry_after_s = self._dialect.refusal(text)
         self.answered.append(Answer(entry.message_id, at_ns, False, limited))
         self._membership.refused(entry.conversation, at_ns)
-        reason = "rate limit" if limited else excerpt(text)
+        reason = "rate limit" if limited else self.excerpt(text)
         self._close(entry, Outcome.REJECTED if limited else Outcome.ERROR, reason)
 
     def _on_broadcast(self, event: MessageReceive, at_ns: int) -> None:
@@ -397,7 +408,7 @@ class Session:
         elif entry.outcome is None and id_ == entry.message_id:
             self._refuse(entry, event.text, at_ns)
         else:
-            self._end_stream(entry, StreamState.ERRORED, excerpt(event.text))
+            self._end_stream(entry, StreamState.ERRORED, self.excerpt(event.text))
 
     def _on_nameless_error(self, event: MessageError, at_ns: int) -> None:
         """An error that names no message is about the only open one, if there is only one."""
@@ -405,13 +416,13 @@ class Session:
         if len(unanswered) == 1:
             self._refuse(unanswered[0], event.text, at_ns)
         else:
-            self._tally.add("error_unattributed", excerpt(event.text))
+            self._tally.add("error_unattributed", self.excerpt(event.text))
 
     def _refuse_half_a_frame(self, event: ConnectionError_, at_ns: int) -> None:
         """What is no JSON can only be answered by an error of the connection: that of the only such frame, if any."""
         halves = [entry for entry in self._ledger if entry.invalid is Invalid.CUT and entry.outcome is None]
         if len(halves) == 1:
-            self._refuse(halves[0], excerpt(event.message), at_ns)
+            self._refuse(halves[0], self.excerpt(event.message), at_ns)
 
     def _on_stray_error(self, event: MessageError, id_: str) -> None:
         end = self._ledger.end_of(self._correlation.own(id_))
@@ -421,7 +432,7 @@ class Session:
             if self._correlation.is_foreign(id_):
                 self._tally.add("foreign_stream", StreamState.ERRORED)
             else:
-                self._tally.add("error_unattributed", excerpt(event.text))
+                self._tally.add("error_unattributed", self.excerpt(event.text))
 
     # --- streams ------------------------------------------------------------------------------------------------------
     def _begin_stream(

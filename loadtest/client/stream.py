@@ -47,6 +47,7 @@ class Stream:
         answer: the text so far; what the server showed last.
         over: how it ended; None while it goes on.
         chunks: its frames, the completion included.
+        progress_chunks: those that brought new content.
         bytes: payload bytes of all its frames.
         guessed: whether its message was found by order, for want of a name.
         cut_pairs: characters that a chunk ended in the middle of.
@@ -71,6 +72,7 @@ class Stream:
         "last_content_ns",
         "longest_stall_ns",
         "over",
+        "progress_chunks",
         "stream_id",
         "violations",
     )
@@ -84,7 +86,7 @@ class Stream:
         self._earlier = ""  # the text that a rewritten chunk took the place of: a server that goes back to it errs once
         self.guessed = False
         self.over: StreamState | None = None
-        self.chunks = self.bytes = self.violations = self.cut_pairs = 0
+        self.chunks = self.progress_chunks = self.bytes = self.violations = self.cut_pairs = 0
         self.first_content_ns: int | None = None
         self.first_content_bound_ns: int | None = None
         self.last_content_ns: int | None = None
@@ -122,6 +124,7 @@ class Stream:
                 self._gap_bounds.append(bound_ns + self._last_content_bound_ns)
                 if self.longest_stall_ns is None or gap > self.longest_stall_ns:
                     self.longest_stall_ns = gap
+            self.progress_chunks += 1
             self.last_content_ns = at_ns
             self._last_content_bound_ns = bound_ns
             self._before = before

@@ -30,7 +30,7 @@ import gevent.event
 from gevent.hub import get_hub
 from msgspec import Struct
 from websockets.exceptions import InvalidHandshake, InvalidStatus, NegotiationError
-from websockets.frames import CLOSE, CTRL_OPCODES, PING, PONG, TEXT, Opcode
+from websockets.frames import CLOSE, CTRL_OPCODES, PING, PONG, TEXT, Frame
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
 
@@ -63,6 +63,7 @@ MOST_WAITING: Final = 16 * 2**20
 """Bytes that may wait for a peer that takes nothing in, such as answers to a flood of pings, before it is given up."""
 FLOOD: Final = 100
 """Pings of one connection within a second from which on they are called a flood: servers send one in many seconds."""
+PING_PAYLOAD: Final = b"loadtest"
 FLOOD_NS: Final = 1_000_000_000
 
 _ANCILLARY: Final = CMSG_SPACE(16) if KERNEL_STAMPS else 0
@@ -99,14 +100,17 @@ class Dialled(Struct, frozen=True):
 class Closed(Struct, frozen=True):
     """How a connection ended: close code (1006 without a close frame), reason, who, and how long our close took, ns.
 
-    `heard_ns`: when it last received something, where it had fallen silent (monotonic ns).
+    `lost_ns`: when its user was without it, where that was before the end (monotonic ns): when a half-open one last
+    received something, or when our close frame left.
+    `quiet_ns`: how long before the end the last frame went either way, close frames left out.
     """
 
     code: int
     reason: str
     by: ClosedBy
     close_ns: int | None
-    heard_ns: int | None = None
+    lost_ns: int | None = None
+    quiet_ns: int | None = None
 
 
 class Listener(Protocol):
@@ -164,6 +168,7 @@ class Transport:
         "_step",
         "_tally",
         "_tls",
+        "_traffic_ns",
         "_upgraded",
         "_writer",
     )
@@ -190,7 +195,7 @@ class Transport:
         self._ended = False
         self._by = ClosedBy.SERVER
         self._polls: PollClock = poll_clock(get_hub().loop, not KERNEL_STAMPS)
-        self._floor_ns = 0
+        self._floor_ns = self._traffic_ns = 0
         self._left_some = False
         self._close_sent_ns: int | None = None
         self._close_ns: int | None = None
@@ -222,8 +227,8 @@ class Transport:
         endpoint, proxy = self._endpoint, self._endpoint.proxy
         began = time.monotonic_ns()
         self._step = f"no TCP connection to {proxy or endpoint.target}"
-        source = self._source
-        sock = connect_tcp(endpoint.target, source) if proxy is None else connect_proxy(proxy, source)
+        way = (self._source, endpoint.connect_timeout_s)
+        sock = connect_tcp(endpoint.target, *way) if proxy is None else connect_proxy(proxy, *way)
         self._socket = sock
         connected = tunnelled = time.monotonic_ns()
         if proxy is not None:
@@ -240,7 +245,7 @@ class Transport:
         self._flush_protocol()
         self._upgraded.get()
         self._open = True
-        upgraded = time.monotonic_ns()
+        upgraded = self._traffic_ns = time.monotonic_ns()
         self._tell_agreed()
         return Dialled(
             connected - began,
@@ -276,6 +281,7 @@ class Transport:
         """
         if self._protocol.state is not OPEN or self._ended:
             return False
+        self._traffic_ns = time.monotonic_ns()
         self._protocol.send_text(data)
         self._tally.add("frames_sent")
         self._tally.add("bytes_sent", "", len(data))
@@ -285,8 +291,8 @@ class Transport:
     def ping(self) -> None:
         """Send a WebSocket ping, unless one is still unanswered."""
         if self._protocol.state is OPEN and not self._ended and self._ping_sent_ns is None:
-            self._ping_sent_ns = time.monotonic_ns()
-            self._protocol.send_ping(b"loadtest")
+            self._ping_sent_ns = self._traffic_ns = time.monotonic_ns()
+            self._protocol.send_ping(PING_PAYLOAD)
             self._flush_protocol()
 
     def give_up_silent(self, now_ns: int) -> None:
@@ -310,11 +316,6 @@ class Transport:
             self._end()
 
     # --- losses, and readers that are slow ----------------------------------------------------------------------------
-    @property
-    def heard_ns(self) -> int:
-        """When something was last received, monotonic ns."""
-        return self._floor_ns
-
     def fall_silent(self) -> None:
         """Send nothing more and read nothing more, and leave the socket open, as where the network is gone."""
         if self._reader is not None and not self._ended:
@@ -490,22 +491,27 @@ class Transport:
         if self._ended:
             return
         if isinstance(item, bytes):
+            self._traffic_ns = at
             self._listener.on_frame(item, True, at, bound, lag)
         elif isinstance(item, Response):
             self._on_response()
         elif item.opcode in CTRL_OPCODES:
-            self._on_control(item.opcode, at)
+            self._on_control(item, at)
         else:
+            self._traffic_ns = at
             self._listener.on_frame(item.data, item.opcode is TEXT, at, bound, lag)
 
-    def _on_control(self, opcode: Opcode, at: int) -> None:
+    def _on_control(self, frame: Frame, at: int) -> None:
         self._flush_protocol()  # the answer to a ping or a close
-        if opcode is PING:
+        if frame.opcode is not CLOSE:
+            self._traffic_ns = at
+        if frame.opcode is PING:
             self._on_ping(at)
-        elif opcode is PONG and self._ping_sent_ns is not None:
-            self._listener.on_pong(max(at - self._ping_sent_ns, 0))
-            self._ping_sent_ns = None
-        elif opcode is CLOSE and self._close_sent_ns is not None:
+        elif frame.opcode is PONG and self._ping_sent_ns is not None:
+            if bytes(frame.data) == PING_PAYLOAD:  # else nobody asked for it (RFC 6455, section 5.5.3)
+                self._listener.on_pong(max(at - self._ping_sent_ns, 0))
+                self._ping_sent_ns = None
+        elif frame.opcode is CLOSE and self._close_sent_ns is not None:
             self._close_ns = max(at - self._close_sent_ns, 0)
 
     def _on_ping(self, at: int) -> None:
@@ -563,7 +569,9 @@ class Transport:
         elif received is None and self._tls is not None and self._tls.broken is not None:
             reason = f"TLS: {fault(self._tls.broken)[1]}"
         half_open = self._by in (ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
-        self._listener.on_closed(Closed(code, reason, self._by, self._close_ns, self._floor_ns if half_open else None))
+        lost_ns = self._floor_ns if half_open else self._close_sent_ns
+        quiet_ns = time.monotonic_ns() - self._traffic_ns
+        self._listener.on_closed(Closed(code, reason, self._by, self._close_ns, lost_ns, quiet_ns))
 
     def _refusal(self) -> DialError:
         error = self._protocol.handshake_exc

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from loadtest.errors import RunFolderError
-from loadtest.settings import OPTIONS, duration, one_of, positive_duration, positive_int, ws_url
+from loadtest.settings import OPTIONS, SOURCES, duration, one_of, positive_duration, positive_int, ws_url
 
-from .config import TOKEN_SOURCES
 from .interrupt import one_interrupt
-from .options import Parsed, options_of
+from .options import Parsed, by_environment, options_of, withheld
 from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
-from .run import SPAWN_S, check_run, passed_on, processes_of, withheld
+from .run import SPAWN_S, check_run, passed_on, processes_of
 from .summarize import Format
 from .terms import check_terms, terms_options
 
@@ -173,9 +172,9 @@ def _build(side: str, given: dict[str, Any]) -> Build:
 
 def _environment(given: dict[str, Any], plan: Plan) -> dict[str, str]:
     """Secrets for the runs and for builds that are started; those get a fresh one where none is given."""
-    found = withheld(given)
-    sources = tuple(f"--{name.replace('_', '-')}" for name in TOKEN_SOURCES)
-    tokens = any(given.get(name) for name in TOKEN_SOURCES) or any(word.startswith(sources) for word in plan.options)
+    found = by_environment(given)
+    sources = tuple(f"--{name.replace('_', '-')}" for name in SOURCES)
+    tokens = any(given.get(name) for name in SOURCES) or any(word.startswith(sources) for word in plan.options)
     if not tokens:
         if plan.base.command is None or plan.candidate.command is None:
             raise click.UsageError(
@@ -222,7 +221,7 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
     found = sides_of(folder, state)
     first, second = open_samples(found.base), open_samples(found.candidate)
     terms = replace(terms, same=state.plan.same, live_provider=terms.live_provider or is_live((*first, *second)))
-    builds = compare_builds(first, second, terms, force=force)
+    builds = compare_builds(first, second, terms, found.notes, force=force)
     _leave(builds, folder)
     if state.plan.same and len(found.base) > 1:
         keep(folder.parent, state.plan, builds.result, datetime.now(UTC).isoformat(timespec="seconds"))

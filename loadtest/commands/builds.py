@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from loadtest.analysis.compare import Comparison, Terms, compare
 from loadtest.analysis.distribution import Distribution
@@ -15,7 +17,7 @@ from loadtest.analysis.shift import Shift, shift
 from loadtest.analysis.values import Verdict
 from loadtest.commands.opened import open_run
 from loadtest.errors import NothingMeasured, UsageError
-from loadtest.experiment.ab import STATE, Side, State, restore, runs
+from loadtest.experiment.ab import STATE, Side, State, restore, runs, shortfall
 from loadtest.metrics import HEADLINE
 from loadtest.runs.folder import DATABASE, LATEST
 
@@ -74,11 +76,12 @@ def _runs_at(path: Path, what: str) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Run folders of two builds; `same` where they are known to be one."""
+    """Run folders of two builds; `same` where they are known to be one, `notes` on what their experiment lacks."""
 
     base: list[Path]
     candidate: list[Path]
     same: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 def sides(base: Sequence[Path], candidate: Sequence[Path]) -> Sides:
@@ -105,7 +108,7 @@ def sides_of(folder: Path, state: State) -> Sides:
         raise NothingMeasured(
             f"{folder}: no pair of valid runs is in it; its generator was not sound, or it was broken off"
         )
-    return Sides(found[Side.BASE], found[Side.CANDIDATE], state.plan.same)
+    return Sides(found[Side.BASE], found[Side.CANDIDATE], state.plan.same, shortfall(folder, state))
 
 
 def open_samples(folders: Iterable[Path]) -> list[OpenedSample]:
@@ -138,11 +141,17 @@ def is_live(samples: Iterable[OpenedSample]) -> bool:
 
 
 def compare_builds(
-    base: Sequence[OpenedSample], candidate: Sequence[OpenedSample], terms: Terms, *, force: bool
+    base: Sequence[OpenedSample],
+    candidate: Sequence[OpenedSample],
+    terms: Terms,
+    notes: Sequence[str] = (),
+    *,
+    force: bool,
 ) -> Builds:
     """Compare the runs of two builds.
 
     Args:
+        notes: what a reader has to know beside what the runs themselves tell.
         force: whether unlike and invalid runs are compared all the same.
 
     Raises:
@@ -158,6 +167,7 @@ def compare_builds(
         result = compare(matched, terms, found)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    result = replace(result, notes=[*notes, *result.notes])
     opened = {id(run.sample): run for run in (*base, *candidate)}
     return Builds(result, *([opened[id(run)] for run in side] for side in (matched.base, matched.candidate)))
 

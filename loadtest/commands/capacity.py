@@ -26,11 +26,11 @@ from loadtest.settings import (
     ws_url,
 )
 
-from .config import config_option, keep_one_token_source
+from .config import config_option, without_overridden
 from .interrupt import one_interrupt
-from .options import Parsed, options_of
+from .options import Parsed, by_environment, options_of, withheld
 from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
-from .run import check_run, passed_on, processes_of, run_command, withheld
+from .run import check_run, passed_on, processes_of, run_command
 from .summarize import Format
 from .terms import positive_share
 
@@ -92,7 +92,7 @@ def capacity(
     """
     from loadtest.experiment import capacity as experiment  # noqa: PLC0415  # numpy, only now
 
-    given = keep_one_token_source(context, given)
+    given = without_overridden(context, given)
     if resume is None:
         plan = _plan(host, max_time, given)
         folder = _begin(Path(given["results"] or "results"))
@@ -110,7 +110,9 @@ def capacity(
     click.echo(plan_line(record.plan, len(record.levels), max_time), err=True)
     try:
         with one_interrupt(), _server(record.plan) as (url, secret):
-            record = experiment.carry_on(record, folder, url, withheld(_of_levels(given)) | secret, _tell, max_time)
+            record = experiment.carry_on(
+                record, folder, url, by_environment(_of_levels(given)) | secret, _tell, max_time
+            )
     except KeyboardInterrupt:
         record = experiment.restore(folder)
         if record.levels:

@@ -11,7 +11,7 @@ import msgspec
 
 from loadtest.settings import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS, whole, ws_url
 
-from .config import config_option, keep_one_token_source
+from .config import config_option, without_overridden
 from .options import Parsed, options_of
 from .run import run_command
 
@@ -43,7 +43,7 @@ def chat(
     The first thing to run when a run says "0 delivered": the client and the options are those of a run. Works with a
     pipe, too: each line is sent once the one before has been answered. Exits with 1 where a message was not answered.
     """
-    given = keep_one_token_source(context, given)
+    given = without_overridden(context, given)
     public = {option.attribute: given[option.attribute] for option in CHAT_OPTIONS if not option.secret}
     asked = {
         "host": host,

@@ -13,8 +13,8 @@ import msgspec
 
 from loadtest.settings import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS, one_of, whole, ws_url
 
-from .config import config_option, keep_one_token_source
-from .options import Parsed, options_of
+from .config import config_option, without_overridden
+from .options import Parsed, by_environment, options_of
 from .run import run_command
 
 OF_A_RUN: Final = ("rate-limit", "reply-timeout", "expect-stream")
@@ -74,7 +74,7 @@ def check(
 
     from .ci import add_to_job_summary  # noqa: PLC0415
 
-    given = keep_one_token_source(context, given)
+    given = without_overridden(context, given)
     public = {option.attribute: given[option.attribute] for option in CHECK_OPTIONS if not option.secret}
     asked = {
         "host": host,
@@ -84,7 +84,7 @@ def check(
         "user": user,
         "options": {name: value for name, value in public.items() if value},
     }
-    found = msgspec.json.decode(_checked(asked, _secrets(given)), type=Conformance)
+    found = msgspec.json.decode(_checked(asked, by_environment(given)), type=Conformance)
     markdown = report.markdown(found)
     add_to_job_summary(markdown)
     written = {
@@ -95,14 +95,6 @@ def check(
     }[kind]()
     click.echo(written, nl=False)
     return FAILED if found.failed else 0
-
-
-def _secrets(given: dict[str, Any]) -> dict[str, str]:
-    return {
-        option.env: option.joined(given[option.attribute])
-        for option in OPTIONS
-        if option.secret and given.get(option.attribute)
-    }
 
 
 def _checked(asked: dict[str, Any], secrets: dict[str, str]) -> bytes:

@@ -79,7 +79,7 @@ def compare(
     first, second = open_samples(found.base), open_samples(found.candidate)
     live = live_provider or is_live((*first, *second))
     terms = Terms(margin, detect, tuple(gates) or None, live, found.same)
-    builds = compare_builds(first, second, terms, force=force)
+    builds = compare_builds(first, second, terms, found.notes, force=force)
     if output is not None:
         from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
 

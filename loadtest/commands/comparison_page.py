@@ -59,7 +59,9 @@ def concluded(folder: Path) -> Builds:
     if kept is not None and [kept.base, kept.candidate] == names:
         return Builds(kept, base, candidate)
     terms = Terms(live_provider=is_live((*base, *candidate)), same=found.same)
-    return compare_builds(base, candidate, terms, force=True)  # invalid runs among those that count were asked for
+    return compare_builds(
+        base, candidate, terms, found.notes, force=True
+    )  # invalid runs among those that count were asked for
 
 
 def _kept(folder: Path) -> Comparison | None:

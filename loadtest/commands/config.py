@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +16,12 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from loadtest.settings import OPTIONS
+from loadtest.settings import ALTERNATIVES, OPTIONS
 
 _OPTION_BY_NAME: Final = {option.name: option for option in OPTIONS}
 _NO_KEYS: Final = frozenset({"config", "print-config", "help"})
-TOKEN_SOURCES: Final = ("jwt_secret", "jwt_key", "tokens_file", "users_file")
-"""Options of which one is enough: one from elsewhere makes those of the file void."""
+_STRONGER: Final = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+"""What wins over a file."""
 
 
 def config_option(others: Callable[[], click.Command] | None = None) -> Callable[..., Any]:
@@ -43,16 +43,28 @@ def config_option(others: Callable[[], click.Command] | None = None) -> Callable
     )  # fmt: skip
 
 
-def keep_one_token_source(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
-    """The values without the token sources of a file, where the command line or the environment names one."""
-    found = {name: context.get_parameter_source(name) for name in TOKEN_SOURCES if given.get(name)}
-    if not set(found.values()) & {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}:
-        return given
-    return given | {name: None for name, source in found.items() if source is ParameterSource.DEFAULT_MAP}
+def without_overridden(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The values without those of a file that are about something else than the command line or the environment names.
+
+    A token source, for one, takes the place of the file's, and of all that the file says of its own.
+    """
+    source = {name: context.get_parameter_source(name) for name in given}
+    kept = dict(given)
+    for each in ALTERNATIVES:
+        named = [name for name in each if given.get(name) and source[name] in _STRONGER]
+        if named:
+            theirs = frozenset(named).union(*(each[name] for name in named))
+            others = frozenset(each).union(*each.values()) - theirs
+            kept |= {name: None for name in others & kept.keys() if source[name] is ParameterSource.DEFAULT_MAP}
+    return kept
 
 
-def as_toml(context: click.Context) -> str:
-    """The options in force as a file for `--config`; those that nobody chose as comments, and no secret."""
+def as_toml(context: click.Context, values: Mapping[str, Any]) -> str:
+    """The options in force as a file for `--config`; those that nobody chose as comments, and no secret.
+
+    Args:
+        values: by the names of the command's parameters.
+    """
     lines = ["# options of `loadtest run --config FILE`; the environment wins over it, and the command line over both"]
     for key, parameter in _keys(context.command).items():
         name = parameter.name or ""
@@ -64,10 +76,10 @@ def as_toml(context: click.Context) -> str:
         chosen = context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if option is not None and option.secret:
             lines.append(f"# {key}: a secret; better by {option.env} in the environment")
-        elif chosen and context.params.get(name) not in (None, ()):
-            lines.append(f"{key} = {_toml(context.params[name])}")
+        elif chosen and values.get(name) not in (None, ()):
+            lines.append(f"{key} = {_toml(values[name])}")
         else:
-            default = option.default if option is not None else context.params.get(name)
+            default = option.default if option is not None else values.get(name)
             lines.append(f"# {key} = {_toml(parameter.make_metavar(context) if default is None else default)}")
     return "\n".join(lines)
 

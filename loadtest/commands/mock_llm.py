@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from loadtest.errors import UsageError
+from loadtest.open_files import raise_file_limit
 from loadtest.server.answers import AnswerStyle, Distribution
 from loadtest.settings import duration, one_of, positive, positive_int, whole
 from loadtest.standin.trouble import Trouble, Troubles, share
@@ -55,6 +56,7 @@ def mock_llm(**given: Any) -> None:
 
     Give the printed address to the backend in place of the provider's. Any key is taken, and none is kept.
     """
+    raise_file_limit()
     asyncio.run(_serve(_options(given)))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
 
-from loadtest.settings import Option
+from loadtest.settings import OPTIONS, Option
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -58,7 +58,7 @@ def options_of(table: Iterable[Option]) -> Callable[[Callable[..., Any]], Callab
 def _option(option: Option) -> Callable[..., Any]:
     named: dict[str, Any] = {"envvar": option.env, "show_envvar": option.secret}
     if option.flag:
-        return click.option(f"--{option.name}", option.attribute, is_flag=True, help=option.help, **named)
+        return click.option(_and_opposite(option.name), option.attribute, default=False, help=option.help, **named)
     return click.option(
         f"--{option.name}",
         option.attribute,
@@ -68,6 +68,27 @@ def _option(option: Option) -> Callable[..., Any]:
         help=option.help + ("" if option.default is None else f" [default: {option.default}]"),
         **named,
     )
+
+
+def _and_opposite(flag: str) -> str:
+    """Both words for a flag: what a file or the environment has switched on, the command line can switch off."""
+    opposite = flag.removeprefix("no-") if flag.startswith("no-") else f"no-{flag}"
+    return f"--{flag}/--{opposite}"
+
+
+def withheld(given: Mapping[str, Any]) -> dict[str, str]:
+    """What no command line shows, as environment."""
+    return {
+        option.env: str(option.joined(value))
+        for option in OPTIONS
+        if (value := given.get(option.attribute)) and option.withholds(value)
+    }
+
+
+def by_environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """What a process of ours takes by environment: what may be secret, and that a flag is off whatever else says."""
+    off = {option.env: "false" for option in OPTIONS if option.flag and not given.get(option.attribute)}
+    return withheld(given) | off
 
 
 class ParsedWords(Parsed):

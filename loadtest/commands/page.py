@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from loadtest.analysis.previous import Previous, changes, read_previous
+from loadtest.analysis.previous import differences, previous_run
 from loadtest.analysis.slowest import slowest
 from loadtest.analysis.timeline import timeline
 from loadtest.analysis.values import Summary
@@ -35,7 +35,7 @@ def write_page(run: OpenedRun, output: Path | None = None) -> Path:
         run.summary,
         slow,
         previous,
-        changes(previous, run.summary) if previous else (),
+        differences(previous, run.summary) if previous else (),
         list(_pictures(run)),
     )
     file = output or run.folder / PAGE
@@ -46,15 +46,12 @@ def write_page(run: OpenedRun, output: Path | None = None) -> Path:
     return file
 
 
-def _previous(folder: Path, summary: Summary) -> Previous | None:
-    """The run in a folder, where it was of this scenario and as many users: of another load nothing can be said."""
+def _previous(folder: Path, summary: Summary) -> Summary | None:
+    """The run in a folder, where it was of this setup."""
     try:
-        found = read_previous((folder / SUMMARY).read_bytes())
+        return previous_run((folder / SUMMARY).read_bytes(), summary)
     except OSError:
         return None
-    if found is None or (found.run.scenario, found.run.users) != (summary.run.scenario, summary.run.users):
-        return None
-    return found
 
 
 def _pictures(run: OpenedRun) -> Iterator[Picture]:

@@ -14,8 +14,8 @@ from loadtest.experiment.server import reference_server
 from loadtest.objectives import demanded
 from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
 
-from .config import as_toml, config_option, keep_one_token_source
-from .options import Parsed, options_of
+from .config import as_toml, config_option, without_overridden
+from .options import Parsed, by_environment, options_of
 
 SPAWN_S = 5.0
 """Without --spawn-rate, all users are there after this many seconds."""
@@ -76,10 +76,10 @@ def run_command(
 
     Names of user CLASSes behind the options run these alone.
     """
+    given = without_overridden(context, given)
     if print_config:
-        click.echo(as_toml(context))
+        click.echo(as_toml(context, context.params | given))
         return
-    given = keep_one_token_source(context, given)
     if spawn_rate is not None and not 0 < spawn_rate < float("inf"):
         raise click.UsageError(f"--spawn-rate: {spawn_rate:g} is not above 0")
     check_run(given, run_time)
@@ -89,12 +89,12 @@ def run_command(
                 host=host or server.url,  # type: ignore[union-attr]
                 users=users,
                 spawn_rate=spawn_rate or max(users / SPAWN_S, 1.0),
-                run_time=f"{run_time:g}s",
+                run_time=run_time,
                 processes=processes,
                 locustfile=locustfile,
                 classes=classes,
                 options=passed_on(given),
-                secrets=withheld(given) | ({} if server is None else {"LOADTEST_JWT_SECRET": server.jwt_secret}),
+                secrets=by_environment(given) | ({"LOADTEST_JWT_SECRET": server.jwt_secret} if server else {}),
             )
         )
     sys.exit(code)
@@ -135,12 +135,3 @@ def passed_on(given: dict[str, Any]) -> list[str]:
             if not option.withholds(value):
                 words.append(f"--{option.name}" if option.flag else f"--{option.name}={part}")
     return words
-
-
-def withheld(given: dict[str, Any]) -> dict[str, str]:
-    """The rest, for its environment."""
-    return {
-        option.env: option.joined(value)
-        for option in OPTIONS
-        if (value := given.get(option.attribute)) and option.withholds(value)
-    }

@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import signal
+import ssl
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from loadtest.open_files import raise_file_limit
 from loadtest.protocol import CLOSE_POLICY
 from loadtest.server import AnswerStyle, ChatServer, Distribution, ServerCounts, ServerOptions
 from loadtest.server.auth import TOKEN_LIFE_S, issue
@@ -81,6 +83,9 @@ def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> No
 @click.option("--ping-interval", type=Parsed(positive_duration, "TIME"), default="30s", show_default=True,
               help="Time between pings; a connection that has not answered by the next is terminated.")  # fmt: skip
 @click.option("--compression", is_flag=True, help="Accept permessage-deflate.")
+@click.option("--cert", type=_FILE, metavar="FILE", help="Serve wss:// with this certificate: PEM, with its chain.")
+@click.option("--key", type=_FILE, metavar="FILE",
+              help="Its private key, without a passphrase; without this option it is in --cert, too.")  # fmt: skip
 @click.option("--counts-file", type=_FILE, metavar="FILE", help="Keep what the server counted here, as JSON.")
 @click.option("--truth-file", type=_FILE, metavar="FILE",
               help="Write the true moments of each message here, a JSON line each.")  # fmt: skip
@@ -94,6 +99,7 @@ def serve(counts_file: Path | None, **given: Any) -> None:
     """Serve the guide's chat backend, the reference server, until SIGINT or SIGTERM."""
     for name, path in (("--counts-file", counts_file), ("--truth-file", given["truth_file"])):
         _check_writable(name, path)
+    raise_file_limit()  # as those who connect to it do
     asyncio.run(_serve(_options(given), counts_file, show_secret=not given["jwt_secret"]))
 
 
@@ -119,9 +125,27 @@ def _options(given: dict[str, Any]) -> ServerOptions:
         ping_interval_s=given["ping_interval"],
         compression=given["compression"],
         truth_file=given["truth_file"],
+        tls=_tls(given["cert"], given["key"]),
         faults=given["faults"],
         control_port=given["control_port"],
     )
+
+
+def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if cert is None:
+        if key is not None:
+            raise click.UsageError("--key: needs the certificate that it belongs to; give it by --cert")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert, key, password="")  # a passphrase is refused, and not asked for
+    except OSError as error:
+        found = "no certificate and key that belong together" if isinstance(error, ssl.SSLError) else error.strerror
+        held = str(cert) if key is None else f"{cert} and {key}"
+        raise click.UsageError(
+            f"--cert: {held}: {found}; give PEM files that can be read, without a passphrase"
+        ) from None
+    return context
 
 
 async def _serve(options: ServerOptions, counts_file: Path | None, show_secret: bool) -> None:

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import gevent
 import gevent.pool
@@ -23,6 +23,7 @@ from msgspec import Struct
 from loadtest.analysis.conformance import Conformance
 from loadtest.analysis.limiter import Limiter, LimiterKind
 from loadtest.client.tokens import MintedTokens, Tokens
+from loadtest.conformance.asked import check_user, read_options
 from loadtest.conformance.bench import PLACES, Bench, CannotTest, Probe
 from loadtest.conformance.cases import connection, errors, limiter, messages, reconnection, streams, tokens, typing
 from loadtest.conformance.checklist import GROUPS, Findings, chosen
@@ -33,7 +34,7 @@ from loadtest.load.options import check_host
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.refusal import explained
 from loadtest.model import Login
-from loadtest.settings import OPTIONS, Backoff, Settings, settings
+from loadtest.settings import Backoff, Settings
 
 QUICK_S: Final = 16.0
 FULL_S: Final = 600.0
@@ -174,19 +175,9 @@ def _users(asked: Asked, chosen_options: Settings, source: Tokens) -> range:
     if first is None:
         own_claims = chosen_options.jwt_claims is not None or not isinstance(source, MintedTokens)
         first = 0 if own_claims else random.randrange(*UNUSED_USERS)
+    check_user(source, first)
     many = PLACES if source.capacity is None else min(PLACES, source.capacity - first)
-    if many < 1:
-        raise UsageError(f"--user: {source.option} holds {source.capacity} users, from 0; give a lower number")
     return range(first, first + many)
-
-
-def _read(asked: Asked) -> Settings:
-    values: dict[str, Any] = dict(asked.options)
-    values |= {option.attribute: os.environ.get(option.env) for option in OPTIONS if option.secret}
-    try:
-        return settings(values)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def main() -> NoReturn:
@@ -197,7 +188,7 @@ def main() -> NoReturn:
         asked = msgspec.json.decode(sys.argv[1], type=Asked)
         check_host(asked.host)
         chosen(asked.only)  # a wrong name is told before anything else
-        read = _read(asked)
+        read = read_options(asked.options)
         found = Checker(asked, read, read_tokens(read)).run()
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr, flush=True)

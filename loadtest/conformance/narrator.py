@@ -12,7 +12,7 @@ from typing import Final
 
 from loadtest.conformance.meanings import COUNTED, SHOWN, interval, of_event, of_message, quoted
 from loadtest.errors import FrameError, InvalidEvent, UnknownEvent
-from loadtest.model import Connect, Disconnect, Message, Outage
+from loadtest.model import Connect, Disconnect, Login, Message, Outage
 from loadtest.protocol import (
     AUTH_FAILED,
     AUTH_REQUIRED,
@@ -170,6 +170,10 @@ class Narrator:
         told = ", ".join(f"{name} {interval(ns)}" for name, ns in parts if ns is not None)
         whole = interval(connect.authenticated_ns - connect.began_ns)
         self._line(self._since_start(connect.authenticated_ns), "=", f"connected as {quoted(user)} in {whole}: {told}")
+
+    def not_logged_in(self, login: Login) -> None:
+        """A login or a renewal has failed."""
+        self._line(self._since_start(login.ended_ns), "×", f"not logged in: {login.outcome}")
 
     def closed(self, end: Disconnect) -> None:
         """An authenticated connection has ended."""

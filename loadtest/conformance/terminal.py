@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import gevent
 import gevent.event
@@ -25,6 +25,7 @@ from loadtest.client.client import ClientConfig, State
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
 from loadtest.client.tokens import NoToken, Tokens
+from loadtest.conformance.asked import check_user, read_options
 from loadtest.conformance.meanings import interval, is_good, remedy
 from loadtest.conformance.narrator import Narrator
 from loadtest.conformance.onlooker import Onlooker, WatchedClient
@@ -35,9 +36,9 @@ from loadtest.load.options import check_host
 from loadtest.load.process import EXPECTED
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.refusal import explained
-from loadtest.model import Connect, Login, Message, Outcome, Population
+from loadtest.model import BROKEN_OFF, Connect, Login, Message, Outcome, Population
 from loadtest.protocol import AUTH_FAILED
-from loadtest.settings import OPTIONS, Settings, settings
+from loadtest.settings import Settings
 
 USER_CLASS: Final = "chat"
 SWEEP_S: Final = 0.1
@@ -79,7 +80,6 @@ class Terminal:
         self._chosen = chosen
         self._endpoint = read_endpoint(chat.host, chosen)
         self._tokens = tokens
-        self._logins: list[Login] = []
         self._expected = EXPECTED[chosen.expect_stream]
         self._interactive = sys.stdin is not None and sys.stdin.isatty()
         self._first: gevent.event.AsyncResult = gevent.event.AsyncResult()
@@ -130,12 +130,9 @@ class Terminal:
     def _connect(self) -> None:
         dialling = gevent.spawn(self._client.connect)
         leaving = gevent.spawn(self._leave.wait)
-        self._tokens.begin(self._logins.append)
+        self._tokens.begin(self._on_login)
         gevent.wait([self._first, leaving, dialling], count=1)
-        left = leaving.ready()
         leaving.kill()
-        if not self._first.ready() and not left and self._logins:
-            raise UsageError(explained_login(self._tokens.option, self._chosen, self._logins[-1].outcome))
         if not self._first.ready():
             dialling.kill()
             sys.exit(_BROKEN_OFF)
@@ -151,6 +148,14 @@ class Terminal:
             self._narrator.connected(connect, self._user)
         if first:
             self._first.set(connect)
+
+    def _on_login(self, login: Login) -> None:
+        if login.outcome in ("ok", BROKEN_OFF):
+            return
+        if not self._first.ready():  # as before a run: whoever waits for the next try is told nothing meanwhile
+            self._first.set_exception(UsageError(explained_login(self._tokens.option, self._chosen, login.outcome)))
+        else:
+            self._narrator.not_logged_in(login)
 
     def _claims(self) -> str:
         """What the refused token says of itself, without what it claims."""
@@ -264,22 +269,15 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
-def _chosen(chat: Chat) -> Settings:
-    values: dict[str, Any] = dict(chat.options)
-    values |= {option.attribute: os.environ.get(option.env) for option in OPTIONS if option.secret}
-    try:
-        return settings(values)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
 def main() -> NoReturn:
     """Chat as the first argument says; exit codes are those of the README."""
     try:
         chat = msgspec.json.decode(sys.argv[1], type=Chat)
         check_host(chat.host)
-        chosen = _chosen(chat)
-        code = Terminal(chat, chosen, read_tokens(chosen)).run()
+        chosen = read_options(chat.options)
+        tokens = read_tokens(chosen)
+        check_user(tokens, chat.user)
+        code = Terminal(chat, chosen, tokens).run()
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
         code = error.exit_code

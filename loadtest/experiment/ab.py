@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import shutil
 import subprocess
 import time
@@ -95,12 +96,14 @@ class Done(Struct, frozen=True):
     Attributes:
         base, candidate: names of their run folders.
         valid: whether both runs are.
+        reason: why not; empty where they are.
     """
 
     pair: int
     base: str
     candidate: str
     valid: bool
+    reason: str = ""
 
 
 class State(Struct, frozen=True):
@@ -195,9 +198,9 @@ def carry_on(state: State, folder: Path, secrets: Mapping[str, str], progress: P
     for pair in range(1 + before, 1 + state.plan.pairs):
         for attempt in range(TRIES):
             _set_aside(folder, state.done)
-            done, told = _pair(state.plan, pair, folder, secrets)
+            done = _pair(state.plan, pair, folder, secrets)
             done = msgspec.structs.replace(done, valid=done.valid or force)
-            again = "" if done.valid else told
+            again = "" if done.valid else done.reason
             last = attempt == TRIES - 1
             if done.valid or last:
                 state = msgspec.structs.replace(state, done=[*state.done, done])
@@ -218,8 +221,22 @@ def runs(folder: Path, state: State) -> dict[Side, list[Path]]:
     return {side: [folder / side / getattr(done, side) for done in counted] for side in Side}
 
 
-def _pair(plan: Plan, pair: int, folder: Path, secrets: Mapping[str, str]) -> tuple[Done, str]:
-    """A pair and why it does not count, if it does not."""
+def shortfall(folder: Path, state: State) -> list[str]:
+    """In what the pairs that count fall short of the plan, in words."""
+    left_out = [done for done in state.done if not done.valid]
+    counted, waiting = len(state.done) - len(left_out), state.plan.pairs - len(state.done)
+    words = [f"{counted} of {state.plan.pairs} planned pairs"]
+    if left_out:
+        words.append(f"{len(left_out)} left out: {left_out[0].reason or 'a run was invalid'}")
+    if waiting:
+        words.append(
+            f"{waiting} not run: who looks before the end finds changes where there are none; go on with loadtest ab "
+            f"--resume {shlex.quote(str(folder))}"
+        )
+    return ["; ".join(words)] if len(words) > 1 else []
+
+
+def _pair(plan: Plan, pair: int, folder: Path, secrets: Mapping[str, str]) -> Done:
     order = (Side.BASE, Side.CANDIDATE) if plan.base_first[pair - 1] else (Side.CANDIDATE, Side.BASE)
     found, reasons = {}, []
     for side in order:
@@ -228,7 +245,7 @@ def _pair(plan: Plan, pair: int, folder: Path, secrets: Mapping[str, str]) -> tu
         if verdict.status == "invalid":
             reasons.append(f"{side} is invalid: {verdict.reasons[0]}")
         time.sleep(plan.pause_s)
-    return Done(pair, found[Side.BASE], found[Side.CANDIDATE], not reasons), "; ".join(reasons[:1])
+    return Done(pair, found[Side.BASE], found[Side.CANDIDATE], not reasons, *reasons[:1])
 
 
 def _run(plan: Plan, pair: int, side: Side, folder: Path, secrets: Mapping[str, str]) -> str:
@@ -273,7 +290,7 @@ def _load(plan: Plan, pair: int, side: Side, folder: Path, url: str, secrets: Ma
         host=url,
         users=plan.users,
         spawn_rate=plan.spawn_rate,
-        run_time=f"{plan.run_time_s:g}s",
+        run_time=plan.run_time_s,
         processes=plan.processes,
         locustfile=plan.locustfile,
         classes=plan.classes,

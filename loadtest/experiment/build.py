@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -34,7 +34,8 @@ def started(
     Args:
         option: names it in errors, such as `--base-command`.
         command: words as a shell would split them; no shell runs it.
-        url: where it will listen; None for the first ws:// address that it prints, or else `DEFAULT_URL`.
+        url: where it will listen; None for the first ws:// address that it prints, or else `DEFAULT_URL`, unless
+            something listened there before.
         environment: further variables.
         log: file for what it prints.
 
@@ -46,10 +47,11 @@ def started(
     """
     if url and listens(url):
         raise UsageError(f"{option}: something listens at {url} already; stop it, or name another address")
+    default = None if listens(DEFAULT_URL) else DEFAULT_URL  # whoever is there already is not this build
     with log.open("wb") as output:
         process = _start(option, command, environment, output)
         try:
-            yield _address(option, command, process, url, log, patience_s)
+            yield _address(option, command, process, lambda: url or _printed(log) or default, log, patience_s)
         finally:
             end(process)
 
@@ -103,7 +105,12 @@ def _start(option: str, command: str, environment: Mapping[str, str], output: Bi
 
 
 def _address(
-    option: str, command: str, process: subprocess.Popen[bytes], url: str | None, log: Path, patience_s: float
+    option: str,
+    command: str,
+    process: subprocess.Popen[bytes],
+    place: Callable[[], str | None],
+    log: Path,
+    patience_s: float,
 ) -> str:
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
@@ -111,11 +118,11 @@ def _address(
             raise UsageError(
                 f"{option}: {command!r} ended with {process.returncode} before it listened; {log} has its output"
             )
-        at = url or _printed(log) or DEFAULT_URL
-        if listens(at):
+        at = place()
+        if at and listens(at):
             return at
         time.sleep(_POLL_S)
-    where = url or _printed(log) or DEFAULT_URL
+    where = place() or f"an address that it printed, while something else was at {DEFAULT_URL} before it,"
     raise UsageError(
         f"{option}: {command!r} did not listen at {where} within {patience_s:g} s; give its address with --host, or "
         "more time with --ready-timeout"

@@ -215,7 +215,7 @@ def _load(
         host=url,
         users=users,
         spawn_rate=plan.spawn_rate,
-        run_time=f"{timing.run_s:g}s",
+        run_time=timing.run_s,
         processes=plan.processes,
         locustfile=plan.locustfile,
         classes=plan.classes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -31,7 +32,7 @@ class Load(Struct, frozen=True):
         host: address of the backend.
         users: number of virtual users.
         spawn_rate: users started a second.
-        run_time: as Locust takes it, such as `60s`.
+        run_time: seconds; Locust takes whole ones, so a part of one becomes a whole.
         processes: worker processes; 0 for one process that does all.
         locustfile: path, or the name of one that we bring.
         classes: user classes to run; all where empty.
@@ -42,7 +43,7 @@ class Load(Struct, frozen=True):
     host: str
     users: int
     spawn_rate: float
-    run_time: str
+    run_time: float
     processes: int = 0
     locustfile: str = "chat"
     classes: Sequence[str] = ()
@@ -133,7 +134,7 @@ def locustfile(name: str) -> Path:
 def _command(load: Load) -> list[str]:
     command = [sys.executable, "-m", "locust", "-f", str(locustfile(load.locustfile)), "--headless", "--only-summary"]
     command += ["--loglevel", "WARNING", "--host", load.host]
-    command += ["-u", str(load.users), "-r", f"{load.spawn_rate:g}", "-t", load.run_time]
+    command += ["-u", str(load.users), "-r", f"{load.spawn_rate:g}", "-t", f"{math.ceil(load.run_time)}s"]
     if load.processes:
         command += ["--processes", str(load.processes), *_master_options()]
     return [*command, *load.options, *load.classes]

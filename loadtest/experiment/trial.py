@@ -92,7 +92,7 @@ def _load(trial: Trial, url: str, secret: str, folder: Path) -> Load:
         host=url,
         users=trial.users,
         spawn_rate=max(trial.users / SPAWN_S, 1.0),
-        run_time=f"{trial.seconds + WARM_UP_S:g}s",
+        run_time=trial.seconds + WARM_UP_S,
         locustfile=trial.locustfile,
         classes=(trial.user_class,),
         options=(

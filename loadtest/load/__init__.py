@@ -6,18 +6,13 @@ the pure modules of this folder (`schedule`, `recorder`, ...) can be imported wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loadtest.load.actions import Action
-    from loadtest.load.intruders import Intruding
-    from loadtest.load.limit_users import Polite, Probing
-    from loadtest.load.shapes import Ramp, Soak, Spike, Staged, Steps
-    from loadtest.load.stages import Stage
-    from loadtest.load.users import (
+    from loadtest.load.behaviours import (
         AboveLimit,
         AtLimit,
-        ChatUser,
         FallingSilent,
         InRoom,
         Leaving,
@@ -26,9 +21,13 @@ if TYPE_CHECKING:
         SlowReading,
         Typing,
     )
+    from loadtest.load.intruders import Intruding
+    from loadtest.load.limit_users import Polite, Probing
+    from loadtest.load.shapes import Ramp, Soak, Spike, Staged, Steps
+    from loadtest.load.stages import Stage
+    from loadtest.load.users import ChatUser
     from loadtest.settings import Rate
 
-SHAPES: Final = ("Ramp", "Soak", "Spike", "Stage", "Staged", "Steps")
 __all__ = [
     "AboveLimit",
     "Action",
@@ -57,8 +56,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from loadtest.load import intruders, limit_users, plugin, shapes, users  # noqa: PLC0415
+    from loadtest.load import behaviours, intruders, limit_users, plugin, shapes, users  # noqa: PLC0415
 
     plugin.register()
-    homes = {"Intruding": intruders, "Polite": limit_users, "Probing": limit_users} | dict.fromkeys(SHAPES, shapes)
-    return getattr(homes.get(name, users), name)
+    return next(
+        getattr(home, name) for home in (users, behaviours, limit_users, intruders, shapes) if hasattr(home, name)
+    )

@@ -81,7 +81,7 @@ def read_conversations(chosen: Settings) -> Conversations:
         return Conversations(chosen.conversation or DEFAULT)
     path = Path(chosen.conversations_file)
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise UsageError(

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from loadtest.load.clock import WorkerClock
 from loadtest.load.numbers import Pool, Share
 from loadtest.model import Worker, WorkerEnd
 
@@ -74,6 +75,11 @@ class Crew:
     def grant(self, client_id: str) -> int | None:
         """A number for a further user of a worker; None where there is none left."""
         return self._numbers.grant(client_id)
+
+    def set_clock(self, client_id: str, clock: WorkerClock) -> None:
+        """The clock of one has been read."""
+        if client_id in self._workers:
+            self._change(client_id, clock_offset_s=clock.offset_ns / 1e9, clock_bound_s=clock.bound_ns / 1e9)
 
     # --- what becomes of them -----------------------------------------------------------------------------------------
     def watch(self, at_s: float, heard: dict[str, int], silent: set[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Final
@@ -10,10 +11,12 @@ import gevent
 import msgspec
 from locust.runners import STATE_MISSING, MasterRunner
 
+from loadtest.load.clock import Reading, WorkerClock, clock_id
 from loadtest.load.crew import Crew
+from loadtest.load.instants import shifted
 from loadtest.load.numbers import Share
 from loadtest.load.quirks import dispatch_order, end_dispatch, forget_worker
-from loadtest.model import Worker
+from loadtest.model import Batch, Worker
 
 BEGIN: Final = "lt_begin"
 """To a worker, before its part of a run begins: its name, its share of the users, how many processes there are."""
@@ -22,11 +25,15 @@ FINAL: Final = "lt_final"
 ASK: Final = "lt_ask"
 """From a worker: a number for one more user; answered by `NUMBER`."""
 NUMBER: Final = "lt_number"
+CLOCK: Final = "lt_clock"
+"""To a worker: what does its clock say; answered by the same."""
 WATCH_S: Final = 1.0
 """How often workers are looked after: as often as Locust does (locust/runners.py, HEARTBEAT_INTERVAL)."""
 SILENT_GRACE_S: Final = 15.0
 """How long the end of a run waits for a worker that is silent: a network that was lost for 10 s is back by then."""
 POLL_S: Final = 0.05
+CLOCK_WATCHES: Final = 10
+"""Clocks are read as often as once in so many looks: they drift, and a reading in a quiet moment is closer."""
 
 
 class Foreman:
@@ -45,6 +52,8 @@ class Foreman:
         self._started_ns = started_ns
         self._keep = keep
         self._kept: list[Worker] = []
+        self._clock_id = clock_id()
+        self._clocks: dict[str, WorkerClock] = {}
         self._awaited: set[str] | None = None
         self._watcher: gevent.Greenlet | None = None
 
@@ -74,6 +83,21 @@ class Foreman:
         """A worker asks for a number."""
         answer = {"question": question, "number": self._crew.grant(client_id)}
         self._runner.send_message(NUMBER, answer, client_id)
+
+    def on_clock(self, client_id: str, asked_ns: int, read_ns: int, clock: str) -> None:
+        """A worker has read its clock, as it was asked to."""
+        if clock == self._clock_id:
+            return
+        kept = self._clocks.setdefault(client_id, WorkerClock())
+        kept.read(Reading(asked_ns, read_ns, time.monotonic_ns()))
+        self._crew.set_clock(client_id, kept)
+
+    def on_our_clock(self, client_id: str, batch: Batch) -> Batch:
+        """A worker's batch, with its instants on the clock of this process.
+
+        Its clock is known by then: it was asked before the run, and answers what it is told in that order.
+        """
+        return shifted(batch, self._clocks[client_id].offset_ns) if client_id in self._clocks else batch
 
     def on_final(self, client_id: str) -> None:
         """A worker has sent its last report."""
@@ -107,9 +131,13 @@ class Foreman:
     def _tell(self, client_id: str, share: Share, of: int) -> None:
         told = {"name": self._crew.name(client_id), "share": msgspec.structs.astuple(share), "of": of}
         self._runner.send_message(BEGIN, told, client_id)
+        self._read_clock(client_id)
+
+    def _read_clock(self, client_id: str) -> None:
+        self._runner.send_message(CLOCK, {"asked_ns": time.monotonic_ns()}, client_id)
 
     def _watch_on(self) -> None:
-        while True:
+        for look in itertools.count():
             gevent.sleep(WATCH_S)
             clients = self._runner.clients
             heard = {client.id: client.user_count for client in clients.all if client.state != STATE_MISSING}
@@ -117,6 +145,9 @@ class Foreman:
                 forget_worker(self._runner, client_id)
             for client_id in self._crew.here - set(clients):  # it has quit without a last report
                 self._crew.lose(client_id, self._now_s)
+            if look % CLOCK_WATCHES == 0:
+                for client_id in self._clocks:
+                    self._read_clock(client_id)
             self._keep_changes()
 
     def _silent(self) -> set[str]:

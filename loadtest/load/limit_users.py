@@ -9,15 +9,17 @@ from enum import StrEnum
 from loadtest.client.invalid import Invalid
 from loadtest.load import schedule
 from loadtest.load.actions import Action
-from loadtest.load.users import AboveLimit, ChatUser
+from loadtest.load.behaviours import AboveLimit
+from loadtest.load.users import ChatUser
 from loadtest.model import Population
-from loadtest.protocol import TYPING_MIN_INTERVAL_S, MessageAck, ServerEvent
+from loadtest.protocol import TYPING_MIN_INTERVAL_S, MessageAck, MessageError, ServerEvent
 from loadtest.settings import Rate, Settings
 
 
 class Polite(AboveLimit):
     """Above the limit, but once rejected it waits the X seconds of `Try again in X seconds`, and then tries at once.
 
+    Where that is in a period without users above the limit, it tries in the next one.
     What it wanted to say meanwhile it keeps to itself, as a person does whose send button is disabled. Whether the
     promise is kept is the metric `retry_after_error`.
     """
@@ -33,7 +35,7 @@ class Polite(AboveLimit):
                 yield Action(at, self.say_unless_told_to_wait)
             elif until > waited_for:
                 waited_for = until
-                yield Action(until, self.say)
+                yield from (Action(again, self.say) for again in self.in_its_periods(iter((until,))))
 
     def say_unless_told_to_wait(self, intended_ns: int) -> None:
         """Send a message, unless the server has said to wait since this was planned."""
@@ -41,11 +43,17 @@ class Polite(AboveLimit):
             self.say(intended_ns)
 
     def on_event(self, event: ServerEvent) -> None:
-        if isinstance(event, MessageAck) and event.status == "error":
-            limited, wait_s = self.dialect.refusal(event.error or "")
-            if limited and wait_s is not None:
-                now_s = (time.monotonic_ns() - self.began_ns) / 1e9
-                self._told_to_wait_until_s = now_s + wait_s
+        match event:
+            case MessageAck(status="error"):
+                self._heed(event.error or "")
+            case MessageError():
+                self._heed(event.text)
+
+    def _heed(self, refusal: str) -> None:
+        limited, wait_s = self.dialect.refusal(refusal)
+        if limited and wait_s is not None:
+            now_s = (time.monotonic_ns() - self.began_ns) / 1e9
+            self._told_to_wait_until_s = now_s + wait_s
 
 
 class Probe(StrEnum):

@@ -99,7 +99,7 @@ class Live:
         for outage in batch.outages:
             self.outages[outage.ended] += 1
             for key, until in (("outage", outage.authenticated_ns), ("recovery", outage.recovered_ns)):
-                self._add(key, outage.user_class, "", None if until is None else until - outage.lost_ns, wanted=True)
+                self._add(key, outage.user_class, "", _since(until, outage.lost_ns), wanted=outage.without_end)
         for part in batch.histograms:
             self._counts(part)
         for sample in batch.health:

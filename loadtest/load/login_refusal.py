@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from loadtest.client.tls import TlsFault
 from loadtest.load.own_login import OPTION
+from loadtest.load.refusal import explained_tls
 from loadtest.settings import Settings, redacted
 
 
@@ -10,14 +12,17 @@ def explained_login(option: str, settings: Settings, outcome: str) -> str:
     """Why a login failed: the option that is to blame, and what to do."""
     if option == OPTION:
         remedy = (
-            "name its authority by REQUESTS_CA_BUNDLE=FILE" if outcome.startswith("SSLError") else "try it by itself"
+            "name its authority by --ca-file FILE, and have it trusted by verify=self.settings.ca_file or True"
+            if outcome.startswith("SSLError")
+            else "try it by itself"
         )
         return f"{OPTION}: the locustfile's own login failed: {outcome}; {remedy}"
     where = redacted(settings.login_url or "")
     if outcome.startswith("http "):
         return _of_status(outcome.removeprefix("http "), where, settings)
-    if outcome.startswith("tls: "):
-        return f"--login-url: TLS with {where} failed ({outcome[5:]}); name its authority by --ca-file FILE"
+    kind, _, detail = outcome.partition(": ")
+    if kind in tuple(TlsFault):
+        return explained_tls("--login-url", where, settings, kind, detail)
     token, life = settings.login_token_path, settings.login_life_path
     remedies = {
         "refused": f"--login-url: nobody listens at {where}; start it, or correct the address",

@@ -149,21 +149,36 @@ def one_account(seen: Sightings, run: Facts) -> str | None:
 
 
 def cut_off_alike(seen: Sightings, run: Facts) -> str | None:
-    """Connections are closed from outside, each at the same age."""
+    """Connections are closed from outside, each at the same age or after the same silence."""
     if len(seen.lives) < run.enough_users or len(seen.accounts) < run.enough_users:
         return None
-    lengths, ends = (sorted(column) for column in zip(*seen.lives, strict=True))
-    aside = len(lengths) // 10
-    spread_s = (lengths[-1 - aside] - lengths[aside]) / 1e9
-    age_s = lengths[len(lengths) // 2] / 1e9
-    # a server that stops ends them all at one instant, a timer each at its own
-    at_once = (ends[-1] - ends[0]) / 1e9 <= 2.0 * spread_s
-    if age_s < SHORTEST_TIMER_S or spread_s > ALIKE_S + age_s / 50.0 or at_once:
-        return None
-    return (
-        f"{len(lengths)} connections were closed from outside, each at an age of {age_s:.0f} s: has a proxy or load "
-        "balancer in between a timeout of as long? Raise it (nginx: proxy_read_timeout), or ping more often"
-    )
+    lengths, silences, ends = (sorted(column) for column in zip(*seen.lives, strict=True))
+    cut = f"{len(ends)} connections were closed from outside, each"
+    over_s = (ends[-1] - ends[0]) / 1e9
+    if (age_s := _alike_s(lengths, over_s)) is not None:
+        return (
+            f"{cut} at an age of {age_s:.0f} s: has a proxy or load balancer in between a timeout of as long? Raise it "
+            "(nginx: proxy_read_timeout), or ping more often"
+        )
+    if (quiet_s := _alike_s(silences, over_s)) is not None:
+        return (
+            f"{cut} after {quiet_s:.0f} s without a frame: has a proxy or load balancer in between an idle timeout of "
+            "as long? Raise it (nginx: proxy_read_timeout), or have the backend ping more often"
+        )
+    return None
+
+
+def _alike_s(times: list[int], over_s: float) -> float | None:
+    """What a timer of each connection made of these times (ns, ascending): their median, seconds; None if none did.
+
+    Args:
+        over_s: how far the ends lie apart: a server that stops ends them all at one instant, a timer each at its own.
+    """
+    aside = len(times) // 10
+    spread_s = (times[-1 - aside] - times[aside]) / 1e9
+    median_s = times[len(times) // 2] / 1e9
+    alike = median_s >= SHORTEST_TIMER_S and spread_s <= ALIKE_S + median_s / 50.0
+    return median_s if alike and over_s > 2.0 * spread_s else None
 
 
 def no_sockets(seen: Sightings, _run: Facts) -> str | None:

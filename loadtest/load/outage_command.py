@@ -17,6 +17,7 @@ from gevent import subprocess
 from loadtest.model import OutageCommand
 from loadtest.settings import Settings
 
+SKIPPED: Final = "skipped, as the one before it still ran"
 ENDING_S: Final = 2.0
 """How long what is ended may take before it is killed."""
 
@@ -41,7 +42,7 @@ def moments(at_s: tuple[float, ...], every_s: float | None) -> Iterator[float]:
 
 
 class OutageCommands:
-    """The runs of one command during one run; starts none before the one before it has ended.
+    """The runs of one command during one run; at a moment at which the one before it still runs there is none.
 
     Args:
         settings: with an `outage_command`.
@@ -63,10 +64,15 @@ class OutageCommands:
         self._greenlet.kill(timeout=2 * ENDING_S)
 
     def _run_on(self) -> None:
+        over_ns = self._began_ns
         for at_s in self._moments:
-            wait_s = at_s - (time.monotonic_ns() - self._began_ns) / 1e9
-            gevent.sleep(max(wait_s, 0.0))
+            due_ns = self._began_ns + round(at_s * 1e9)
+            if due_ns < over_ns:  # one outage on the heels of another is not what was asked for
+                self._tell(OutageCommand(due_ns, due_ns, SKIPPED))
+                continue
+            gevent.sleep(max((due_ns - time.monotonic_ns()) / 1e9, 0.0))
             self._run()
+            over_ns = time.monotonic_ns()
 
     def _run(self) -> None:
         began, outcome = time.monotonic_ns(), "run ended"

@@ -8,6 +8,7 @@ from loadtest.client.tokens import BadTokens, MintedTokens, OnLogin, Tokens
 from loadtest.errors import UsageError
 from loadtest.load.conversations import read_conversations
 from loadtest.load.identity import check_users, login_tokens, notes, read_tokens
+from loadtest.load.own_conversations import OwnConversations
 from loadtest.load.own_login import OPTION, LogIn, OwnLogins
 from loadtest.settings import Settings
 
@@ -28,6 +29,7 @@ class People:
         self._logins = OwnLogins(settings.login_timeout)
         self._own = login_tokens(settings, self._logins, processes, option=OPTION)
         self._tokens: Tokens = self._own if all_log_in else read_tokens(settings, processes)
+        self.own_conversations = OwnConversations(settings, processes)
         self.conversations = read_conversations(settings)
         self.conversations.check(self._public_fields(self._tokens, 0))
 

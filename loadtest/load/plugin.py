@@ -13,7 +13,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,14 +26,16 @@ from locust.runners import MasterRunner, WorkerRunner
 from msgspec import Struct
 
 from loadtest import __version__
+from loadtest.client.client import ChatClient
 from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.errors import UsageError
 from loadtest.load.abort import AbortWatch
+from loadtest.load.clock import clock_id
 from loadtest.load.console import Progress
 from loadtest.load.crew import Crew
-from loadtest.load.foreman import ASK, BEGIN, DRAIN, FINAL, NUMBER, Foreman
+from loadtest.load.foreman import ASK, BEGIN, CLOCK, DRAIN, FINAL, NUMBER, Foreman
 from loadtest.load.intruders import add_intruders
 from loadtest.load.keeper import Keeper, generator_facts, public_command, utc_now
 from loadtest.load.notices import Facts, Notices
@@ -58,10 +61,11 @@ from loadtest.load.quirks import (
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.server_watch import ServerWatch, source_of
 from loadtest.load.shapes import Staged
-from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
-from loadtest.load.users import ChatUser, chat_classes, logs_in
+from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports
+from loadtest.load.users import ChatUser, chat_classes, creates, logs_in
 from loadtest.model import SHAPE, Batch, OutageCommand, RunInfo, Step
 from loadtest.objectives import Demands
+from loadtest.open_files import raise_file_limit
 from loadtest.settings import CONSOLE_ENV, ExpectStream, Settings
 
 logger = logging.getLogger("loadtest")
@@ -158,11 +162,13 @@ class Plugin:
             runner.register_message(BEGIN, self._on_begin)
             runner.register_message(DRAIN, self._on_drain, concurrent=True)
             runner.register_message(NUMBER, self._on_number)
+            runner.register_message(CLOCK, _on_clock_question)
             self._take_messages()
             self._questions = Questions(lambda question: runner.send_message(ASK, {"question": question}))
         elif isinstance(runner, MasterRunner):
             runner.register_message(FINAL, self._on_final)
             runner.register_message(ASK, self._on_ask)
+            runner.register_message(CLOCK, self._on_clock)
         if os.environ.get(CONSOLE_ENV):
             logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)
         self._files = raise_file_limit()
@@ -172,9 +178,9 @@ class Plugin:
                 check_sources(read_settings(options).source_addresses)
                 return  # the other options and the host are known only when the run starts
             self._check(environment, starts_now=bool(options.headless or options.autostart), runner=runner)
-        except UsageError as error:
+        except Exception as error:  # noqa: BLE001 - Locust would log any other, and load without us
             if not isinstance(runner, WorkerRunner):
-                print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
+                print(f"loadtest: error: {_told(error)}", file=sys.stderr, flush=True)
                 end_workers()
             sys.exit(UsageError.exit_code)
 
@@ -206,14 +212,7 @@ class Plugin:
                 server = source_of(self._settings.server_pid, self._settings.server_metrics)
                 if server is not None:
                     server.read()  # refused before the load, not in its middle
-                endpoint = read_endpoint(url, self._settings)
-                self._preflight = preflight(
-                    endpoint,
-                    self._settings,
-                    self._people,
-                    _a_log_in(environment, self._settings),
-                    _dialect(environment),
-                )
+                self._preflight = _tried(environment, read_endpoint(url, self._settings), self._settings, self._people)
 
     def _check_sockets(self, options: Any, settings: Settings) -> None:
         check_sources(settings.source_addresses)
@@ -244,10 +243,10 @@ class Plugin:
         environment.loadtest_process = self._process = None
         try:
             self._begin(environment)
-        except UsageError as error:  # mostly from the page: what came with the command line has been checked
-            logger.error("error: %s", error)
+        except Exception as error:  # noqa: BLE001 - mostly from the page: the command line's has been checked
+            logger.error("error: %s", _told(error))
             if environment.parsed_options.headless:
-                self._exit_code = error.exit_code
+                self._exit_code = UsageError.exit_code
                 gevent.spawn(environment.runner.quit)
             else:
                 gevent.spawn(environment.runner.stop)
@@ -270,15 +269,9 @@ class Plugin:
             self._start_process(environment, self._post.name, endpoint, settings, people, numbers)
             return
         people.check_users(settings.accounts(runner.target_user_count))
-        log_in = _a_log_in(environment, settings)
-        checked, self._preflight = (
-            self._preflight or preflight(endpoint, settings, people, log_in, _dialect(environment)),
-            None,
-        )
+        checked, self._preflight = self._preflight or _tried(environment, endpoint, settings, people), None
         demands = read_objectives(settings)
         self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings, demands))
-        for remark in remarks(endpoint, settings):
-            print(remark, file=sys.stderr, flush=True)
         self._watch_for(environment, demands)
         if self._exporter is not None:
             self._exporter.begin(self._keeper.info)
@@ -476,9 +469,13 @@ class Plugin:
         if self._process is not None:
             data[FIELD] = _encoded(self._process)
 
-    def on_worker_report(self, data: dict[str, Any], **_: Any) -> None:
-        for packed in data.pop(FIELD, ()):
-            self._keep(_decode_batch(packed))
+    def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        self._keep_all(client_id, data.pop(FIELD, ()))
+
+    def _keep_all(self, client_id: str, packed: Iterable[bytes]) -> None:
+        """What a worker has sent."""
+        for batch in map(_decode_batch, packed):
+            self._keep(batch if self._foreman is None else self._foreman.on_our_clock(client_id, batch))
 
     # --- the end ------------------------------------------------------------------------------------------------------
     def on_test_stopping(self, environment: Any, **_: Any) -> None:
@@ -540,6 +537,10 @@ class Plugin:
         if self._foreman is not None:
             self._foreman.on_ask(msg.node_id, msg.data["question"])
 
+    def _on_clock(self, msg: Any, **_: Any) -> None:
+        if self._foreman is not None:
+            self._foreman.on_clock(msg.node_id, **msg.data)
+
     def _leave(self, environment: Any) -> None:
         """This worker is told to end: its records go first."""
         process = self._process
@@ -563,8 +564,7 @@ class Plugin:
             self._process = None
 
     def _on_final(self, msg: Any, **_: Any) -> None:
-        for packed in msg.data["batches"]:
-            self._keep(_decode_batch(packed))
+        self._keep_all(msg.node_id, msg.data["batches"])
         if self._foreman is not None:
             self._foreman.on_final(msg.node_id)
 
@@ -623,19 +623,57 @@ class Plugin:
         return "shape" if environment.shape_class else "stop button"
 
 
+def _on_clock_question(environment: Any, msg: Any, **_: Any) -> None:
+    answer = {"asked_ns": msg.data["asked_ns"], "read_ns": time.monotonic_ns(), "clock": clock_id()}
+    environment.runner.send_message(CLOCK, answer)
+
+
 def _people(environment: Any, settings: Settings, processes: int = 1) -> People:
-    classes = [cls for cls in chat_classes(environment.user_classes) if cls.weight > 0 or cls.fixed_count > 0]
+    classes = _classes(environment)
     return People(settings, processes, bool(classes) and all(logs_in(cls) for cls in classes))
+
+
+def _tried(environment: Any, endpoint: Endpoint, settings: Settings, people: People) -> Batch:
+    """The connection before a run, behind what is to be known before anything is sent."""
+    for remark in remarks(endpoint, settings):
+        print(remark, file=sys.stderr, flush=True)
+    return preflight(
+        endpoint,
+        settings,
+        people,
+        _a_log_in(environment, settings),
+        _dialect(environment),
+        _a_converse(environment, settings),
+    )
 
 
 def _a_log_in(environment: Any, settings: Settings) -> LogIn | None:
     """How the preflight logs in: as the first user of a class that brings a `log_in`, where there is one."""
-    for cls in chat_classes(environment.user_classes):
-        if logs_in(cls):
-            user: ChatUser = cls(environment)
-            user.number, user.settings = 0, settings
-            return user.log_in
-    return None
+    return next((_first(cls, environment, settings).log_in for cls in _classes(environment) if logs_in(cls)), None)
+
+
+def _a_converse(environment: Any, settings: Settings) -> Callable[[ChatClient], str | None] | None:
+    """How it creates a conversation: as the first user of a class that does, where there is one."""
+    user = next((_first(cls, environment, settings) for cls in _classes(environment) if creates(cls)), None)
+    if user is None:
+        return None
+
+    def converse(client: ChatClient) -> str | None:
+        user.client = client
+        return user.create_conversation()
+
+    return converse
+
+
+def _first(cls: type[ChatUser], environment: Any, settings: Settings) -> ChatUser:
+    user = cls(environment)
+    user.number, user.settings = 0, settings
+    return user
+
+
+def _classes(environment: Any) -> list[type[ChatUser]]:
+    """Those that there will be users of."""
+    return [cls for cls in chat_classes(environment.user_classes) if cls.weight > 0 or cls.fixed_count > 0]
 
 
 @functools.cache
@@ -648,6 +686,14 @@ def _dialect(environment: Any) -> Dialect:
     """What the first of the chat users speaks: the server is asked in it before the run."""
     spoken: list[Dialect] = [cls.dialect for cls in environment.user_classes if hasattr(cls, "dialect")]
     return spoken[0] if spoken else GUIDE
+
+
+def _told(error: Exception) -> str:
+    """What kept a run from starting; of what nobody foresaw kind and place alone, since its text may hold secrets."""
+    if isinstance(error, UsageError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"unexpected {type(error).__name__} in line {place.lineno} of {place.filename}, before the run"
 
 
 def _encoded(process: Process) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from loadtest.client.client import ChatClient, ClientConfig
@@ -12,7 +13,8 @@ from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
 from loadtest.errors import UsageError
 from loadtest.load.login_refusal import explained_login
-from loadtest.load.own_login import LogIn
+from loadtest.load.own_conversations import HOOK
+from loadtest.load.own_login import LogIn, failed
 from loadtest.load.people import People
 from loadtest.load.recorder import Recorder
 from loadtest.load.refusal import explained
@@ -27,18 +29,24 @@ class _Silent:
 
 
 def preflight(
-    endpoint: Endpoint, settings: Settings, people: People, log_in: LogIn | None = None, dialect: Dialect = GUIDE
+    endpoint: Endpoint,
+    settings: Settings,
+    people: People,
+    log_in: LogIn | None = None,
+    dialect: Dialect = GUIDE,
+    converse: Callable[[ChatClient], str | None] | None = None,
 ) -> Batch:
     """Connect once, authenticate and close with 1000.
 
     Args:
         log_in: of a user class that logs in by itself; None takes the token from the options.
+        converse: creates a conversation for a client, of a user class that does so.
 
     Returns:
         What was recorded of it.
 
     Raises:
-        UsageError: no authenticated connection; says what was seen and what to do.
+        UsageError: no authenticated connection, or no conversation; says what was seen and what to do.
     """
     recorder = Recorder(PREFLIGHT, _Silent())
     tokens = people.tokens(0, log_in)
@@ -52,8 +60,11 @@ def preflight(
     identity = Identity(PREFLIGHT, PREFLIGHT, Population.HEADLINE)
     client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random(), dialect=dialect)
     connected = client.connect()
+    complaint = _complaint(people, client, converse) if connected and converse is not None else None
     client.disconnect()
     people.end()
+    if complaint is not None:
+        raise UsageError(complaint)
     batch = recorder.take()
     if not connected:
         if not batch.connects:
@@ -61,3 +72,12 @@ def preflight(
         connect = batch.connects[-1]
         raise UsageError(explained(endpoint, settings, tokens.option, connect.outcome, connect.detail or ""))
     return batch
+
+
+def _complaint(people: People, client: ChatClient, converse: Callable[[ChatClient], str | None]) -> str | None:
+    """Why the conversation of the first user cannot be created; None where it was."""
+    try:
+        people.own_conversations.attempt(lambda: converse(client))
+    except Exception as error:  # noqa: BLE001 - whatever a scenario raises, no user of its class would fare better
+        return f"{HOOK}: the locustfile's own hook failed: {failed(error, HOOK).outcome}; try it by itself"
+    return None

@@ -6,6 +6,9 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent.ssl
+
+from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.endpoint import Endpoint, address_of
 from loadtest.client.proxy import proxy_for
 from loadtest.errors import UsageError
@@ -49,14 +52,19 @@ def tls_context(chosen: Settings) -> ssl.SSLContext:
     """
     if chosen.ca_file:
         _readable("--ca-file", chosen.ca_file)
+    # gevent's, since logins wait in it: Python's would have the event loop wait with them where nothing is patched
+    context: ssl.SSLContext = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an authority's authority need not be known
     try:
-        context = ssl.create_default_context(cafile=chosen.ca_file)
+        if chosen.ca_file:
+            context.load_verify_locations(chosen.ca_file)
+        else:
+            context.load_default_certs()
     except ssl.SSLError:
         raise UsageError(
             f"--ca-file: {chosen.ca_file} holds no certificate; give the authority's in PEM, which begins with "
             "-----BEGIN CERTIFICATE-----"
         ) from None
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 is stricter with private authorities than browsers
     if chosen.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if chosen.client_cert:
@@ -66,12 +74,20 @@ def tls_context(chosen: Settings) -> ssl.SSLContext:
 
 def remarks(endpoint: Endpoint, chosen: Settings) -> Iterator[str]:
     """What a person should know of the way to the backend before the run."""
+    logs_in = any((url or "").startswith("https:") for url in (chosen.login_url, chosen.refresh_url))
     if endpoint.secure and chosen.insecure:
         yield "WARNING: --insecure: the backend's certificate is NOT checked: whoever answers gets the tokens"
+    if logs_in and chosen.insecure:
+        yield "WARNING: --insecure: the login's certificate is NOT checked: whoever answers gets the passwords"
+    if not KERNEL_STAMPS:
+        yield (
+            "receive times will be the callback's, since this platform stamps no packets: latencies hold the "
+            "generator's own delays"
+        )
     if endpoint.proxy is not None:
         yield f"through the proxy {endpoint.proxy} ({endpoint.proxy.variable}): its time is in every latency"
     idle = [name for name in ("ca-file", "client-cert", "insecure") if getattr(chosen, name.replace("-", "_"))]
-    if idle and not endpoint.secure:
+    if idle and not (endpoint.secure or logs_in):
         yield f"without effect: --{', --'.join(idle)}, since {endpoint.url} is not encrypted"
 
 

@@ -25,6 +25,17 @@ class _Open:
     at_ns: array[int] = field(default_factory=lambda: array("q"))
 
 
+@dataclass(slots=True)
+class _Fanout:
+    """One message of this process, and its receivers here as far as they have been taken."""
+
+    sent_ns: int
+    receivers: int = 0
+    last_ns: int = 0
+    grows: bool = True
+    """Whether some of them were taken since `tell_settled`."""
+
+
 class ReceiptLog:
     """See `client.room.RoomLog`.
 
@@ -36,6 +47,7 @@ class ReceiptLog:
         self._on_last = on_last
         self._open: dict[_Key, _Open] = {}
         self._sent: dict[str, int] = {}
+        self._fanouts: dict[str, _Fanout] = {}
         self._stays: list[Stay] = []
         self._typed: list[Typed] = []
 
@@ -78,6 +90,18 @@ class ReceiptLog:
         """The oldest rows, at most so many."""
         return [self._packed(key, self._open.pop(key)) for key in list(self._open)[:most]]
 
+    def tell_settled(self) -> None:
+        """Tell of the messages whose receivers had all been taken when this was last called."""
+        self._tell([message_id for message_id, found in self._fanouts.items() if not found.grows])
+        for found in self._fanouts.values():
+            found.grows = False
+
+    def tell_all(self) -> None:
+        """Tell of all messages: no more receivers come."""
+        for key, entry in self._open.items():
+            self._count_in(key[2], entry)
+        self._tell(list(self._fanouts))
+
     def take_stays(self) -> list[Stay]:
         """Stays that ended since the last take."""
         taken, self._stays = self._stays, []
@@ -89,12 +113,23 @@ class ReceiptLog:
         return taken
 
     def _packed(self, key: _Key, entry: _Open) -> Receipts:
-        sent = self._sent.get(key[2])
-        if sent is not None and len(entry.at_ns) > 1:  # the sender gets its own message, too
-            self._on_last(max(entry.at_ns) - sent)
+        self._count_in(key[2], entry)
         return Receipts(
             *key,
             clients=np.array(entry.clients, "<u4").tobytes(),
             orders=np.array(entry.orders, "<u4").tobytes(),
             at_ns=np.array(entry.at_ns, "<i8").tobytes(),
         )
+
+    def _count_in(self, message_id: str, entry: _Open) -> None:
+        sent = self._sent.get(message_id)
+        if sent is not None:
+            found = self._fanouts.setdefault(message_id, _Fanout(sent))
+            found.receivers += len(entry.at_ns)
+            found.last_ns, found.grows = max(found.last_ns, *entry.at_ns), True
+
+    def _tell(self, message_ids: list[str]) -> None:
+        for message_id in message_ids:
+            found = self._fanouts.pop(message_id)
+            if found.receivers > 1:  # the sender gets its own message, too
+                self._on_last(found.last_ns - found.sent_ns)

@@ -195,6 +195,7 @@ class Recorder:
 
     def take_all(self) -> list[Batch]:
         """Everything since the last take, in batches of bounded size."""
+        self.rooms.tell_settled()
         batches = [self.take()]
         while self._messages or self.rooms:
             batches.append(self.take())

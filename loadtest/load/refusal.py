@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.tls import TlsFault
 from loadtest.load.own_login import OPTION
 from loadtest.model import NO_FILE, NO_PORT
 from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
-from loadtest.settings import Settings
+from loadtest.settings import Address, Settings
 
 _ON_ITS_WAY: Final[Mapping[str, str]] = {
     "refused": "{option}: nobody listens at {place}; start the server, or correct the address",
@@ -35,24 +36,26 @@ _ON_ITS_WAY: Final[Mapping[str, str]] = {
 }
 _OF_TLS: Final[Mapping[str, str]] = {
     TlsFault.AUTHORITY: (
-        "--host: the certificate of {target} is from no authority that this machine trusts ({detail}); name the one "
+        "{address}: the certificate of {target} is from no authority that this machine trusts ({detail}); name the one "
         "that issued it with --ca-file FILE"
     ),
     TlsFault.NAME: (
-        "--host: the certificate of {target} is not for {host} ({detail}); give a name that it is for as --host, and "
-        "--connect-to {target}"
+        "{address}: the certificate of {target} is not for {host} ({detail}); give a name that it is for as {address}"
+        "{elsewhere}"
     ),
     TlsFault.EXPIRED: (
-        "--host: the certificate of {target} has expired; have it renewed, or go on with --insecure until it is"
+        "{address}: the certificate of {target} has expired; have it renewed, or go on with --insecure until it is"
     ),
-    TlsFault.NOT_YET: "--host: the certificate of {target} is not valid yet; set the clock of this machine right",
+    TlsFault.NOT_YET: ("{address}: the certificate of {target} is not valid yet; set the clock of this machine right"),
     TlsFault.CLIENT_CERTIFICATE: (
         "--client-cert: {target} wants a certificate of ours ({detail}); give --client-cert and --client-key"
     ),
-    TlsFault.NO_TLS: "--host: {target} does not speak TLS; give ws:// in place of wss://, or another port",
+    TlsFault.NO_TLS: (
+        "{address}: {target} does not speak TLS; give {plain}:// in place of {plain}s://, or another port"
+    ),
     TlsFault.OTHER: (
-        "--host: TLS with {target} failed ({detail}); if it wants a certificate of ours, give --client-cert, if it "
-        "speaks no TLS, ws://"
+        "{address}: TLS with {target} failed ({detail}); if it wants a certificate of ours, give --client-cert, if it "
+        "speaks no TLS, {plain}://"
     ),
 }
 _OF_THE_UPGRADE: Final[Mapping[str, str]] = {
@@ -76,6 +79,10 @@ _BETTER_TOKEN: Final[Mapping[str, str]] = {
 }
 _TEXTS: Final = {**_ON_ITS_WAY, **_OF_TLS, **_OF_THE_UPGRADE}
 _ANY_HTTP: Final = "--host: {url} answered {detail}; correct the path (often /ws) or the port{or_tls}"
+_BAD_REQUEST_OVER_TLS: Final = (
+    "--host: {url} answered {detail}; if it wants a certificate of ours, as nginx says so, give --client-cert and "
+    "--client-key, or else correct the path (often /ws) or the port"
+)
 _ANY_PROXY: Final = (
     "{variable}: the proxy {proxy} would not connect us to {target} ({detail}); have it allowed, or list {aim} in "
     "NO_PROXY"
@@ -98,11 +105,14 @@ def explained(endpoint: Endpoint, chosen: Settings, source: str, outcome: str, d
         source: the option that the token came from.
     """
     proxy, target = endpoint.proxy, endpoint.target
-    return _text(chosen, outcome).format(
+    return _text(chosen, outcome, endpoint.secure).format(
         outcome=outcome,
         detail=f"HTTP {outcome[5:]} instead of 101" if outcome.startswith("http ") else detail,
         url=endpoint.url,
         host=endpoint.host,
+        address="--host",
+        elsewhere=f", and --connect-to {target}",
+        plain="ws",
         target=target,
         option="--host" if endpoint.connect_to is None else "--connect-to",
         place=endpoint.url if endpoint.connect_to is None else target,
@@ -118,10 +128,33 @@ def explained(endpoint: Endpoint, chosen: Settings, source: str, outcome: str, d
     )
 
 
-def _text(chosen: Settings, outcome: str) -> str:
+def explained_tls(option: str, url: str, chosen: Settings, kind: str, detail: str) -> str:
+    """The line for a TLS fault (`TlsFault`) of another server than the backend.
+
+    Args:
+        option: that gave its address.
+        url: https:// address.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return _text(chosen, kind).format(
+        address=option,
+        target=Address(host, parts.port or 443),
+        host=host,
+        detail=detail,
+        elsewhere="",
+        plain="http",
+        ca_file=chosen.ca_file,
+        client_cert=chosen.client_cert,
+    )
+
+
+def _text(chosen: Settings, outcome: str, secure: bool = True) -> str:
     if outcome == TlsFault.AUTHORITY and chosen.ca_file:
         return _NOT_IN_CA_FILE
     if outcome == TlsFault.CLIENT_CERTIFICATE and chosen.client_cert:
         return _OURS_NOT_TAKEN
+    if outcome == "http 400" and secure and not chosen.client_cert:
+        return _BAD_REQUEST_OVER_TLS
     general = _ANY_HTTP if outcome.startswith("http ") else _ANY_PROXY if outcome.startswith("proxy ") else _ANY
     return _TEXTS.get(outcome, general)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
 
 import gevent
 import psutil
@@ -32,19 +32,26 @@ _WANTED: Final = (
 )
 """Of the standard process metrics, which every client library has (Prometheus, "Writing client libraries")."""
 _ON_ONE_CORE: Final = ("nodejs_version_info", "python_info")
-"""Runtimes that execute their program on one core at a time: all of their CPU time is that of one core."""
+"""Runtimes that execute their program on one core at a time: all of a process's CPU time is that of one core."""
+_STARTED: Final = "process_start_time_seconds"
+"""Is of one process: the page of a cluster, which adds up those of its workers, leaves it out (prom-client,
+`AggregatorRegistry`), and then nothing is known of a core."""
+_Labels = tuple[tuple[str, str], ...]
 
 
 class Reading(Struct, frozen=True):
     """What a source says at one instant; None where it does not tell.
 
     Attributes:
-        cpu_s: CPU time since the start.
-        threads_s: the same by thread, by any key; None where only the sum is known.
+        processes_s: CPU time since the start, by process under any name.
+        threads_s: the same by process and thread; None where only that of whole processes is known.
+        memory_bytes: resident, of all processes.
+        open_files: of the process that is nearest to its limit: each has one of its own.
+        files_limit: of the same process.
     """
 
-    cpu_s: float | None
-    threads_s: dict[object, float] | None
+    processes_s: Mapping[Any, float] | None
+    threads_s: Mapping[tuple[Any, Any], float] | None
     memory_bytes: int | None
     memory_limit: int | None
     open_files: int | None
@@ -82,32 +89,36 @@ class Processes:
         if time.monotonic() - self._found_s >= FAMILY_S:
             self._found = [process for pid in self._pids for process in self._family(pid)]
             self._found_s = time.monotonic()
-        threads: dict[object, float] = {}
-        cpu_s, memory, files, limit = 0.0, 0, 0, None
+        processes: dict[int, float] = {}
+        threads: dict[tuple[int, int], float] = {}
+        files: list[tuple[int, int | None]] = []
+        memory = 0
         for process in self._found:
             try:
                 with process.oneshot():
                     times = process.cpu_times()
-                    cpu_s, memory = cpu_s + times.user + times.system, memory + process.memory_info().rss
+                    processes[process.pid] = times.user + times.system
+                    memory += process.memory_info().rss
                     for thread in process.threads():
                         threads[process.pid, thread.id] = thread.user_time + thread.system_time
-                    files += process.num_fds()
-                    limit = _files_limit(process) or limit
+                    files.append((process.num_fds(), _files_limit(process)))
             except psutil.NoSuchProcess:  # a child that ended just now
                 continue
             except psutil.AccessDenied:
                 raise UsageError(
                     f"--server-pid: process {process.pid} is another user's; run as that user, or give --server-metrics"
                 ) from None
-        if not threads:
+        if not files:
             raise UsageError(f"--server-pid: {self.name} has ended; give the one that serves now")
-        return Reading(cpu_s, threads, memory, psutil.virtual_memory().total, files, limit)
+        return Reading(processes, threads, memory, psutil.virtual_memory().total, *max(files, key=_fullness))
 
     def _family(self, pid: int) -> list[psutil.Process]:
         try:
             process = psutil.Process(pid)
             return [process, *process.children(recursive=True)]
         except psutil.NoSuchProcess:
+            if self._found:  # of several that were there, the others go on
+                return []
             raise UsageError(
                 f"--server-pid: there is no process {pid} on this machine; give the server's, as pgrep finds it"
             ) from None
@@ -131,11 +142,12 @@ class Endpoint:
                 f"--server-metrics: {self.name} has none of {', '.join(_WANTED[:3])}; give the endpoint of the "
                 "server's own process, with its default metrics collected"
             )
-        cpu_s = found.get("process_cpu_seconds_total")
-        one_core = cpu_s is not None and any(name in found for name in _ON_ONE_CORE)
+        cpu = found.get("process_cpu_seconds_total")
+        one_core = _STARTED in found and any(name in found for name in _ON_ONE_CORE)
+        threads = {(key, ""): spent for key, spent in (cpu or {}).items()}
         return Reading(
-            cpu_s,
-            {"": cpu_s} if one_core and cpu_s is not None else None,
+            cpu,
+            threads if one_core and threads else None,
             _whole(found.get("process_resident_memory_bytes")),
             None,
             _whole(found.get("process_open_fds")),
@@ -161,14 +173,14 @@ class Endpoint:
                 f"--server-metrics: {self.name} does not speak HTTP: {type(error).__name__}; correct the address"
             ) from None
 
-    def _values(self, text: str) -> dict[str, float]:
-        """The sums of the metrics that are looked at; the rest of a large page is not parsed."""
-        kept = "\n".join(line for line in text.splitlines() if line.startswith((*_WANTED, *_ON_ONE_CORE)))
-        found: dict[str, float] = {}
+    def _values(self, text: str) -> dict[str, dict[_Labels, float]]:
+        """The metrics that are looked at, by their labels; the rest of a large page is not parsed."""
+        kept = "\n".join(line for line in text.splitlines() if line.startswith((*_WANTED, *_ON_ONE_CORE, _STARTED)))
+        found: dict[str, dict[_Labels, float]] = {}
         try:
             for family in text_string_to_metric_families(f"{kept}\n"):
                 for sample in family.samples:
-                    found[sample.name] = found.get(sample.name, 0.0) + sample.value
+                    found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
         except ValueError:
             raise UsageError(
                 f"--server-metrics: {self.name} is no page for Prometheus; give the address that Prometheus scrapes"
@@ -220,12 +232,14 @@ class ServerWatch:
 
 
 def sample_of(name: str, before_ns: int, before: Reading, now_ns: int, reading: Reading) -> ServerSample:
-    """What happened between two readings; a server that was started anew has no CPU time of that interval."""
-    cpu_s = None if reading.cpu_s is None or before.cpu_s is None else reading.cpu_s - before.cpu_s
-    busiest = None
-    if reading.threads_s is not None and before.threads_s is not None:
-        spent = [seconds - before.threads_s.get(key, 0.0) for key, seconds in reading.threads_s.items()]
-        busiest = max(spent, default=None)
+    """What happened between two readings; a server that was started anew has no CPU time of that interval.
+
+    A process that was not there before counts from its next reading on: what it spent was spent at any time before.
+    """
+    earlier, threads = before.processes_s or {}, before.threads_s or {}
+    known = [seconds - earlier[key] for key, seconds in (reading.processes_s or {}).items() if key in earlier]
+    spent = [seconds - threads.get(key, 0.0) for key, seconds in (reading.threads_s or {}).items() if key[0] in earlier]
+    cpu_s, busiest = sum(known) if known else None, max(spent, default=None)
     return ServerSample(
         source=name,
         at_ns=now_ns,
@@ -243,8 +257,15 @@ def _nanoseconds(seconds: float | None) -> int | None:
     return None if seconds is None or not 0 <= seconds < 1e6 else round(seconds * 1e9)
 
 
-def _whole(value: float | None) -> int | None:
+def _whole(values: Mapping[_Labels, float] | None) -> int | None:
+    """The sum, over all processes of a page."""
+    value = None if values is None else sum(values.values())
     return round(value) if value is not None and 0 <= value < 2**62 else None
+
+
+def _fullness(files: tuple[int, int | None]) -> tuple[float, int]:
+    taken, limit = files
+    return taken / limit if limit else 0.0, taken
 
 
 def _files_limit(process: psutil.Process) -> int | None:

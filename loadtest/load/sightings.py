@@ -20,6 +20,8 @@ class Life(NamedTuple):
     """A connection that the other side ended; ns."""
 
     length_ns: int
+    quiet_ns: int
+    """From its last frame to its end."""
     ended_ns: int
 
 
@@ -96,7 +98,7 @@ class Sightings:
     def _see_end(self, end: Disconnect) -> None:
         since = self._since_ns.pop(end.user, None)
         if end.by == "server" and since is not None and len(self.lives) < LIVES:
-            self.lives.append(Life(end.at_ns - since, end.at_ns))
+            self.lives.append(Life(end.at_ns - since, end.quiet_ns or 0, end.at_ns))
 
     def _see_message(self, message: Message) -> None:
         meant = message.population is Population.OUTAGE and message.outcome is Outcome.LOST

@@ -14,28 +14,10 @@ from loadtest.errors import UsageError
 
 FILES_BESIDE: Final = 200
 """Files that a process holds beside its connections: modules, logs, `run.db`, Locust's own sockets."""
-FILES_AT_MOST: Final = 1_048_576
-"""Where Linux ends by default what a process may open, whatever its limit (proc(5), `fs.nr_open`)."""
 PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 """The ports that Linux gives to connections, of IPv6 too (ip(7))."""
 EPHEMERAL: Final = (49_152, 65_535)
 """The same where the system does not say (RFC 6335, section 6)."""
-
-
-def raise_file_limit() -> int:
-    """Let this process open as many files as its hard limit allows; returns how many that are."""
-    try:
-        import resource  # noqa: PLC0415 - not there on Windows
-    except ImportError:
-        return FILES_AT_MOST
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_AT_MOST if hard == resource.RLIM_INFINITY else hard
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return wanted
-    with suppress(ValueError, OSError):  # macOS has a further limit: what there is has to do
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return soft
 
 
 def check_files(users: int, processes: int, limit: int) -> None:

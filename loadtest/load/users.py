@@ -1,9 +1,7 @@
-"""The abstract chat user that scenarios subclass, and the behaviours that `locustfiles/chat.py` mixes."""
+"""The abstract chat user that scenarios subclass."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import random
 import string
 import time
@@ -23,7 +21,7 @@ from loadtest.load.actions import Action, during, visits
 from loadtest.load.numbers import NoNumber
 from loadtest.load.process import Process
 from loadtest.model import Population
-from loadtest.protocol import CLIENT_TYPING_STOP_S, CONTENT_MAX, NAMED_LENGTH, ServerEvent
+from loadtest.protocol import CONTENT_MAX, NAMED_LENGTH, ServerEvent
 from loadtest.settings import Rate, Settings
 
 ASKED: Final = "Answer in {words} words. "
@@ -32,13 +30,9 @@ IDLE_S: Final = 3600.0
 """How long a user sleeps that has nothing more to do."""
 GIVEN_UP_S: Final = 0.5
 """How often a user that gave up looks whether its client has begun anew."""
-OUTAGE_EVERY_S: Final = 20.0
-"""Mean time between the outages of a user who makes its own, where the options do not say."""
 EARLY_S: Final = 0.003
 """Locust's sleep is coarse: it ends this much early, and the alarm does the rest."""
 
-PAUSE_VERDICT_S: Final = 1.0
-"""How long after a slow reader reads on it is looked at whether the server has kept its connection."""
 AT_ONCE: Final = 16
 """Actions of one user in one go, about a millisecond's: one who is behind must not hold the event loop."""
 
@@ -88,8 +82,10 @@ class ChatUser(User):
     def create_conversation(self) -> str | None:
         """Creates the user's conversation, by HTTP or however the backend wants it; may block. By default none is.
 
-        Called once the user is connected. Users who share a conversation are those of the same
-        `number // participants`, and are each asked, once for each of their connections.
+        Called once the user is connected, paced and bounded as logins are, and up to five times where it fails by what
+        may pass: a timeout, a connection that does not come about, an HTTP status as 429 or 503. Users who share a
+        conversation are those of the same `number // participants`, and are each asked, once for each of their
+        connections; and the first user is before the run, to see whether it works.
 
         Returns:
             Its id; None takes it from the options.
@@ -228,6 +224,7 @@ class ChatUser(User):
             action, self._next = self._next, next(self._actions, None)
             if self._sending:
                 action.do(due)
+                self._process.actions_done += 1  # type: ignore[union-attr]  # there is one while it is sending
 
     def _owed(self, until_ns: int, at_most: int) -> int:
         """Actions that were due by then and never done, though the user could have."""
@@ -296,13 +293,19 @@ class ChatUser(User):
     def _find_conversation(self, process: Process) -> bool:
         """Whether the user has one; without it, it stays connected and sends nothing."""
         try:
-            created = self.create_conversation()
+            created = self._created(process) if creates(type(self)) else None
         except Exception as error:  # noqa: BLE001 - whatever a scenario raises, this user alone goes without
             self._own_up(error)
             return False
         self._conversation = created or process.conversation(self.client, self.room(self.settings))
         self.client.belongs(self._conversation)
         return True
+
+    def _created(self, process: Process) -> str | None:
+        retried = process.recorder.tally
+        return process.people.own_conversations.create(
+            self.create_conversation, lambda outcome: retried.add("conversation_retried", outcome)
+        )
 
     def _guarded_hook(self, event: ServerEvent) -> None:
         try:
@@ -333,192 +336,6 @@ def logs_in(cls: type[ChatUser]) -> bool:
     return cls.log_in is not ChatUser.log_in
 
 
-class AtLimit(ChatUser):
-    """Sends exactly at the declared rate limit; without one, as any user."""
-
-    abstract = True
-    population = Population.LIMIT
-
-    def schedule(self) -> Iterator[float]:
-        limit = own_limit(self.settings)
-        return super().schedule() if limit is None else schedule.at_limit(limit, self.rng)
-
-    @classmethod
-    def pace(cls, settings: Settings) -> Rate:
-        return own_limit(settings) or super().pace(settings)
-
-
-class AboveLimit(ChatUser):
-    """Sends more than what the limit admits, in every other `--abuse-period` where there is one.
-
-    Without a limit, as any user.
-
-    Class attributes:
-        factor: times the limit; None takes `--above-factor`.
-        burst: messages at once; None takes `--above-burst`.
-    """
-
-    abstract = True
-    population = Population.LIMIT
-    factor: ClassVar[float | None] = None
-    burst: ClassVar[int | None] = None
-
-    def schedule(self) -> Iterator[float]:
-        limit, period_s = own_limit(self.settings), self.settings.abuse_period
-        if limit is None:
-            times = super().schedule()
-        else:
-            size = self.burst or self.settings.above_burst
-            times = schedule.above_limit(limit, self._factor(self.settings), self.rng, size)
-        return times if period_s is None else schedule.every_other(times, period_s, self.began_ns / 1e9)
-
-    @classmethod
-    def pace(cls, settings: Settings) -> Rate:
-        limit = own_limit(settings)
-        if limit is None:
-            return super().pace(settings)
-        return Rate(limit.messages, limit.window_s / cls._factor(settings) * (2 if settings.abuse_period else 1))
-
-    @classmethod
-    def _factor(cls, settings: Settings) -> float:
-        return cls.factor or settings.above_factor
-
-
-class Typing(ChatUser):
-    """Types before it sends, as the browser client does: start, stop, message."""
-
-    abstract = True
-    says_stop: ClassVar[bool] = True
-    """Whether it says that it has stopped; if not, the server is to find out (guide, Typing Events)."""
-    typing_s: ClassVar[float] = CLIENT_TYPING_STOP_S
-    """Longest time that it types before a message."""
-
-    def actions(self) -> Iterator[Action]:
-        before = 0.0
-        for at in self.schedule():
-            start = max(at - self.typing_s * self.rng.random(), before)
-            yield Action(start, self.start_typing)
-            if self.says_stop:
-                yield Action(at, self.stop_typing)
-            yield Action(at, self.say)
-            before = at
-
-    def start_typing(self, _intended_ns: int) -> None:
-        self.client.typing_start(self.conversation_id())
-
-    def stop_typing(self, _intended_ns: int) -> None:
-        self.client.typing_stop(self.conversation_id())
-
-
-class InRoom(ChatUser):
-    """Joins its conversation by a message at once, since there is no other way, and then does as any user."""
-
-    abstract = True
-    join_within_s: ClassVar[float] = 2.0
-    """Time after its start by which it has joined, seconds."""
-    reads_only: ClassVar[bool] = False
-    """Whether it writes nothing but the message that it joins by."""
-
-    def arrivals(self) -> Iterator[float]:
-        yield self.join_within_s * self.rng.random()
-        if not self.reads_only:
-            yield from (self.join_within_s + at for at in super().arrivals())
-
-    @classmethod
-    def pace(cls, settings: Settings) -> Rate:
-        return Rate(0, settings.message_rate.window_s) if cls.reads_only else super().pace(settings)
-
-
-class Roaming(ChatUser):
-    """Loses its connection without a close frame every `--outage-every` on average, and comes back."""
-
-    abstract = True
-    population = Population.OUTAGE
-
-    def actions(self) -> Iterator[Action]:
-        mean_s = self.settings.outage_every or OUTAGE_EVERY_S
-        outages = itertools.accumulate(self.rng.expovariate(1.0 / mean_s) for _ in itertools.count())
-        return heapq.merge(
-            super().actions(), (Action(at, self.lose_connection) for at in outages), key=lambda a: a.at_s
-        )
-
-    def lose_connection(self, _intended_ns: int) -> None:
-        self.client.reset()
-
-
-class FallingSilent(Roaming):
-    """Loses its network: it neither sends nor reads, notices after `--silence`, and comes back.
-
-    Its old connection stays half open until the server finds out: a ghost.
-    """
-
-    abstract = True
-
-    def lose_connection(self, _intended_ns: int) -> None:
-        self.client.fall_silent()
-
-
-class Leaving(Roaming):
-    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage."""
-
-    abstract = True
-
-    def lose_connection(self, _intended_ns: int) -> None:
-        if self.client.state is State.AUTHENTICATED:
-            gevent.spawn(self._leave_and_return)
-
-    def _leave_and_return(self) -> None:
-        self.client.disconnect()
-        gevent.sleep(self.settings.away)
-        if self._sending and self.client.state is State.DISCONNECTED:
-            self.client.connect()
-
-
-class SlowReading(ChatUser):
-    """Reads nothing for `--read-pause`, every `--read-pause-every`; what it is sent meanwhile piles up in buffers."""
-
-    abstract = True
-    population = Population.OUTAGE
-
-    def actions(self) -> Iterator[Action]:
-        return heapq.merge(super().actions(), self._pauses(), key=lambda action: action.at_s)
-
-    def _pauses(self) -> Iterator[Action]:
-        pause_s, every_s = self.settings.read_pause, self.settings.read_pause_every
-        begin_s = self.rng.uniform(0.0, every_s - pause_s)
-        for count in itertools.count():
-            at = begin_s + count * every_s
-            yield Action(at, self.pause_reading)
-            yield Action(at + pause_s, self.resume_reading)
-
-    def pause_reading(self, _intended_ns: int) -> None:
-        self._losses = self.client.losses
-        self._paused = self.client.pause_reading()
-
-    def resume_reading(self, _intended_ns: int) -> None:
-        if not getattr(self, "_paused", False):
-            self._tell("not connected")
-            return
-        self.client.resume_reading()
-        gevent.spawn_later(PAUSE_VERDICT_S, self._judge)
-
-    def _judge(self) -> None:
-        """What the server did about it: a close that it sent meanwhile is found once all before it has been read."""
-        self._tell("kept" if self.client.losses == self._losses else f"closed {self.client.last_loss}")
-
-    def _tell(self, what: str) -> None:
-        if self._process is not None:
-            self._process.recorder.tally.add("read_pause", what)
-
-
-class Listening(ChatUser):
-    """Holds a connection and sends nothing."""
-
-    abstract = True
-
-    def schedule(self) -> Iterator[float]:
-        return iter(())
-
-    @classmethod
-    def pace(cls, settings: Settings) -> Rate:
-        return Rate(0, settings.message_rate.window_s)
+def creates(cls: type[ChatUser]) -> bool:
+    """Whether a user class creates its conversations."""
+    return cls.create_conversation is not ChatUser.create_conversation

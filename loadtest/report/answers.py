@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from loadtest.analysis.previous import Change, Previous
+from loadtest.analysis.previous import Difference
 from loadtest.analysis.slo.values import Decision
 from loadtest.analysis.slowest import SlowMessage
 from loadtest.analysis.values import Summary
@@ -13,7 +14,7 @@ from loadtest.metrics import BY_KEY
 from loadtest.report.html import Answer
 from loadtest.report.objectives import verdict_line
 from loadtest.report.outline import outline
-from loadtest.report.units import milliseconds, number, quantity
+from loadtest.report.units import amount, milliseconds, number, quantity
 
 _BAD: Final = ("error", "timeout", "lost", "dropped", "unfinished")
 BROKEN: Final = ("incomplete", "interrupted", "errored", "missing")
@@ -28,20 +29,20 @@ _UNKNOWN: Final = "not known"
 def answers(
     summary: Summary,
     slow: Mapping[str, Sequence[SlowMessage]],
-    previous: Previous | None,
-    changes: Sequence[Change],
+    previous: Summary | None,
+    differences: Sequence[Difference],
 ) -> Iterable[Answer]:
     """The five answers, in the order in which they are asked for.
 
     Args:
         slow: the slowest messages by metric of `HEADLINE`.
-        changes: from the run before, `previous`, where there is one.
+        differences: from the run before, `previous`, where there is one.
     """
     yield _passed(summary)
     yield _slowest(summary, slow)
     yield _lost(summary)
     yield _sound(summary)
-    yield _worse(summary, previous, changes)
+    yield _worse(summary, previous, differences)
 
 
 def _passed(summary: Summary) -> Answer:
@@ -104,24 +105,33 @@ def _sound(summary: Summary) -> Answer:
     return Answer("Was the generator sound?", words.get(verdict.status, verdict.status), detail, state)
 
 
-def _worse(summary: Summary, previous: Previous | None, changes: Sequence[Change]) -> Answer:
+def _worse(summary: Summary, previous: Summary | None, differences: Sequence[Difference]) -> Answer:
     question = "Is it worse than the last one?"
-    if previous is None or not changes:
-        return Answer(question, "there is no earlier run to hold it against", "", "none")
+    if previous is None:
+        return Answer(question, "there is no earlier run of this setup to hold it against", "", "none")
     if "invalid" in (summary.verdict.status, previous.verdict.status):
         which = "the run" if summary.verdict.status == "invalid" else "the earlier one"
         return Answer(question, f"cannot be said: {which} is invalid", f"against {previous.run.folder}", "none")
-    slower = [change for change in changes if change.apart and change.ratio > 1]
-    faster = [change for change in changes if change.apart and change.ratio < 1]
     detail = f"against {previous.run.folder}; one run against one run only describes, `loadtest compare` decides"
-    if slower:
-        worst = max(slower, key=lambda change: change.ratio)
-        return Answer(question, f"slower in {len(slower)} of {len(changes)}, most: {_change(worst)}", detail, "warn")
-    if faster:
-        best = min(faster, key=lambda change: change.ratio)
-        return Answer(question, f"faster in {len(faster)} of {len(changes)}, most: {_change(best)}", detail, "good")
+    if not differences:
+        return Answer(question, "cannot be said: the two measured nothing in common", detail, "none")
+    apart = [each for each in differences if each.apart]
+    for word, state, found in (
+        ("worse", "warn", [each for each in apart if each.worse]),
+        ("better", "good", [each for each in apart if not each.worse]),
+    ):
+        if found:
+            most = max(
+                found, key=lambda each: (not each.quantity.unit, each.size)
+            )  # what got lost before what took long
+            return Answer(
+                question, f"{word} in {len(found)} of {len(differences)}, most: {_change(most)}", detail, state
+            )
     return Answer(question, "no difference beyond the intervals within the runs", detail, "none")
 
 
-def _change(change: Change) -> str:
-    return f"{BY_KEY[change.key].label} {change.percentile} {100 * (change.ratio - 1):+.1f} %"
+def _change(each: Difference) -> str:
+    what = each.quantity
+    if what.unit and each.ratio not in (0.0, math.inf):
+        return f"{what.label} {100 * (each.ratio - 1):+.1f} %"
+    return f"{what.label} {amount(each.before, what.unit)}, now {amount(each.now, what.unit)}"

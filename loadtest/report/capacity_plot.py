@@ -14,7 +14,7 @@ from loadtest.analysis.capacity import Capacity, Level
 from loadtest.analysis.capacity_search import Word
 from loadtest.analysis.slo.values import Result
 from loadtest.report.capacity_table import headline, label_of
-from loadtest.report.figure import COLORS, GREY, WARNING, literal, new_figure, soften
+from loadtest.report.figure import COLORS, GREY, WARNING, literal, logarithmic, new_figure, soften
 from loadtest.report.units import milliseconds
 
 _LOOKS: Final = {
@@ -74,7 +74,7 @@ def _latency(axes: Axes, levels: Sequence[Level], place: int) -> None:
     )  # fmt: skip
     known = np.concatenate([values[finite], [limit], high[np.isfinite(high)]])
     if known.min() > 0 and known.max() > 20 * known.min():
-        axes.set_yscale("log")
+        logarithmic(axes)
         axes.set_ylim(known.min() / 1.6, known.max() * 2.0)
     else:
         axes.set_ylim(0, 1.15 * known.max())

@@ -22,10 +22,9 @@ from loadtest.report.comparison_table import (
     runs_line,
     shown,
     size_of,
-    value_of,
 )
 from loadtest.report.html import Answer, Picture, Table, rendered
-from loadtest.report.units import DASH
+from loadtest.report.units import DASH, amount
 
 STATES: Final = {
     Word.REGRESSED: "bad",
@@ -139,7 +138,7 @@ def _table(changes: Iterable[Change]) -> Table:
 
 def _pairs(change: Change, result: Comparison) -> Table:
     rows = [
-        (str(place), value_of(base, change), value_of(candidate, change), percent_change(ratio), *folders)
+        (str(place), amount(base, change.unit), amount(candidate, change.unit), percent_change(ratio), *folders)
         for place, (base, candidate, ratio, folders) in enumerate(
             zip(
                 change.base,

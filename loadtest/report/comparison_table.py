@@ -15,7 +15,7 @@ from rich.text import Text
 from loadtest.analysis.compare import Change, Comparison, Kind, Word
 from loadtest.analysis.sample import QUANTITIES
 from loadtest.report.escaping import escaped
-from loadtest.report.units import DASH, quantity
+from loadtest.report.units import DASH, amount
 
 WIDTH: Final = 100
 COLUMNS: Final = ("", "base", "candidate", "change", "95 %", "exact", "verdict")
@@ -92,7 +92,7 @@ def legend(result: Comparison) -> list[str]:
             f"Holm over {gates} gate{'' if gates == 1 else 's'}, is below 5 % and it is not within the margin; exact: "
             f"p of the {test} test, as a check"
         )
-    if any(change.silent for change in result.metrics.values()):
+    if any(any(change.silent) for change in result.metrics.values()):
         lines.append("at least (>): in some runs it lies among messages that were not answered within the timeout")
     if any(change.provider_bound for change in result.metrics.values()):
         lines.append("° provider-bound: mostly the live model's doing")
@@ -132,13 +132,15 @@ def _table(result: Comparison) -> Table:
 
 def cells(change: Change) -> tuple[str, ...]:
     """A quantity for each of `COLUMNS` but the verdict."""
-    base, candidate = (value_of(value, change) for value in change.means)
+    base, candidate = (
+        f"{'> ' if silent else ''}{amount(value, change.unit)}"
+        for value, silent in zip(change.means, change.silent, strict=True)
+    )
     mark = "°" if change.provider_bound else ""
-    least = "> " if change.silent else ""
     return (
         f"{change.label}{mark}",
         base,
-        f"{least}{candidate}",
+        candidate,
         percent_change(change.ratio),
         _interval(change),
         _p(change),
@@ -184,11 +186,6 @@ def _seen(result: Comparison) -> Iterable[str]:
 
 def _margins(gated: Iterable[Change]) -> str:
     return " or ".join(dict.fromkeys(_share(change.margin) for change in gated))
-
-
-def value_of(value: float, change: Change) -> str:
-    """A value of the quantity, in its unit."""
-    return quantity(value, change.unit) if change.unit else f"{100 * value:.2f} %"
 
 
 def _interval(change: Change) -> str:

@@ -62,6 +62,7 @@ _SEEN: Final = {
     "server_timestamp": "timestamps of the server",
     "before_joining": "events of a conversation that its user had yet to join",
     "hook_error": "errors in hooks of the locustfile",
+    "conversation_retried": "conversations that could not be created at first",
     "server_sample_failed": "times that the server's resources could not be read",
     "read_pause": "read pauses of slow readers",
     "pings_answered": "pings of the server answered",
@@ -236,7 +237,8 @@ def _footnotes(summary: Summary, blocks: Iterable[Block]) -> Iterable[str]:
     if any(row.label.startswith(BY_KEY["inter_chunk"].label) for row in rows):
         yield "gaps are pooled, so long answers weigh more: longest stall and stream rate have one value an answer"
     if any(DASH in row.cells for row in rows):
-        yield f"{DASH} withheld: too few samples, since it takes at least {_floors(summary)}"
+        of_rooms = "; of fan-out that many messages" if summary.metrics["fanout"].withheld else ""
+        yield f"{DASH} withheld: too few samples, since it takes at least {_floors(summary)}{of_rooms}"
 
 
 def _floors(summary: Summary) -> str:
@@ -266,6 +268,10 @@ def _notes(summary: Summary) -> Iterable[str]:
     yield from _memory_notes(summary)
     if summary.run.receive_clock != "kernel":
         yield "receive times are the callback's, since this platform stamps no packets: latencies hold our own delays"
+    bound_s = max((worker.clock_bound_s for worker in summary.run.workers), default=0.0)
+    if bound_s:
+        bound = milliseconds(1e3 * bound_s)
+        yield f"clocks of other machines: set to the master's, to within {bound}, which no latency holds"
 
 
 def _way_notes(summary: Summary) -> Iterable[str]:
@@ -273,6 +279,10 @@ def _way_notes(summary: Summary) -> Iterable[str]:
     run, counts = summary.run, summary.counts
     if run.options.get("insecure") and run.host.startswith("wss:"):
         yield "INSECURE: the backend's certificate was not checked (--insecure): whoever answered got the tokens"
+    if run.options.get("insecure") and any(
+        str(run.options.get(name)).startswith("https:") for name in ("login_url", "refresh_url")
+    ):
+        yield "INSECURE: the login's certificate was not checked (--insecure): whoever answered got the passwords"
     if run.proxy is not None:
         yield f"through the proxy {run.proxy}, whose time is in every latency"
     negotiated = summary.seen.get("negotiated", {})

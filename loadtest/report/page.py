@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isinf, isnan
 from typing import Final
 
-from loadtest.analysis.previous import Change, Previous
+from loadtest.analysis.previous import Difference
 from loadtest.analysis.slo.values import Decision, Objectives
 from loadtest.analysis.slowest import SlowMessage
 from loadtest.analysis.timeline import Timeline
@@ -19,7 +19,7 @@ from loadtest.report.caption import subtitle
 from loadtest.report.html import Picture, Table, rendered
 from loadtest.report.objectives import conclusions, rows
 from loadtest.report.outline import COLUMNS, outline
-from loadtest.report.units import DASH, INFINITE, duration, milliseconds, number, percent, quantity
+from loadtest.report.units import DASH, INFINITE, amount, duration, milliseconds, number, percent, quantity
 
 STATES: Final = {Decision.PASS: "good", Decision.INCONCLUSIVE: "warn", Decision.FAIL: "bad"}
 OUTCOMES: Final = (
@@ -38,15 +38,15 @@ OUTCOMES: Final = (
 def run_page(
     summary: Summary,
     slow: Mapping[str, Sequence[SlowMessage]],
-    previous: Previous | None,
-    changes: Sequence[Change],
+    previous: Summary | None,
+    differences: Sequence[Difference],
     pictures: Sequence[Picture],
 ) -> str:
     """The page of one run.
 
     Args:
         slow: the slowest messages by metric of `HEADLINE`.
-        previous: the run before it, where there is one, and `changes` from it.
+        previous: the run before it, where there is one, and the `differences` from it.
     """
     return rendered(
         "run.html",
@@ -56,12 +56,12 @@ def run_page(
         facts=subtitle(summary),
         outline=outline(summary),
         columns=COLUMNS,
-        answers=list(answers(summary, slow, previous, changes)),
+        answers=list(answers(summary, slow, previous, differences)),
         objectives=_objectives(summary.objectives) if summary.objectives else None,
         conclusions=conclusions(summary.objectives, summary.verdict.status) if summary.objectives else (),
         slow={BY_KEY[key].label: _slow(found) for key, found in slow.items() if found},
         previous=previous,
-        changes=_changes(changes),
+        differences=_differences(differences),
         groups=[(title, table) for title, table in _groups(summary) if table.rows],
         generator=_generator(summary),
         environment=_facts(summary),
@@ -129,19 +129,19 @@ def _time(ms: float | None) -> str:
     return INFINITE if ms == float("inf") else milliseconds(ms)
 
 
-def _changes(changes: Sequence[Change]) -> Table:
+def _differences(differences: Sequence[Difference]) -> Table:
     words = {True: "apart", False: "overlap", None: DASH}
     return Table(
         ("metric", "before", "now", "change", "95 % intervals"),
         [
             (
-                f"{BY_KEY[change.key].label} {change.percentile}",
-                milliseconds(change.before),
-                milliseconds(change.now),
-                f"{100 * (change.ratio - 1):+.1f} %",
-                words[change.apart],
+                each.quantity.label,
+                amount(each.before, each.quantity.unit),
+                amount(each.now, each.quantity.unit),
+                INFINITE if isinf(each.ratio) else f"{100 * (each.ratio - 1):+.1f} %",
+                words[each.apart],
             )
-            for change in changes
+            for each in differences
         ],
     )
 
@@ -188,9 +188,6 @@ def _limit(summary: Summary) -> Iterable[tuple[str, str]]:
     yield "declared", "none" if run.limit_messages is None else f"{run.limit_messages} messages in {window}"
     yield "rejected", number(counts["rejected"])
     yield "rejected within the limit", number(counts["rejected_within_limit"])
-    for name in ("leaks", "false_rejections"):
-        if name in counts:
-            yield name.replace("_", " "), number(counts[name])
     yield from _quantiles(summary.metrics, ("reject", "retry_after_error"))
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from loadtest.analysis.curves import Band, Curve
 from loadtest.analysis.values import Verdict
 from loadtest.metrics import BY_KEY
-from loadtest.report.figure import COLORS, LINES, MARKERS, headings, literal, new_figure, soften
+from loadtest.report.figure import COLORS, LINES, MARKERS, headings, literal, logarithmic, new_figure, soften
 from loadtest.report.units import milliseconds
 
 TICKS: Final = {
@@ -93,7 +93,7 @@ def _scales(axes: Axes, curves: Iterable[Curve]) -> None:
     units = {BY_KEY[curve.metric].unit for curve in curves}
     finite = np.concatenate([curve.values[np.isfinite(curve.values) & (curve.values > 0)] for curve in curves])
     if len(finite) and finite.max() > 20 * finite.min():
-        axes.set_yscale("log")
+        logarithmic(axes)
     if units == {"ms"}:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))
         axes.set_ylabel("latency")

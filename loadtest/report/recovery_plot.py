@@ -85,5 +85,6 @@ def _windows(axes: Axes, planned: Backoff, end_s: float) -> None:
     for attempt in range(planned.attempts):
         least, most = planned.bounds(attempt)
         low, high = low + least, high + most
-        if low < end_s:
-            axes.axvspan(low, high, color=GREY, alpha=0.16, linewidth=0)
+        if low >= end_s:
+            return
+        axes.axvspan(low, high, color=GREY, alpha=0.16, linewidth=0)

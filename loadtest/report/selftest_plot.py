@@ -15,7 +15,7 @@ from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.promise import ERROR_MS
 from loadtest.analysis.selftest import Level, Selftest
 from loadtest.metrics import BY_KEY, HEADLINE
-from loadtest.report.figure import COLORS, GREY, LINES, MARKERS, WARNING, new_figure, soften
+from loadtest.report.figure import COLORS, GREY, LINES, MARKERS, WARNING, logarithmic, new_figure, soften
 from loadtest.report.units import milliseconds
 
 FLOOR_MS: Final = 0.001
@@ -44,7 +44,7 @@ def _subtitle(result: Selftest) -> str:
 
 
 def _errors(axes: Axes, result: Selftest) -> None:
-    axes.set_yscale("log")
+    logarithmic(axes)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))
     axes.set_ylabel("error of p99, either way")
     for place, key in enumerate(HEADLINE):

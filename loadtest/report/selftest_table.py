@@ -100,6 +100,7 @@ def conclusions(result: Selftest) -> list[str]:
         _largest(result),
         *_limit(result),
         *(_disturbed(level) for level in result.disturbed),
+        *_one_sided(result),
         *(
             f"BROKEN PROMISE: {_named(level)} was called valid with an error beyond what is allowed; this is a fault "
             "of the tool"
@@ -142,6 +143,15 @@ def _reasons(result: Selftest) -> Iterable[str]:
     for level in result.runs:
         for reason in level.verdict.reasons[:1]:
             yield f"{_named(level)}: {level.verdict.status}: {reason}"
+
+
+def _one_sided(result: Selftest) -> Iterable[str]:
+    for level in result.runs:
+        worst = (
+            max((metric.one_sided for metric in level.accuracy.metrics.values()), default=0) if level.accuracy else 0
+        )
+        if worst:
+            yield f"{_named(level)}: {worst:,} replies are known to the generator or to the server alone"
 
 
 def _named(level: Level) -> str:

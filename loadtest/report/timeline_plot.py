@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from loadtest.analysis.timeline import QUANTILES, ServerTrack, Timeline, Track
 from loadtest.analysis.values import Verdict
 from loadtest.metrics import BY_KEY
-from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, headings, new_figure, soften
+from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, headings, logarithmic, new_figure, soften
 from loadtest.report.units import duration, milliseconds, quantity
 
 
@@ -42,6 +42,8 @@ def _percentiles(axes: Axes, line: Timeline, track: Track) -> None:
     styles = (("-", 2.0), ("--", 1.4), (":", 1.4))
     for (name, _), (style, width), color, marker in zip(QUANTILES, styles, COLORS, MARKERS, strict=False):
         values = track.quantiles[name]
+        if np.isnan(values).all():  # too few messages in an interval
+            continue
         shown = np.where(np.isfinite(values), values, np.nan)
         axes.plot(line.times_s, shown, style, color=color, linewidth=width, marker=marker, markersize=3, label=name)
         lost = line.times_s[np.isinf(values)]
@@ -51,7 +53,7 @@ def _percentiles(axes: Axes, line: Timeline, track: Track) -> None:
     metric = BY_KEY[track.metric]
     finite = np.concatenate([values[np.isfinite(values)] for values in track.quantiles.values()])
     if len(finite) and finite.min() > 0 and finite.max() > 20 * finite.min():
-        axes.set_yscale("log")
+        logarithmic(axes)
     else:
         axes.set_ylim(0, 1.12 * finite.max() if len(finite) else None)
     scale = milliseconds if metric.unit == "ms" else lambda value: quantity(value, "")

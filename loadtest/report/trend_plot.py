@@ -14,7 +14,7 @@ from loadtest.analysis.sample import QUANTITIES
 from loadtest.analysis.trend import Shift, Trend
 from loadtest.report.figure import COLORS, GREY, MARKERS, VERDICT_COLORS, WARNING, literal, new_figure, soften
 from loadtest.report.trend_table import headline
-from loadtest.report.units import quantity
+from loadtest.report.units import amount
 
 _NAMED: Final = 2
 """Newest shifts of a panel that are named over it; each has its line."""
@@ -53,9 +53,7 @@ def _panel(axes: Axes, key: str, result: Trend, color: str) -> None:
         words = " · ".join(f"{100 * (shift.ratio - 1):+.1f} % since {shift.label}" for shift in shifts[-_NAMED:])
         axes.set_title(literal(words), loc="right", fontsize=9, color=_tone(shifts[-1]))
     axes.set_title(what.label, loc="left", fontsize=10)
-    axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: quantity(value, what.unit) if what.unit else f"{100 * value:.2f} %")
-    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, what.unit)))
     if not what.unit:  # a share has an end
         axes.set_ylim(min(*values, 0.995) - 0.002, 1.001)
     soften(axes)

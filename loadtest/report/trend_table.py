@@ -16,7 +16,7 @@ from loadtest.analysis.changes import FEWEST, SHORTEST
 from loadtest.analysis.sample import QUANTITIES
 from loadtest.analysis.trend import Row, Shift, Trend
 from loadtest.report.escaping import escaped
-from loadtest.report.units import DASH, quantity
+from loadtest.report.units import DASH, amount
 
 WIDTH: Final = 100
 SHOWN: Final = 30
@@ -135,11 +135,8 @@ def _cells(result: Trend, place: int, row: Row) -> list[str]:
     begun = {shift.key: _MARKS[shift.worse] for shift in result.shifts if shift.place == place}
     name = row.labels.get(result.label, DASH) if result.label else row.folder.partition("-")[2]
     night = row.started_utc[:16].replace("T", " ")
-    return [night, name, *(f"{_value(key, row)}{begun.get(key, ' ')}" for key in result.keys)]
-
-
-def _value(key: str, row: Row) -> str:
-    value, unit = row.values.get(key), QUANTITIES[key].unit
-    if value is not None and not unit:
-        return f"{100 * value:.2f} %"
-    return quantity(value, unit)
+    return [
+        night,
+        name,
+        *(f"{amount(row.values.get(key), QUANTITIES[key].unit)}{begun.get(key, ' ')}" for key in result.keys),
+    ]

@@ -28,6 +28,13 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{_three_digits(value)} {unit}"
 
 
+def amount(value: float | None, unit: str) -> str:
+    """A quantity that runs are compared by: a share, which has no unit, as a percentage; what never came as `∞`."""
+    if value is None or unit:
+        return INFINITE if value == math.inf else quantity(value, unit)
+    return f"{100 * value:.2f} %"
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """An estimate and its interval, as texts in one unit, such as `19.0`, `18.2`, `21.4` and `ms`."""

@@ -72,6 +72,7 @@ class Messages:
     handover_ns: Ints
     longest_stall_ns: Ints
     chunks: Ints
+    progress_chunks: Ints
     chars: Ints
     stream_bytes: Ints
     text_bytes: Ints

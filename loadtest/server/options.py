@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,7 @@ class ServerOptions:
             that is slow or dead costs a bounded amount of memory.
         truth_file: where the true moments of each message go; None for nowhere.
         faults: what is to go wrong.
+        tls: to serve wss:// with, its certificate loaded; None for ws://.
         control_port: port of 127.0.0.1 to listen for orders of tests (`control`); 0 for a free one, None for none.
     """
 
@@ -55,4 +57,5 @@ class ServerOptions:
     max_backlog_bytes: int = 8 * 2**20
     truth_file: Path | None = None
     faults: tuple[Order, ...] = ()
+    tls: ssl.SSLContext | None = None
     control_port: int | None = None

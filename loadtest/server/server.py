@@ -87,7 +87,8 @@ class ChatServer:
     def url(self) -> str:
         """Address to connect to; known once the server is entered."""
         host, port = self._address
-        return f"ws://[{host}]:{port}{PATH}" if ":" in host else f"ws://{host}:{port}{PATH}"
+        scheme = "ws" if self._options.tls is None else "wss"
+        return f"{scheme}://[{host}]:{port}{PATH}" if ":" in host else f"{scheme}://{host}:{port}{PATH}"
 
     @property
     def control_url(self) -> str | None:
@@ -136,13 +137,18 @@ class ChatServer:
         self._chat.close()
         self._truth.close()
 
+    @property
+    def _may_be_ordered(self) -> bool:
+        """Whether anybody may order a fault, now or later."""
+        return bool(self._options.faults) or self._options.control_port is not None
+
     def _begin(self) -> None:
         """A chat in which nothing has happened yet."""
         options = self._options
         self._rooms = Rooms()
         delivery = Delivery(self._post, self.counts, self._rooms)
         limiter: Limiter | None = options.limiter.of(options.rate_limit) if options.rate_limit else None
-        if options.faults or options.control_port is not None:
+        if self._may_be_ordered:
             delivery = FaultyDelivery(self._post, self.counts, self._rooms, self._script, self._truth, self._endings)
             limiter = FaultyLimiter(limiter, self._script) if limiter is not None else None
         self._chat = Chat(options, self.counts, self._post, delivery, limiter, self._rooms, self._truth)
@@ -153,10 +159,11 @@ class ChatServer:
             self._serve,
             host,
             port,
+            ssl=options.tls,
             process_request=self._upgrade,
             compression="deflate" if options.compression else None,
             ping_interval=None,  # `_ping` does it by the guide: the library would close with 1011 instead
-            open_timeout=None if self._options.faults else STOP_TIMEOUT_S,  # a slow handshake may be ordered
+            open_timeout=None if self._may_be_ordered else STOP_TIMEOUT_S,  # a slow handshake, for one
             close_timeout=CLOSE_TIMEOUT_S,
             backlog=ACCEPT_BACKLOG,
             logger=logging.getLogger(__name__),

@@ -8,6 +8,7 @@ from typing import Final
 
 from loadtest.settings.backoff import Backoff
 from loadtest.settings.chosen import Settings, settings
+from loadtest.settings.identity import ALTERNATIVES, SOURCES
 from loadtest.settings.option import Option
 from loadtest.settings.options import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS
 from loadtest.settings.parsers import (
@@ -43,10 +44,12 @@ CONSOLE_ENV: Final = "LOADTEST_CONSOLE"
 """Set for Locust by `loadtest run`: plan and progress, and not Locust's tables."""
 
 __all__ = [
+    "ALTERNATIVES",
     "CONNECTION_OPTIONS",
     "CONSOLE_ENV",
     "IDENTITY_OPTIONS",
     "OPTIONS",
+    "SOURCES",
     "Address",
     "Arrivals",
     "Backoff",

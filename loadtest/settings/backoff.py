@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
+
+_MOST_DOUBLINGS: Final = 1_000
+"""More than these overflow a float, and none comes near what they make of any wait."""
 
 
 class Backoff(Struct, frozen=True):
@@ -30,4 +35,5 @@ class Backoff(Struct, frozen=True):
         Args:
             luck: a uniform draw from [0, 1).
         """
-        return min(self.base_s * 2.0**attempt, self.max_s) * (1.0 + self.jitter * luck)
+        doubled = self.base_s * 2.0 ** min(attempt, _MOST_DOUBLINGS)
+        return min(doubled, self.max_s) * (1.0 + self.jitter * luck)

@@ -14,7 +14,7 @@ from loadtest.settings.options import OPTIONS
 from loadtest.settings.parsers import redacted
 from loadtest.settings.spread import Spread
 from loadtest.settings.template import Template
-from loadtest.settings.token_place import TokenPlace
+from loadtest.settings.token_place import Carrier, TokenPlace
 from loadtest.settings.values import Address, Arrivals, ExpectStream, Header, LimitKind, Rate
 
 
@@ -189,6 +189,9 @@ def _check_together(parsed: dict[str, Any]) -> None:
         raise ValueError("--ca-file: nothing is checked against it with --insecure; give one of the two")
     if parsed["traceparent"] and any(header.name.lower() == "traceparent" for header in parsed["header"]):
         raise ValueError("--traceparent: --header gives one already; leave one of the two out")
+    place = parsed["token_in"]
+    if place.carrier is Carrier.HEADER and place.name.lower() in {header.name.lower() for header in parsed["header"]}:
+        raise ValueError(f"--token-in: --header gives {place.name} already; leave one of the two out")
     if parsed["llm_log"] and parsed["message_length"].least < NAMED_LENGTH:
         raise ValueError(
             f"--message-length: {parsed['message_length']} has no room for the message's id, which --llm-log needs; "

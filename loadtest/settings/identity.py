@@ -7,6 +7,19 @@ from typing import Any, Final
 
 SOURCES: Final = ("jwt_secret", "jwt_key", "tokens_file", "users_file")
 """Options of which each is a source of tokens."""
+_MINTED: Final = frozenset({"jwt_claims", "jwt_ttl"})
+_LOGIN: Final = ("url", "body", "token_path", "life_path", "refresh_path", "rate", "concurrency", "timeout")
+ALTERNATIVES: Final[tuple[Mapping[str, frozenset[str]], ...]] = (
+    {
+        "jwt_secret": _MINTED,
+        "jwt_key": _MINTED | {"jwt_key_id"},
+        "tokens_file": frozenset(),
+        "users_file": frozenset({"refresh_url", "refresh_body", *(f"login_{name}" for name in _LOGIN)}),
+    },
+    {"conversation": frozenset(), "conversations_file": frozenset()},
+    {"insecure": frozenset(), "ca_file": frozenset()},
+)
+"""Options that exclude each other, each with those that are about it alone or about some of them."""
 _NEEDS: Final = (
     # option, what it is of no use without
     ("users_file", "login_url", "give the address that its users log in at, or --tokens-file for a file of tokens"),

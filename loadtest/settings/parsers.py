@@ -150,7 +150,7 @@ def ws_url(text: str) -> str:
         port = url.port
     except ValueError:
         raise ValueError(f"{redacted(text)!r} has no valid port: give ws://HOST:PORT/ws") from None
-    if url.scheme not in ("ws", "wss") or not url.hostname or port == 0:
+    if url.scheme not in ("ws", "wss") or not _is_host(url.hostname) or port == 0:
         raise ValueError(f"{redacted(text)!r} is no WebSocket address: give ws://HOST:PORT/ws or wss://HOST/ws")
     if url.query or url.fragment or url.username:
         raise ValueError(f"{redacted(text)!r}: leave out user, query and fragment; the token is added for each user")
@@ -180,10 +180,15 @@ def header(text: str) -> Header:
         raise ValueError("one of them is no header: give 'Name: value', as in 'X-Tenant: acme'")
     if not value.isprintable() or not value.isascii():
         raise ValueError(f"the value of {name} holds characters that no header can carry; leave them out")
-    own = "the upgrade sets it; leave it out" if name.lower().startswith("sec-websocket-") else None
-    if reason := _OF_THE_HANDSHAKE.get(name.lower(), own):
+    if reason := of_the_handshake(name):
         raise ValueError(f"{name} cannot be given: {reason}")
     return Header(name, value)
+
+
+def of_the_handshake(name: str) -> str | None:
+    """Why a header cannot be given, and what to do instead; None where it can."""
+    own = "the upgrade sets it; leave it out" if name.lower().startswith("sec-websocket-") else None
+    return _OF_THE_HANDSHAKE.get(name.lower(), own)
 
 
 def origin(text: str) -> str:
@@ -211,7 +216,7 @@ def host_port(text: str) -> Address:
     except ValueError:
         host = port = None
     plain = text.isprintable() and not set(text.strip()) & set("/?#@ ")
-    if not host or not port or not plain or (":" in host and "[" not in text):
+    if host is None or not _is_host(host) or not port or not plain or (":" in host and "[" not in text):
         raise ValueError(f"{redacted(text)!r} is no address: give HOST:PORT, as in 10.0.0.7:8443 or [::1]:5000")
     return Address(host, port)
 
@@ -228,13 +233,19 @@ def http_url(text: str) -> str:
     """The address of an HTTP endpoint: http:// or https://, and a host. A complaint shows neither user nor query."""
     url = urlsplit(text.strip())
     try:
-        fits = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        fits = url.scheme in ("http", "https") and _is_host(url.hostname) and url.port != 0
     except ValueError:
         fits = False
     if not fits or not text.strip().isprintable() or " " in text.strip():
         raise ValueError(f"{redacted(text)!r} is no HTTP address: give https://HOST/PATH")
     if url.username is not None or url.fragment:
         raise ValueError(f"{redacted(text)!r}: leave out user and fragment; what to log in with goes into --login-body")
+    if not (url.path + url.query).isascii():
+        raise ValueError(
+            f"{redacted(text)!r}: write what is not ASCII in the path and query as %XX, as in %C3%A9 for é"
+        )
+    if url.path.startswith("//"):
+        raise ValueError(f"{redacted(text)!r}: the path begins with two slashes; leave one of them out")
     return text.strip()
 
 
@@ -243,6 +254,14 @@ def json_path(text: str) -> str:
     if not all(step.strip() for step in text.split(".")) or not text.isprintable():
         raise ValueError(f"{text!r} is no path: give names with dots between them, as in data.accessToken")
     return text.strip()
+
+
+def _is_host(name: str | None) -> bool:
+    """Whether a name can be looked up at all: none of its parts is empty or longer than 63 characters."""
+    try:
+        return bool(name and name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def redacted(url: str) -> str:

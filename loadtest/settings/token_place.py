@@ -8,6 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from loadtest.settings.parsers import of_the_handshake
+
 TOKEN: Final = "{token}"
 _HTTP_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, section 5.6.2: names of headers and cookies, and subprotocols."""
@@ -55,6 +57,8 @@ def token_place(text: str) -> TokenPlace:
         )
     if carrier != Carrier.QUERY and not _HTTP_TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is no name of a {carrier}: leave out blanks and separators")
+    if carrier == Carrier.HEADER and of_the_handshake(name):
+        raise ValueError(f"{name} cannot carry it, since it is a header of the upgrade's own; give another")
     if equals and (TOKEN not in form or not form.isprintable()):
         raise ValueError(f"{text!r} does not say where the token goes: write {TOKEN} behind the =")
     place = Carrier(carrier)

@@ -58,6 +58,16 @@ def test_messages_that_one_side_alone_knows_are_counted_and_in_no_percentile():
     assert (found.count, found.one_sided) == (2, 3)
 
 
+@pytest.mark.parametrize(("missed", "within"), [(0, True), (1, True), (2, False)])
+def test_replies_that_the_generator_missed_are_an_error_though_the_others_are_right(missed, within):
+    true = np.full(1_000, 10.0 * MS)
+    measured = true.copy()
+    measured[:missed] = np.inf
+    found = compare(measured, true)
+    assert found.percentiles["p99"].error_ms == 0.0
+    assert found.within is within
+
+
 @settings(max_examples=30)
 @given(
     st.lists(st.integers(0, 10**10), min_size=368, max_size=500),
@@ -134,8 +144,8 @@ def test_a_verdict_is_judged_by_the_truth(run, verdict, ttft_ms, judgement):
 
 
 def test_without_samples_for_p99_a_verdict_is_not_judged():
-    few = compare(ns(1, 2), ns(1, 200))
-    assert few == MetricAccuracy(2, 0, dict.fromkeys(("p50", "p90", "p99", "p99_9")))
+    few = compare(ns(1), ns(200))
+    assert few == MetricAccuracy(1, 0, dict.fromkeys(("p50", "p90", "p99", "p99_9")))
     assert judge(VALID, Accuracy(dict.fromkeys(HEADLINE, few), 0, {})) is Judgement.OPEN
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from staged_samples import pairs, sample
+from staged_samples import pairs, sample, silent
 
 from loadtest.analysis.compare import Kind, Terms, Word, compare
-from loadtest.analysis.effect import holm, paired, sign_flip, unpaired
+from loadtest.analysis.effect import holm, paired, pooled_shares, sign_flip, unpaired
 from loadtest.analysis.pairs import Matched, differences, match, unsound
 from loadtest.analysis.power import Test as Planned
 from loadtest.analysis.power import pairs_needed, power, smallest_seen
@@ -55,6 +55,11 @@ class TestEffect:
     def test_pairs_without_any_spread_are_no_certainty(self):
         assert paired([0.1, 0.1]).p == 0.5
 
+    def test_shares_are_known_no_better_than_their_messages_allow(self):
+        # nothing of 90 is lost: 95 % exact, the share is above 0.025^(1/90)
+        low, high = pooled_shares((90, 90), (90, 90))
+        assert (low, high) == pytest.approx((math.log(0.025) / 90, -math.log(0.025) / 90))
+
 
 class TestVerdict:
     def test_slower_beyond_the_margin_is_regressed(self):
@@ -81,6 +86,31 @@ class TestVerdict:
 
     def test_a_lower_rate_is_worse(self):
         assert verdict(pairs(0.97, key="delivered_ratio"), "delivered_ratio") is Word.REGRESSED
+
+    def test_few_messages_without_a_loss_are_no_proof_that_none_get_lost(self):
+        def side(name, messages):
+            return [sample(f"{name}{n}", messages={"delivered_ratio": messages}) for n in range(3)]
+
+        few = compare(Matched(side("a", 30), side("b", 30), paired=True), Terms())
+        ratio = few.metrics["delivered_ratio"]
+        assert (few.verdict, ratio.verdict) == (Word.INCONCLUSIVE, Word.INCONCLUSIVE)
+        assert ratio.ci95 == pytest.approx((0.025 ** (1 / 90), 0.025 ** (-1 / 90)))
+        assert (ratio.sees, ratio.new_pairs) == (None, None)
+        assert few.notes == [
+            "delivered ratio: 90 messages of a build are too few to tell 0.5 % from none; without a single loss it "
+            "takes 740, so make the runs longer, or give more users"
+        ]
+        many = compare(Matched(side("a", 247), side("b", 247), paired=True), Terms())
+        assert many.metrics["delivered_ratio"].verdict is Word.EQUIVALENT
+
+    def test_a_run_that_delivers_nothing_is_a_regression_though_the_others_are_well(self):
+        dead = [sample(f"c{n}", quantities={"delivered_ratio": 0.0 if n == 3 else 1.0}) for n in range(8)]
+        result = compare(Matched([sample(f"b{n}") for n in range(8)], dead, paired=True), Terms())
+        ratio = result.metrics["delivered_ratio"]
+        assert (result.verdict, ratio.verdict, ratio.candidate.count(0.0)) == (Word.REGRESSED, Word.REGRESSED, 1)
+        assert result.notes == [
+            "delivered ratio is 0 in 0 of 8 runs of the base and 1 of 8 of the candidate: look into those first"
+        ]
 
     def test_one_build_cannot_regress_but_a_setup_that_favours_a_side_is_told(self):
         result = compare(pairs(1.14), Terms(same=True))
@@ -135,6 +165,19 @@ class TestVerdict:
     def test_a_declared_gate_that_is_missing_is_refused(self):
         with pytest.raises(ValueError, match=r"--gate fanout\.p95: the runs have too few samples"):
             compare(pairs(), Terms(gates=("fanout.p95",)))
+
+    @pytest.mark.parametrize(
+        ("base", "candidate", "expected"),
+        [(0, 8, "regressed"), (8, 0, "improved"), (1, 8, "regressed"), (8, 8, "inconclusive"), (4, 4, "inconclusive")],
+    )
+    def test_what_was_never_answered_is_worse_than_what_was_and_like_nothing_else(self, base, candidate, expected):
+        matched = silent(base, candidate)
+        assert verdict(matched) == expected
+        assert compare(matched, Terms()).metrics[ACK].silent == (base, candidate)
+
+    def test_silence_on_both_sides_is_told_with_its_remedy(self):
+        (note,) = compare(silent(8, 8), Terms()).notes
+        assert "both builds end ack delivered p95 among the unanswered" in note
 
 
 class TestPairs:

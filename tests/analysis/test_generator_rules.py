@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from staged_run import MS, SECOND, START, STEADY_S, answered, batch, ordinary, stage
 
 from loadtest import histogram
@@ -33,7 +34,15 @@ def counted(metric, lags_ms, process="local"):
 def summary_of(tmp_path):
     def summed_up(messages=None, *, processes=("local",), counters=(), facts=None, **records):
         messages = ordinary() if messages is None else messages
-        first = batch(messages, counters=[Count("messages_offered", "", len(messages)), *counters], **records)
+        first = batch(
+            messages,
+            counters=[
+                Count("messages_offered", "", len(messages)),
+                Count("actions_done", "", len(messages)),
+                *counters,
+            ],
+            **records,
+        )
         others = [
             batch([], process=name, connects=[], disconnects=[], outages=[], counters=[]) for name in processes[1:]
         ]
@@ -67,6 +76,20 @@ def test_the_lag_from_kernel_to_callback(summary_of, lag_ms, status, words):
     found, reasons = verdict_of(summary)
     assert found == status
     assert [words in reason for reason in reasons] == ([True] if words else [])
+
+
+def test_a_window_too_short_for_a_p99_is_in_doubt_once_the_loop_has_stood_still(summary_of):
+    short = [health(loop_lag_ns=80 * MS)]
+    lags = counted("loop_lag", [0.1] * 100 + [80.0])
+    assert verdict_of(summary_of(health=short, histograms=[lags])) == (
+        "suspect", ["too short to judge the load generator: its loop lagged by up to 80 ms"],
+    )  # fmt: skip
+    assert verdict_of(summary_of(health=[health(loop_lag_ns=19 * MS)], histograms=[lags])) == ("valid", [])
+
+
+def test_where_all_users_are_apart_from_the_headline_they_are_held_to_the_same_promise(summary_of):
+    apart = [replace(message, population=Population.LIMIT) for message in unsure(1.1)]
+    assert summary_of(apart).verdict.status == "invalid"
 
 
 def test_one_bad_process_among_many_is_not_averaged_away(summary_of):

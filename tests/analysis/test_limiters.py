@@ -1,5 +1,7 @@
 """What a user's messages say against a rate limit of 3 in 10 s, of each kind."""
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from loadtest.settings import LimitKind, Rate
 
 MS = 1_000_000
 SECOND = 1_000 * MS
-LIMIT, WINDOW = 3, 10 * SECOND
+LIMIT, WINDOW, TIMEOUT = 3, 10 * SECOND, 5 * SECOND
 ADMITTED, REJECTED, UNKNOWN = Fate.ADMITTED, Fate.REJECTED, Fate.UNKNOWN
 
 
@@ -67,6 +69,16 @@ def test_a_message_without_an_answer_may_have_counted():
     assert token_bucket(tries(*story), LIMIT, WINDOW) == Findings(ambiguous=1)
 
 
+def test_readings_that_are_too_many_to_keep_apart_contradict_nothing():
+    """Half of the answers were lost, and each of those messages may have opened a window or not."""
+    rng, limiter, now, story = random.Random(0), LimiterKind.FIXED.of(Rate(LIMIT, 10.0)), 0, []
+    for _ in range(2_000):
+        now += rng.randrange(3 * SECOND)
+        fate = REJECTED if limiter.take("user", now) else ADMITTED
+        story.append(Try(now, now + 30 * SECOND, UNKNOWN) if rng.random() < 0.5 else Try(now, now + 10 * MS, fate))
+    assert fixed_window(story, LIMIT, WINDOW).contradictions == 0
+
+
 def test_kinds_differ_where_their_windows_do():
     """Two bursts around an edge of the fixed window: a sliding log would have refused the second."""
     story = tries((0, ADMITTED), *burst(9, 2, ADMITTED), *burst(10.5, 3, ADMITTED))
@@ -81,19 +93,25 @@ def test_a_bucket_gives_back_a_token_at_a_time():
     assert token_bucket(tries(*burst(0, 2, ADMITTED), (1, REJECTED)), LIMIT, WINDOW) == Findings(false_rejections=1)
 
 
+def on_the_way(lost):
+    """Of each message: how long it was on its way, and its answer; None where that was lost."""
+    back = st.one_of(st.none(), st.integers(0, 400 * MS)) if lost else st.integers(0, 400 * MS)
+    return st.lists(st.tuples(st.integers(0, 400 * MS), back), min_size=40, max_size=40)
+
+
 @given(
     kind=st.sampled_from(list(LimiterKind)),
     gaps=st.lists(st.integers(0, 6_000 * MS), max_size=40),
-    on_the_way=st.lists(st.tuples(st.integers(0, 400 * MS), st.integers(0, 400 * MS)), min_size=40, max_size=40),
+    ways=st.one_of(on_the_way(lost=False), on_the_way(lost=True)),
 )
-def test_a_sound_limiter_is_never_contradicted(kind, gaps, on_the_way):
-    """Whatever the times, and whenever between sent and ack it decided (in the order of sending)."""
+def test_a_sound_limiter_is_never_contradicted(kind, gaps, ways):
+    """Whatever the times, whenever between sent and ack it decided (in the order of sending), and whatever was lost."""
     limiter, now, decided, story = kind.of(Rate(LIMIT, 10.0)), 0, 0, []
-    for gap, (out, back) in zip(gaps, on_the_way, strict=False):
+    for gap, (out, back) in zip(gaps, ways, strict=False):
         now += gap
         decided = max(decided, now + out)
         fate = REJECTED if limiter.take("user", decided) else ADMITTED
-        story.append(Try(now, decided + back, fate))
+        story.append(Try(now, now + TIMEOUT, UNKNOWN) if back is None else Try(now, decided + back, fate))
     found = JUDGES[LimitKind(kind)](story, LIMIT, WINDOW)
     assert found.contradictions == 0
 

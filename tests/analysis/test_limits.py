@@ -8,7 +8,7 @@ from loadtest.analysis.limiters import JUDGES, Fate, Try
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
-from loadtest.model import Connect, Outcome, Population
+from loadtest.model import Connect, Count, Outcome, Population
 from loadtest.runs.reader import RunReader
 from loadtest.server.counts import ServerCounts
 from loadtest.server.faults.limits import FaultyLimiter
@@ -20,8 +20,9 @@ from loadtest.settings import LimitKind, Rate
 
 @pytest.fixture
 def summary_of(tmp_path):
-    def summed_up(messages, connects=(), **facts):
-        folder = stage(tmp_path, [batch(messages, connects=list(connects))], **facts)
+    def summed_up(messages, connects=(), clocks=("one",), **facts):
+        counters = [Count("messages_offered", "", len(messages)), *(Count("clock", clock, 1) for clock in clocks)]
+        folder = stage(tmp_path, [batch(messages, connects=list(connects), counters=counters)], **facts)
         with RunReader(folder) as run:
             return summarize(Measured(load(run)))
 
@@ -48,12 +49,32 @@ def test_a_limit_that_is_kept_has_no_findings(summary_of):
     assert (summary.limits.kind, summary.limits.users, summary.limits.ambiguous) == ("fixed", 1, 0)
 
 
+def test_who_flushes_a_queue_is_not_within_the_limit_for_a_window(summary_of):
+    """Of 10 in 10 s: user 0 flushes 4 at 30 s and sends 8 by its schedule; user 1 is rejected without any of that."""
+    flushed = [answered(3 * n, 30, 5, population=Population.QUEUED) for n in range(4)]
+    schedule = [answered(300 + 3 * n, 31 + n, 5) for n in range(6)]
+    rejected = [message(id_, at, Outcome.REJECTED) for id_, at in ((600, 37), (603, 38), (606, 40.1), (601, 33))]
+    summary = summary_of([*flushed, *schedule, *rejected])
+    assert (summary.counts["rejected"], summary.counts["rejected_within_limit"]) == (4, 2)
+
+
 def test_a_limit_that_is_off_by_one_leaks_once_a_window(summary_of):
     assert summary_of(burst(20, 11, 5) + burst(31, 11, 5, 100)).counts["limit_leaks"] == 2
 
 
 def test_a_window_that_closes_too_early_rejects_falsely(summary_of):
     assert summary_of(burst(20, 8, 2)).counts["false_rejections"] == 2
+
+
+def test_a_message_without_an_answer_may_have_been_decided_at_any_time(summary_of):
+    """Decided at 30.02 s it opened the second window, which was over before the last two were sent: no leak."""
+    lost = message(3, 29.99, Outcome.TIMEOUT, Population.LIMIT)
+    second = [
+        answered(3 * n, at, 5, population=Population.LIMIT) for n, at in enumerate([31, *[39] * 8, 40.1, 40.1], 9)
+    ]
+    summary = summary_of([*burst(20, 1, 0), lost, *second])
+    assert (summary.counts["limit_leaks"], summary.counts["false_rejections"]) == (0, 0)
+    assert summary.limits.ambiguous > 0
 
 
 def test_users_who_never_come_near_the_limit_show_nothing(summary_of):
@@ -67,10 +88,30 @@ def test_a_promise_is_held_against_the_next_message_that_is_admitted(summary_of)
     assert (metric.count, metric.max) == (1, -995.0)
 
 
+def test_a_promise_is_held_against_nobody_who_came_much_later(summary_of):
+    """Told to wait for 9 s, and back after 21: it may have been let in long before."""
+    assert summary_of(burst(20, 10, 3) + burst(41, 1, 0, 100)).metrics["retry_after_error"].count == 0
+
+
+def test_a_promise_is_broken_where_one_who_waited_is_rejected_again(summary_of):
+    """Told to wait for 2 s at 20.106 s, rejected at 25 s, admitted at 30.101 s: some of 8 s too short."""
+    messages = burst(20, 10, 3, retry_after_s=2) + burst(25, 0, 1, 100) + burst(30.1, 1, 0, 200)
+    metric = summary_of(messages).metrics["retry_after_error"]
+    assert (metric.count, metric.max) == (1, -7995.0)
+
+
 def test_amplification_is_the_bytes_of_a_stream_over_those_of_its_text(summary_of):
     metrics = summary_of([answered(n, 30 + n, 5, stream_bytes=2_400, text_bytes=120) for n in range(6)]).metrics
     assert (metrics["amplification"].p50, metrics["amplification"].unit) == (20.0, "x")
     assert metrics["chunk_rate"].p50 == pytest.approx(29 / 0.59)
+
+
+def test_a_completion_with_new_content_is_a_chunk_like_any_other(summary_of):
+    """Three frames, 100 ms apart, of 10 characters each."""
+    part = {"last_content_ns": START + 30 * SECOND + 601 * MS, "chunks": 3, "progress_chunks": 3, "chars": 30}
+    metrics = summary_of([answered(n, 30, 5, **part) for n in range(6)]).metrics
+    assert metrics["chunk_rate"].p50 == pytest.approx(2 / 0.2)
+    assert metrics["stream_rate"].p50 == pytest.approx(20 / 0.2)
 
 
 # --- intruders, invalid messages
@@ -134,6 +175,13 @@ def test_isolation_of_a_short_run_is_withheld_with_the_remedy(summary_of):
     assert isinstance(found, Isolation)
     assert found.ratio is None
     assert "--abuse-period" in found.withheld
+
+
+def test_isolation_is_withheld_where_users_kept_the_periods_by_several_clocks(summary_of):
+    facts = {"options": {"abuse_period": 2.0}, "stopped_ns": START + 36 * SECOND, "warmup_s": 20.0}
+    found = summary_of(periods(3), clocks=("one", "another"), **facts).isolation
+    assert (found.ratio, found.ci95) == (None, None)
+    assert found.withheld.startswith("users ran on 2 hosts")
 
 
 # --- the reference server's limiter, told to err

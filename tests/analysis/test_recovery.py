@@ -1,5 +1,6 @@
 """How users came back: causes, the schedule, the herd, the queue and ghosts, from literal records."""
 
+import msgspec
 import pytest
 from staged_run import MS, SECOND, START, batch, message, stage
 
@@ -97,11 +98,38 @@ def test_back_off_is_kept_apart_from_the_time_of_the_server(records_of):
     assert found == {"outage": 8_000, "notice": 5_000, "backoff": 2_000, "reconnect": 1_000, "recovery": 8_500}
 
 
+@pytest.mark.parametrize(
+    ("ended", "facts", "endless"),
+    [
+        ("recovered", {}, []),  # and it had nothing to send
+        ("gave up", {}, ["outage", "reconnect", "recovery"]),
+        ("run ended", {}, ["outage", "reconnect", "recovery"]),
+        ("run ended", {"attempts": 0}, []),  # it was still waiting, by its own schedule
+        ("left", {}, []),
+        ("lost again", {"authenticated_ns": at(12), "queued": 3}, ["recovery", "queue_flush"]),
+        ("recovered", {"authenticated_ns": at(12), "recovered_ns": at(13), "queued": 3}, ["queue_flush"]),
+        ("left", {"authenticated_ns": at(12), "queued": 3}, []),
+    ],
+)
+def test_who_never_came_back_ranks_behind_everybody(records_of, ended, facts, endless):
+    lost = msgspec.structs.replace(outage(0, 10, ended=ended), **facts)
+    metrics = summarize(Measured(records_of(outages=[lost]))).metrics
+    found = [key for key in ("outage", "reconnect", "recovery", "queue_flush") if metrics[key].unanswered]
+    assert found == endless
+    assert all(metrics[key].beyond["max"] == "never" for key in endless)
+
+
 def test_a_herd_is_told_in_numbers(records_of):
     herd = recovery(records_of(**cut_of(100))).herd
     assert (herd.at_s, herd.users, herd.within_s, herd.most_at_once) == (30.0, 100, 0.099, 10)
     assert herd.back_s == {"half": 1.59, "90 %": 1.99, "all": 2.09}
     assert herd.delivered_s == {"half": 2.09, "90 %": 2.49, "all": 2.59}
+
+
+def test_users_who_lose_their_connections_on_purpose_make_no_herd(records_of):
+    records = records_of(outages=[outage(n, 30 + n * 0.01, 32, cause=Cause.RESET) for n in range(50)])
+    assert recovery(records).herd is None
+    assert recovery_return(records).users == 50
 
 
 def test_where_some_never_come_back_all_never_are(records_of):

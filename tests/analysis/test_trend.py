@@ -58,6 +58,15 @@ def test_a_shift_within_the_margin_is_not_told():
     assert trend([night(n, 10 if n < 7 else 11.8) for n in range(14)], ACK, 0.25).shifts == []
 
 
+def test_nights_that_deliver_nothing_are_rows_and_a_shift():
+    def one(place):
+        return sample(started_utc=f"2026-11-{place + 1:02}", quantities={"delivered_ratio": 1.0 if place < 6 else 0.0})
+
+    result = trend([one(place) for place in range(12)], ("delivered_ratio",), 0.05)
+    assert [row.values["delivered_ratio"] for row in result.rows] == [1.0] * 6 + [0.0] * 6
+    assert [(shift.place, shift.worse) for shift in result.shifts] == [(6, True)]
+
+
 def test_nights_are_put_in_order_of_time():
     result = trend([night(place, 10) for place in (2, 0, 1)], ACK, 0.05)
     assert [row.labels["build"] for row in result.rows] == ["b00", "b01", "b02"]

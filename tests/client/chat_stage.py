@@ -97,19 +97,20 @@ def hosting():
 
 
 class Stage:
-    """One client, and what was recorded of it."""
+    """One client, and what was recorded of it; with a `seat` it takes part in a room."""
 
-    def __init__(self, url, ping_timeout_s=None, **config):
+    def __init__(self, url, ping_timeout_s=None, seat=None, **config):
         self.recorder = Recorder("test", NoTable())
         endpoint = Endpoint(url=url, connect_timeout_s=5.0, max_frame_size=2**20, ping_timeout_s=ping_timeout_s)
         self.client = ChatClient(
-            Identity("load-0", "A", Population.HEADLINE),
+            Identity("load-0", "A", Population.HEADLINE, seat),
             0,
             ClientConfig(endpoint, 5.0, **{"backoff": QUICK} | config),
             MintedTokens(SECRET),
             Expectation(False),
             self.recorder,
             random.Random(1),
+            room=self.recorder.rooms,
         )
 
     def end(self):

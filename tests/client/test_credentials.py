@@ -11,6 +11,7 @@ import gevent
 import jwt
 import pytest
 from login_server import SECRET, login_server, token
+from real_servers import behaving
 from websockets.sync.server import serve
 
 from loadtest.client.client import ChatClient, ClientConfig, State
@@ -24,6 +25,7 @@ from loadtest.client.tokens import (
     LoginTokens,
     MintedTokens,
     Pace,
+    Tokens,
     UsersFile,
 )
 from loadtest.load.recorder import Recorder
@@ -39,12 +41,17 @@ class NoTable:
 
 
 class Backend:
-    """Authenticates whoever shows a good token, wherever it is, and remembers the requests."""
+    """Authenticates whoever shows a good token, wherever it is, and remembers the requests.
+
+    Attributes:
+        close_code: what it refuses by, without a word; None for the guide's way.
+    """
 
     def __init__(self):
         self.requests = []
         self.shown = []
         self.revoked = set()
+        self.close_code = None
         self.take = lambda request: parse_qs(urlsplit(request.path).query)["token"][0]
 
     def serve_one(self, connection):
@@ -60,6 +67,8 @@ class Backend:
             connection.send(json.dumps({"type": "connection:authenticated"}))
             for _ in connection:
                 pass
+        elif self.close_code is not None:
+            connection.close(self.close_code)
         else:
             connection.send(json.dumps({"type": "connection:error", "code": "AUTH_FAILED", "message": "no"}))
             connection.close(1008)
@@ -79,10 +88,10 @@ def backend(**options):
             thread.join()
 
 
-def client_of(url, tokens, place="query:token"):
+def client_of(url, tokens, place="query:token", attempts=5):
     recorder = Recorder("test", NoTable())
     endpoint = Endpoint(url=url, connect_timeout_s=5.0, max_frame_size=2**20)
-    config = ClientConfig(endpoint, 5.0, Backoff(base_s=0.01), token_place(place))
+    config = ClientConfig(endpoint, 5.0, Backoff(base_s=0.01, attempts=attempts), token_place(place))
     identity = Identity("ann", "A", Population.HEADLINE)
     return ChatClient(identity, 0, config, tokens, Expectation(False), recorder, random.Random(1)), recorder
 
@@ -176,6 +185,25 @@ def test_a_token_that_is_refused_on_return_is_replaced_by_a_fresh_one(tmp_path, 
     assert set(outcomes[1:-1]) <= {"AUTH_FAILED"}
 
 
+@pytest.mark.parametrize("code", [1008, 4001, 4401, 4403])
+def test_a_close_code_alone_refuses_a_token_too(code):
+    with backend() as server:
+        server.close_code = code
+        client, recorder = client_of(server.url, MintedTokens("another secret, as long as it has to be"))
+        assert not client.connect()
+    outcomes = [(connect.outcome, connect.detail) for connect in recorder.take().connects]
+    assert set(outcomes) == {("AUTH_FAILED", f"close {code}")}
+    assert len(outcomes) == 2  # the second with a fresh token
+
+
+def test_a_server_that_only_goes_away_has_refused_nobody():
+    with backend() as server:
+        server.close_code = 1013
+        client, recorder = client_of(server.url, MintedTokens("another secret, as long as it has to be"))
+        assert not client.connect()
+    assert {connect.outcome for connect in recorder.take().connects} == {"closed"}
+
+
 class _Ending:
     def __init__(self, source):
         self.close = source.end
@@ -189,3 +217,42 @@ def test_a_file_without_a_fresh_token_ends_it_after_one_refusal(tmp_path):
         assert not client.connect()
     assert len(server.shown) == 1
     assert [connect.outcome for connect in recorder.take().connects] == ["AUTH_FAILED"]
+
+
+# --- servers that tell the token
+OPAQUE = "0paque-sess10n-0f-ann"
+
+
+class OpaqueTokens(Tokens):
+    def token(self, _number):
+        return OPAQUE
+
+
+def test_a_server_that_tells_the_token_puts_it_into_no_record():
+    def tell(connection):
+        connection.send(json.dumps({"type": "connection:authenticated"}))
+        message = json.loads(connection.recv())
+        error = f"{OPAQUE} may not write here"
+        ack = {"type": "message:ack", "messageId": message["messageId"], "status": "error", "error": error}
+        connection.send(json.dumps(ack | {"timestamp": ""}))
+        connection.close(1008, f"token {OPAQUE[:12]} revoked")
+
+    def refuse(connection):
+        connection.send(json.dumps({"type": "connection:error", "code": OPAQUE, "message": f"who is {OPAQUE}?"}))
+        connection.close(1008)
+
+    with behaving(tell) as port:
+        client, recorder = client_of(f"ws://127.0.0.1:{port}/ws", OpaqueTokens(), attempts=0)
+        assert client.connect()
+        client.send("c", "hi")
+        until(lambda: client.losses)
+        client.disconnect()
+    heard = recorder.take()
+    with behaving(refuse) as port:
+        client, recorder = client_of(f"ws://127.0.0.1:{port}/ws", OpaqueTokens(), attempts=0)
+        assert not client.connect()
+    refused = recorder.take()
+    assert [message.reason for message in heard.messages] == ["<token> may not write here"]
+    assert [lost.reason for lost in heard.disconnects] == ["token <token> revoked"]
+    assert [(connect.outcome, connect.detail) for connect in refused.connects] == [("<token>", "who is <token>?")]
+    assert OPAQUE[:8] not in f"{heard}{refused}"

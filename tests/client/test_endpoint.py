@@ -54,6 +54,12 @@ def test_what_the_options_and_the_user_add_goes_along():
     assert "sec-websocket-extensions" not in headers
 
 
+def test_cookies_go_in_one_line():
+    shown = Credentials(headers=(Header("Cookie", "sid=t"),))
+    _, headers = request(shown, headers=(Header("cookie", "lb=1; a=b"), Header("Cookie", "c=d")))
+    assert headers["cookie"] == ["lb=1; a=b; c=d; sid=t"]
+
+
 @pytest.mark.parametrize(
     ("options", "target"),
     [

@@ -67,6 +67,22 @@ def test_a_loss_is_told_with_its_cause_and_what_was_lost_in_flight(lose, cause, 
     assert (batch.disconnects[0].by, outcomes(batch)) == (by, {"lost": 1, "delivered": 1})
 
 
+def test_how_long_a_connection_was_quiet_before_its_end_counts_from_its_last_frame():
+    with hosting() as host, connected(host.url) as stage:
+        gevent.sleep(0.05)
+        stage.client.send("c", "hi")
+        until(lambda: not stage.client.open)
+        acked_ns = time.monotonic_ns()
+        gevent.sleep(0.1)
+        close(host.connections[0], 1011)
+        until(lambda: stage.client.losses)
+        batch, _ = stage.end()
+    lost = batch.disconnects[0]
+    last_frame_ns = lost.at_ns - lost.quiet_ns
+    assert batch.connects[0].authenticated_ns + 0.05e9 <= last_frame_ns < acked_ns + 0.05e9
+    assert lost.quiet_ns >= 0.1e9
+
+
 def test_a_clean_close_is_measured_comes_not_back_and_clears_the_queue():
     with hosting() as host, connected(host.url) as stage:
         close(host.connections[0], 1012)
@@ -159,6 +175,65 @@ def test_a_half_open_connection_is_found_by_a_ping_that_nobody_answers():
     assert (batch.outages[0].cause, batch.outages[0].ended) == ("ping timeout", "gave up")
     assert batch.outages[0].reason == "nothing received for 10 s, and a ping not answered"
     assert batch.outages[0].lost_ns < batch.outages[0].noticed_ns
+
+
+# --- what others send from the loss on
+def stay_of(stage):
+    """The one stay, and all that was recorded."""
+    batch, _ = stage.end()
+    (stay,) = batch.stays
+    return stay, batch
+
+
+def joined(stage):
+    send(stage, "joins")
+    until(lambda: not stage.client.open)
+
+
+def test_nothing_is_owed_to_who_fell_silent_before_it_noticed():
+    with hosting() as host, connected(host.url, seat=7, silence_s=1.0) as stage:
+        joined(stage)
+        stage.client.fall_silent()
+        stage.client.expire(time.monotonic_ns() + 2 * SECOND)
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.outages[0].noticed_ns - SECOND
+
+
+def test_nothing_is_owed_to_who_was_silent_when_the_run_ended():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.fall_silent()
+        silent = time.monotonic_ns()
+        gevent.sleep(0.01)
+        stay, _ = stay_of(stage)
+    assert stay.until_ns <= silent
+
+
+def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_something():
+    with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
+        joined(stage)
+        stage.client.expire(time.monotonic_ns() + 11 * SECOND)
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.outages[0].noticed_ns
+
+
+def test_nothing_is_owed_to_who_has_sent_its_close_frame():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.disconnect()
+        stay, batch = stay_of(stage)
+    assert stay.until_ns < batch.disconnects[0].at_ns
+
+
+def test_after_an_internal_error_the_outage_begins_before_the_closing_handshake():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        say(host.connections[0], "connection:error", code="INTERNAL_ERROR", message="", timestamp="")
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns == batch.outages[0].lost_ns < batch.disconnects[0].at_ns
 
 
 # --- a server that does not come back
@@ -267,6 +342,32 @@ def test_a_cut_during_the_flush_loses_it_and_is_an_outage_of_its_own():
         batch, _ = stage.end()
     assert [(o.ended, o.queued, o.lost) for o in batch.outages] == [("lost again", 3, 0), ("recovered", 0, 3)]
     assert outcomes(batch) == {"lost": 3, "delivered": 1}
+
+
+def test_who_sends_nothing_between_two_losses_has_recovered_from_the_first():
+    with hosting() as host, connected(host.url) as stage:
+        for number in (2, 3):
+            cut(host.connections[-1])
+            back(stage, host, number)
+        batch, _ = stage.end()
+    assert [outage.ended for outage in batch.outages] == ["recovered", "recovered"]
+
+
+def test_what_waited_and_is_never_answered_holds_no_outage_open():
+    with hosting() as host, connected(host.url) as stage:
+        host.answers = False
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        send(stage, "waits")
+        until(lambda: host.contents == ["waits"])
+        stage.client.expire(time.monotonic_ns() + 6 * SECOND)
+        host.answers = True
+        send(stage, "after")
+        until(lambda: not stage.client.open)
+        (outage,) = stage.recorder._outages
+        stage.end()
+    assert (outage.ended, outage.queued, outage.flushed_ns) == ("recovered", 1, None)
+    assert outage.recovered_ns is not None
 
 
 # --- readers that are slow, and servers that ping too much

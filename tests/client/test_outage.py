@@ -53,6 +53,16 @@ def test_of_what_waited_it_counts_what_the_rate_limit_refused():
     assert (outage.record("u", "C", "recovered").rejected, outage.record("u", "C", "recovered").flushed_ns) == (1, 330)
 
 
+def test_a_message_that_waited_and_is_given_up_holds_no_outage_open_and_leaves_the_flush_without_an_end():
+    outage = lost()
+    outage.authenticated(300, ["m1", "m2"])
+    assert not outage.unanswered("m1")
+    assert not outage.unanswered("of no flush")
+    assert outage.answered("m2", 330, delivered=True)
+    record = outage.record("u", "C", "recovered")
+    assert (record.queued, record.recovered_ns, record.flushed_ns) == (2, 330, None)
+
+
 def test_one_that_is_back_and_lost_before_it_has_recovered_says_so():
     outage = lost()
     outage.authenticated(300, ["m1"])

@@ -52,7 +52,8 @@ def test_this_machine_is_always_reached_without(host):
 
 
 @pytest.mark.parametrize(
-    "text", ["socks5://me:SECRET@one:1080", "https://one:3128", "http://", "http://me:SECRET@one:port"]
+    "text",
+    ["socks5://me:SECRET@one:1080", "https://one:3128", "http://", "http://me:SECRET@one:port", "http://[::1:3128"],
 )
 def test_what_is_no_http_proxy_is_refused_by_the_name_of_its_variable(text):
     with pytest.raises(
@@ -71,6 +72,11 @@ def test_a_tunnel_is_asked_for_with_the_credentials_of_the_address():
     assert "bWU6" not in f"{proxy} {proxy!r}"
     bare = Proxy("HTTPS_PROXY", Address("one", 3128))
     assert connect_request(bare, Address("::1", 5000)) == b"CONNECT [::1]:5000 HTTP/1.1\r\nHost: [::1]:5000\r\n\r\n"
+
+
+def test_a_proxy_is_asked_for_names_as_dns_has_them():
+    asked = connect_request(Proxy("HTTPS_PROXY", Address("one", 3128)), Address("bücher.example", 443))
+    assert asked == b"CONNECT xn--bcher-kva.example:443 HTTP/1.1\r\nHost: xn--bcher-kva.example:443\r\n\r\n"
 
 
 @pytest.mark.parametrize(

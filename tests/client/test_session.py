@@ -32,9 +32,9 @@ class Counts:
 class Chat:
     """A session with a shorthand for the server's frames; time is in ms."""
 
-    def __init__(self, expects=None, population=Population.HEADLINE, dialect=GUIDE):
+    def __init__(self, expects=None, population=Population.HEADLINE, dialect=GUIDE, client=None):
         self.counts, self.gaps, self.gap_bounds = Counts(), array("q"), array("q")
-        identity = Identity("load-0", "WithinLimitUser", population)
+        identity = Identity("load-0", "WithinLimitUser", population, client)
         self.session = Session(
             identity, Expectation(expects), self.counts, self.gaps, self.gap_bounds, TIMEOUT, dialect
         )

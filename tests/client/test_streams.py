@@ -63,6 +63,12 @@ def test_a_truncated_completion_completes_but_is_no_content():
     assert (chat.only.completed_ns, chat.only.last_content_ns, chat.only.chars) == (900 * MS, 110 * MS, 3)
 
 
+@pytest.mark.parametrize(("done", "progress"), [("ABC", 2), ("ABCD", 3)])
+def test_a_completion_is_progress_where_it_brings_new_content(done, progress):
+    record = streamed("A", "ABC", done=done).only
+    assert (record.chunks, record.progress_chunks) == (3, progress)
+
+
 def test_a_chunk_of_another_conversation_is_foreign_and_changes_nothing():
     chat = Chat()
     delivered(chat)
@@ -260,6 +266,16 @@ def test_nothing_is_matched_by_order_where_others_write_too():
     chat.hear(50, type="message:receive", messageId="other", conversationId="c1", content="hi", userId="load-9")
     chat.chunk("A", 100, id_="4711")
     assert chat.count("unmatched_stream") == 1
+
+
+def test_a_stream_that_names_nothing_is_never_taken_for_ones_own_in_a_room():
+    """It was joined in the middle: the message that it answers was sent before we were there to see it."""
+    chat = Chat(client=7)
+    delivered(chat)
+    chat.chunk("long since begun", 20, id_="4711")
+    chat.chunk("A", 100, id_="4712")
+    assert chat.count("unmatched_stream") == 2
+    assert chat.session.open == 1
 
 
 def test_a_stream_that_was_not_ours_at_first_does_not_become_so():

@@ -36,6 +36,8 @@ def test_the_guide_s_place_is_the_default():
         ("body:token", "is no place for a token"),
         ("header:", "is no place for a token"),
         ("header:My Token", "'My Token' is no name of a header: leave out blanks"),
+        ("header:Host", "Host cannot carry it, since it is a header of the upgrade's own; give another"),
+        ("header:Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol cannot carry it"),
         ("cookie:a;b", "is no name of a cookie"),
         ("header:Authorization=Token", "does not say where the token goes: write {token} behind the ="),
     ],

@@ -12,11 +12,12 @@ import pytest
 import trustme
 from link_stage import Counts, Ear, dial, echo, frames, upgraded
 from real_servers import behaving, raw
+from websockets.frames import Opcode
 
 from loadtest.client import dial as dial_module
 from loadtest.client import transport
 from loadtest.client.dial import KERNEL_STAMPS, DialError
-from loadtest.client.transport import Closed, ClosedBy
+from loadtest.client.transport import ClosedBy
 
 needs_kernel_stamps = pytest.mark.skipif(not KERNEL_STAMPS, reason="the platform has no receive stamps")
 
@@ -79,6 +80,31 @@ def test_the_receive_time_is_the_kernels_while_the_loop_is_blocked():
         blocked_from = time.monotonic_ns()
         time.sleep(0.2)  # the event loop stands still: this is the generator's fault, and must be in no latency
         ear.wait_for(1)
+    _, _, at, _, lag = ear.frames[0]
+    assert blocked_from < at < blocked_from + 100_000_000
+    assert lag > 90_000_000
+
+
+@needs_kernel_stamps
+def test_so_it_is_behind_tls():
+    authority, ear, release = trustme.CA(), Ear(), threading.Event()
+    server_context, client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server_context)
+    authority.configure_trust(client_context)
+
+    def script(connection):
+        release.wait(5)
+        connection.send("first")
+        connection.recv()
+
+    with behaving(script, ssl=server_context) as port:
+        link, _ = dial(port, ear, scheme="wss", tls=client_context)
+        release.set()
+        blocked_from = time.monotonic_ns()
+        time.sleep(0.2)  # as above
+        ear.wait_for(1)
+        link.send(b"bye")
+        ear.gone.wait(5)
     _, _, at, _, lag = ear.frames[0]
     assert blocked_from < at < blocked_from + 100_000_000
     assert lag > 90_000_000
@@ -243,6 +269,26 @@ def test_pings_are_answered_by_both_sides():
     assert ear.pongs[0] > 0
 
 
+def test_a_pong_that_nobody_asked_for_is_no_answer_to_a_ping():
+    ear = Ear()
+
+    def script(connection):
+        protocol = upgraded(connection)
+        protocol.send_pong(b"")
+        protocol.send_text(b"there")
+        connection.sendall(b"".join(protocol.data_to_send()))
+        while not (events := protocol.events_received()):
+            protocol.receive_data(connection.recv(65_536))
+        assert [event.opcode for event in events] == [Opcode.PING]
+        connection.sendall(b"".join(protocol.data_to_send()))
+
+    with raw(script) as port:
+        link, _ = dial(port, ear)
+        link.ping()
+        ear.wait_for(2)
+    assert (len(ear.frames), len(ear.pongs)) == (1, 1)
+
+
 def test_what_the_socket_does_not_take_waits_and_arrives_whole():
     received, ear = [], Ear()
 
@@ -270,7 +316,7 @@ def test_a_reset_sends_no_close_frame():
         link, _ = dial(port, ear)
         link.reset()
     assert seen == ["reset"]
-    assert ear.closed == Closed(1006, "", ClosedBy.RESET, None)
+    assert (ear.closed.code, ear.closed.reason, ear.closed.by, ear.closed.close_ns) == (1006, "", ClosedBy.RESET, None)
 
 
 # --- dials that fail

@@ -12,7 +12,7 @@ import trustme
 from link_stage import Counts, Ear, dial, echo, upgraded
 from real_servers import behaving, proxying, raw, server_context, unused_port
 
-from loadtest.client.dial import DialError
+from loadtest.client.dial import DialError, connect_first
 from loadtest.client.endpoint import Credentials
 from loadtest.client.proxy import Proxy
 from loadtest.client.transport import ClosedBy
@@ -266,3 +266,35 @@ def test_without_a_read_timeout_silence_is_no_fault():
         with gevent.Timeout(5):
             ear.gone.wait()
     assert ear.texts() == [b"still here"]
+
+
+# --- several addresses of one name
+@pytest.fixture
+def swallowing():
+    """An address where connects are never answered: its queue is full, and nobody accepts."""
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+        for each in waiting:
+            each.close()
+
+
+def test_an_address_that_swallows_everything_leaves_time_for_the_next(swallowing):
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        both = [(socket.AF_INET, swallowing), (socket.AF_INET, listener.getsockname())]
+        began = time.monotonic()
+        connected, _ = connect_first(both, None, 0.4)
+        assert time.monotonic() - began > 0.15
+        with closing(connected):
+            assert connected.getpeername() == listener.getsockname()
+
+
+def test_the_last_address_has_all_the_time_that_is_left(swallowing):
+    refusing = (socket.AF_INET, ("127.0.0.1", unused_port()))
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.3):
+        connect_first([refusing, (socket.AF_INET, swallowing)], None, 0.1)

@@ -87,6 +87,20 @@ def test_an_experiment_is_reported_as_it_was_concluded(results, tmp_path):
     assert "3 pairs of runs, candidate to base; margin 30 %" in page
 
 
+def test_what_an_experiment_lacks_of_its_plan_is_told(results, tmp_path):
+    names = {of: sorted(run.name for run in (results / of).iterdir() if run.name != LATEST) for of in Side}
+    for of in Side:
+        (tmp_path / of).symlink_to(results / of)
+    build = Build("ws://127.0.0.1:5000/ws")
+    plan = Plan(build, build, False, [True] * 8, 1, 1.0, 3, 1.0, 60.0, 0, "chat", [], [], 60.0)
+    done = [Done(pair, *(names[of][pair - 1] for of in Side), valid=True) for pair in (1, 2)]
+    done.append(Done(3, *(names[of][2] for of in Side), valid=False, reason="base is invalid: sent late"))
+    save(tmp_path, State(1, plan, done))
+    notes = json.loads(loadtest("compare", tmp_path, "--format", "json")[1])["notes"]
+    assert notes[0].startswith("2 of 8 planned pairs; 1 left out: base is invalid: sent late; 5 not run: ")
+    assert notes[0].endswith(f"loadtest ab --resume {tmp_path}")
+
+
 def test_an_empty_baseline_folder(tmp_path, results):
     (tmp_path / "nothing").mkdir()
     result = loadtest("compare", tmp_path / "nothing", "--against", results / "candidate")
@@ -107,6 +121,16 @@ def test_unlike_runs_are_refused_with_the_difference_and_compared_by_force(tmp_p
     code, out, _ = loadtest(*words, "--force", "--format", "json")
     assert code == 0
     assert "compared by force: users 3 and 9" in json.loads(out)["notes"][1]
+
+
+def test_the_server_watched_is_no_part_of_the_load_and_an_option_of_a_later_version_was_at_its_default(tmp_path):
+    facts = {"reply_timeout": 30.0, "server_pid": "4711", "server_metrics": None}
+    side(tmp_path / "old", 1, 1.0, options=facts)
+    side(tmp_path / "new", 1, 1.0, options=facts | {"server_pid": "4712", "offline_queue": 100})
+    side(tmp_path / "other", 1, 1.0, options=facts | {"offline_queue": 7})
+    assert loadtest("compare", tmp_path / "old", "--against", tmp_path / "new")[0] == 0
+    result = loadtest("compare", tmp_path / "old", "--against", tmp_path / "other")
+    assert_one_line(result, 2, "--offline-queue 100 and 7")
 
 
 def test_an_invalid_run_is_refused_with_3(tmp_path, results):

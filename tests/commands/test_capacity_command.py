@@ -187,7 +187,7 @@ def test_a_key_in_an_address_is_kept_nowhere_and_asked_for_again(tmp_path, prete
     address = "http://127.0.0.1:9/metrics?key=S3CRET"
     invoke(*HOST, *SLO, "--results", tmp_path, "--server-metrics", address)
     folder = the_search(tmp_path)
-    assert pretend.secrets == {"LOADTEST_SERVER_METRICS": address}
+    assert pretend.secrets.items() >= {"LOADTEST_SERVER_METRICS": address}.items()
     assert "S3CRET" not in (folder / "capacity.json").read_text()
     code, _, err = invoke("--resume", folder)
     assert code == 2

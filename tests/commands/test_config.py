@@ -159,6 +159,47 @@ def test_a_run_and_a_chat_from_one_file(config, reference_server, tmp_path):
     assert SECRET not in run.stdout + run.stderr + chat.stdout + chat.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "left"),
+    [
+        (
+            'users-file = "u"\nlogin-url = "http://x/"\nrefresh-url = "http://x/r"\nlogin-refresh-path = "r"\nseed = 3',
+            ("--tokens-file", "t"),
+            {"tokens-file": "t", "seed": "3"},
+        ),
+        ('jwt-key = "k"\njwt-key-id = "1"\njwt-claims = "{}"', ("--tokens-file", "t"), {"tokens-file": "t"}),
+        ('tokens-file = "t"\njwt-ttl = "1m"', ("--jwt-key", "k"), {"jwt-key": "k", "jwt-ttl": "1m"}),
+        (
+            'users-file = "u"\nlogin-url = "http://x/"',
+            ("--users-file", "v"),
+            {"users-file": "v", "login-url": "http://x/"},
+        ),
+        ('conversation = "lobby"', ("--conversations-file", "c"), {"conversations-file": "c"}),
+        ('conversations-file = "c"', ("--conversation", "lobby"), {"conversation": "lobby"}),
+        ('ca-file = "a"', ("--insecure",), {"insecure": True}),
+        ("insecure = true", ("--ca-file", "a"), {"ca-file": "a"}),
+    ],
+)
+def test_an_option_takes_the_place_of_what_it_excludes_in_a_file_and_of_what_that_needs(config, text, words, left):
+    assert in_force("--config", config(text), *words) == left
+
+
+def test_what_a_file_or_the_environment_switches_on_the_command_line_switches_off(config):
+    path = config("insecure = true\nno-compression = true\ntraceparent = true")
+    assert in_force("--config", path) == {"insecure": True, "no-compression": True, "traceparent": True}
+    off = {"insecure": False, "no-compression": False, "traceparent": False}
+    assert in_force("--config", path, "--no-insecure", "--compression", "--no-traceparent") == off
+    assert in_force("--config", path, "--no-insecure", "--ca-file", "a")["ca-file"] == "a"
+    on = {"LOADTEST_INSECURE": "true", "LOADTEST_JWT_SECRET": SECRET}
+    trusting = ("run", "--host", "wss://127.0.0.1:1/ws", "-t", "1s", "--ca-file", "absent")
+    assert "--ca-file: absent cannot be read" in loadtest(*trusting, "--no-insecure", **on).stderr
+
+
+def test_so_does_a_secret_in_the_environment(config):
+    path = config('users-file = "u"\nlogin-url = "http://x/"')
+    assert in_force("--config", path, LOADTEST_JWT_SECRET=SECRET) == {}
+
+
 def test_a_token_source_from_elsewhere_makes_that_of_the_file_void(config, reference_server, tmp_path):
     path = config(f'host = "{reference_server.url}"\ntokens-file = "{tmp_path / "absent"}"')
     assert loadtest("chat", "--config", path, LOADTEST_JWT_SECRET=SECRET).returncode == 0

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 from in_process import loadtest
-from staged_run import MS, START, batch, message, ordinary, stage
+from staged_run import MS, START, STEADY_S, answered, batch, message, ordinary, stage
 
 from loadtest.commands.opened import open_run
 from loadtest.commands.page import write_page
@@ -144,5 +144,26 @@ def test_a_run_is_held_against_the_one_before_it_with_as_many_users(tmp_path):
     text = undrawn(again)
     assert f"against {first.name}" in text
     assert "no difference beyond the intervals" in text
+    unlike = stage(tmp_path, [batch(ordinary())], options={"message_rate": "9/60s"})
+    assert "there is no earlier run" in undrawn(unlike)
     broken = stage(tmp_path, [batch(ordinary())], missing_processes=["worker-1"])
     assert "cannot be said: the run is invalid" in re.search(r"the last one\?</h3>.*?</p>", undrawn(broken)).group()
+
+
+def test_a_server_that_stopped_answering_is_worse_than_the_last_one(tmp_path):
+    first = stage(tmp_path, [batch(ordinary())])
+    (first / "summary.json").write_text(as_json(open_run(first).summary))
+    dead = [message(n, STEADY_S + n * 0.5, Outcome.TIMEOUT, reason="no ack") for n in range(100)]
+    text = undrawn(stage(tmp_path, [batch([*dead, *ordinary()[100:]])]))
+    answer = re.search(r'the last one\?</h3><p class="said">(.*?)</p>', text)[1]
+    assert answer == "worse in 7 of 7, most: delivered ratio 100.00 %, now 0.00 %"
+    assert re.search(r"ack delivered p95</th><td>95.0 ms</td><td>∞</td><td>∞</td><td>apart", text)
+
+
+def test_messages_that_got_lost_come_before_those_that_got_slow(tmp_path):
+    first = stage(tmp_path, [batch(ordinary())])
+    (first / "summary.json").write_text(as_json(open_run(first).summary))
+    lost = [message(n, STEADY_S + n * 0.5, Outcome.TIMEOUT, reason="no ack") for n in range(20)]
+    slow = [answered(n, STEADY_S + n * 0.5, 200 + n) for n in range(20, 100)]
+    text = undrawn(stage(tmp_path, [batch([*lost, *slow, *ordinary()[100:]])]))
+    assert "most: delivered ratio 100.00 %, now 80.00 %" in text

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import psutil
 import pytest
+import trustme
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -72,6 +75,54 @@ def test_without_a_secret_it_makes_one_and_prints_it_to_paste() -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=15)
     assert process.returncode == 0
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[trustme.CA, list[str]]:
+    """An authority, and the options that name a certificate of it for 127.0.0.1 and its key."""
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1")
+    made.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    made.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    return authority, ["--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")]
+
+
+def test_with_a_certificate_it_serves_tls(start_reference_server: Start, certificate: Any) -> None:
+    authority, options = certificate
+    server = start_reference_server("--no-ai", *options)
+    assert server.url.startswith("wss://127.0.0.1:")
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with connect(f"{server.url}?token={_demo_token(server)}", ssl=trusting) as client:
+        _say(client, "m1")
+        assert _until(client, status="delivered")["messageId"] == "m1"
+    assert server.stop()["messages"] == 1
+
+
+def test_a_certificate_and_a_key_that_do_not_fit_are_refused(certificate: Any, tmp_path: Path) -> None:
+    _, options = certificate
+    strange = tmp_path / "strange.pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_pem.write_to_path(str(strange))
+    done = subprocess.run([*SERVE, *options[:3], str(strange)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "strange.pem: no certificate and key that belong together; give PEM files" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the limit of another process")
+def test_it_may_open_as_many_files_as_its_hard_limit_allows() -> None:
+    process = subprocess.Popen(
+        ["sh", "-c", 'ulimit -Sn 300 && exec "$@"', "sh", *SERVE, "--port", "0"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"listening on")
+        soft, hard = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
+        assert soft == hard > 300
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
 
 
 def test_on_sigterm_it_closes_with_1001_and_leaves_its_counts(reference_server: Any) -> None:
@@ -147,6 +198,8 @@ def test_the_counts_file_is_kept_while_it_runs(start_reference_server: Start, tm
         (["--refusal", "500"], "--refusal': '500' is no refusal: give close code 1008 or 3000 to 4999, or HTTP"),
         (["--fault", "ack-dorp"], "--fault': 'ack-dorp' is no fault; did you mean 'ack-drop'?"),
         (["--control-port", "70000"], "--control-port"),
+        (["--key", "key.pem"], "--key: needs the certificate that it belongs to; give it by --cert"),
+        (["--cert", "/nowhere/cert.pem"], "--cert: /nowhere/cert.pem: No such file or directory; give PEM files"),
         (["--counts-file", "/nowhere/counts.json"], "--counts-file: '/nowhere/counts.json' cannot be written"),
         (["--truth-file", "/nowhere/truth.jsonl"], "--truth-file: '/nowhere/truth.jsonl' cannot be written"),
     ],

@@ -13,6 +13,7 @@ import time
 from contextlib import closing, contextmanager
 
 import pytest
+from login_server import login_server, token
 from websockets.sync.server import serve
 
 SECRET = "a secret of the tests, long enough for HS256"
@@ -125,6 +126,54 @@ def test_a_refused_token_is_one_line_that_says_what_the_token_claims(reference_s
     assert "refused the token with AUTH_FAILED" in line
     assert "signed with HS256 and claims iat, exp, userId, email" in line
     assert wrong not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def accounts(tmp_path):
+    """A login server, and the options of one account at it."""
+    path = tmp_path / "users.csv"
+    path.write_text("email,password\nann@x,HUSH\n")
+    with login_server() as login:
+        yield login, ("--users-file", str(path), "--login-url", f"{login.url}/login")
+
+
+@pytest.fixture
+def tokens_file(tmp_path):
+    """Options of two tokens."""
+    path = tmp_path / "tokens.txt"
+    path.write_text(f"{token('ann')}\n{token('ben')}\n")
+    return "--tokens-file", str(path)
+
+
+def test_a_user_of_an_accounts_file_logs_in(reference_server, accounts):
+    login, options = accounts
+    done = chat(reference_server.url, "hi", *options, LOADTEST_JWT_SECRET="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert login.count("/login") == 1
+    assert "HUSH" not in done.stdout
+
+
+def test_a_user_of_a_tokens_file_is_who_its_token_says(reference_server, tokens_file):
+    done = chat(reference_server.url, "hi", *tokens_file, "--user", "1", LOADTEST_JWT_SECRET="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'connected as "ben"' in done.stdout
+
+
+def test_the_number_of_a_user_whom_the_file_does_not_have(reference_server, tokens_file):
+    done = chat(reference_server.url, "hi", *tokens_file, "--user", "7", LOADTEST_JWT_SECRET="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "loadtest: error: --user: 7 is beyond the 2 users of the file, counted from 0; give a lower number\n"
+    )
+
+
+def test_a_login_that_fails_ends_it_at_once(reference_server, accounts):
+    login, options = accounts
+    login.answer = lambda *_: (500, {}, "HUSH")
+    done = chat(reference_server.url, "hi", *options, LOADTEST_JWT_SECRET="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (f"loadtest: error: --login-url: {login.url}/login answered HTTP 500; look at its log\n")
+    assert login.count("/login") == 1
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 1), (("--expect-stream", "no"), 0)], ids=["auto", "no"])

@@ -1,12 +1,13 @@
 """The order, the state and the resuming of an experiment, with runs that are only pretended."""
 
 import json
+import socket
 import sys
 
 import pytest
 
 from loadtest.errors import RunFolderError, UsageError
-from loadtest.experiment import ab
+from loadtest.experiment import ab, build
 from loadtest.experiment.ab import Build, Plan, Side, State, carry_on, orders, restore, runs, save
 from loadtest.experiment.build import listens, started
 
@@ -120,3 +121,21 @@ def test_a_build_is_found_where_it_says_and_ended(tmp_path):
         ):
             pass
     assert not listens(url)
+
+
+def test_a_stranger_at_the_default_address_is_not_taken_for_a_build_that_starts_slowly(tmp_path, monkeypatch):
+    script = (
+        "import socket, sys, time; time.sleep(0.5); s = socket.create_server(('127.0.0.1', 0)); "
+        "print(f'listening on ws://127.0.0.1:{s.getsockname()[1]}/ws', flush=True); time.sleep(60)"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        taken = f"ws://127.0.0.1:{stranger.getsockname()[1]}/ws"
+        monkeypatch.setattr(build, "DEFAULT_URL", taken)
+        with started("--base-command", f'{sys.executable} -c "{script}"', None, {}, tmp_path / "log", 20.0) as url:
+            assert url != taken
+        silent = f"{sys.executable} -c 'import time; time.sleep(60)'"
+        with (
+            pytest.raises(UsageError, match=rf"--base-command: .*something else was at {taken} before .*--host"),
+            started("--base-command", silent, None, {}, tmp_path / "other", 0.3),
+        ):
+            pass

@@ -15,7 +15,6 @@ import pytest
 from login_server import login_server
 
 ROOT = Path(__file__).parents[2]
-PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check", "install")
 LOAD = ("-u", "20", "-r", "20", "-t", "12s", "--rate-limit", "10/1s", "--message-rate", "2/1s", "--warmup", "1s")
 
 
@@ -65,13 +64,18 @@ def stranger(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_from_the_wheel_to_the_first_p99(stranger, start_backend, start_proxy, authority):
     backend = start_backend("--limit", "10", "--window-ms", "1000", "--compression")
     with login_server() as accounts:
         url = start_proxy(backend.port, "60s", api=urlsplit(accounts.url).port)
-        assert stranger.types(f"{sys.executable} -m venv venv && venv/bin/pip -q install chat_loadtest-*.whl") == 0
+        assert stranger.types(f"{sys.executable} -m venv venv && venv/bin/pip -qq install chat_loadtest-*.whl") == 0
         run = f"loadtest run --host {url} {' '.join(LOAD)}"
 
+        assert stranger.types(run) == 2
+        assert "LOADTEST_JWT_SECRET" in stranger.said[-1]
+
+        stranger.export(LOADTEST_JWT_SECRET="a-guess-that-is-long-enough-for-HS256")
         assert stranger.types(run) == 2
         assert "--ca-file" in stranger.said[-1]
 
@@ -84,14 +88,11 @@ def test_from_the_wheel_to_the_first_p99(stranger, start_backend, start_proxy, a
         assert stranger.types(f"cp $({where})/locustfiles/own_login.py .") == 0
         stranger.export(APP=f"https://{urlsplit(url).netloc}/api", LOAD_PASSWORD="HUSH")
         run += " -f own_login.py"
-        assert stranger.types(run) == 2
-        assert "REQUESTS_CA_BUNDLE" in stranger.said[-1]
-
-        stranger.export(REQUESTS_CA_BUNDLE=str(authority.file))
         assert stranger.types(run) in (0, 3), stranger.transcript
         (ack,) = [line for line in stranger.said if line.startswith(" ack delivered")]
-        assert re.search(r"\d ms", ack)
+        p99 = re.split(r"\s{2,}", ack.strip())[4]
+        assert re.fullmatch(r"[\d.]+ m?s", p99), stranger.transcript
         assert (accounts.count("/login"), accounts.count("/conversations")) == (21, 20)
-        assert stranger.types("loadtest gate results/latest --slo 'delivered_ratio > 90%'") in (0, 1, 2, 3)
+        assert stranger.types("loadtest gate results/latest --slo 'delivered_ratio > 90%'") in (0, 3)
     assert "HUSH" not in stranger.transcript.replace("LOAD_PASSWORD=HUSH", "")
     assert backend.stop()["authenticated"] == 21

@@ -156,3 +156,31 @@ def test_a_malformed_value_is_refused_by_the_parser(option, value, complaint):
     assert code == 2
     assert f"argument {option}" in lines[-1]
     assert complaint in lines[-1]
+
+
+def test_that_nothing_is_checked_is_said_before_anything_is_sent(tmp_path):
+    address = unused_address().replace("ws:", "wss:")
+    code, lines = locust("--host", address, "--results", str(tmp_path), "--insecure", **SECRET)
+    assert (code, len(lines)) == (2, 2)
+    assert lines[0].startswith("WARNING: --insecure: the backend's certificate is NOT checked")
+    assert f"nobody listens at {address}" in lines[1]
+
+
+UNFORESEEN = """
+from loadtest.load import ChatUser
+
+class OwnUser(ChatUser):
+    def __init__(self, environment):
+        raise KeyError("HUSH")
+
+    def log_in(self):
+        return ""
+"""
+
+
+def test_what_nobody_foresaw_ends_it_too_by_kind_and_place(tmp_path):
+    path = tmp_path / "unforeseen.py"
+    path.write_text(UNFORESEEN)
+    code, lines = locust("--host", unused_address(), "--results", str(tmp_path / "results"), "-f", str(path))
+    assert code == 2
+    assert lines == [f"loadtest: error: unexpected KeyError in line 6 of {path}, before the run"]

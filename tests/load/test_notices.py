@@ -26,8 +26,8 @@ def health(connections, process="local"):
     return Health(process, SECOND, SECOND, connections, connections, 0, 0, 0, 0, 0, 0)
 
 
-def ended(user, at_s, code=1006, by="server"):
-    return Disconnect(user, "WithinLimitUser", round(at_s * SECOND), code, "", by)
+def ended(user, at_s, code=1006, by="server", quiet_s=0.0):
+    return Disconnect(user, "WithinLimitUser", round(at_s * SECOND), code, "", by, quiet_ns=round(quiet_s * SECOND))
 
 
 def delivered(number, user, conversation, at_s):
@@ -177,6 +177,13 @@ def test_connections_cut_off_at_one_age():
     text = the_one(noticed({"connects": spawned(10, 0.5)}, {"disconnects": cut}))
     assert text.startswith("10 connections were closed from outside, each at an age of 60 s: has a proxy")
     assert "proxy_read_timeout" in text
+
+
+def test_connections_cut_off_after_one_silence():
+    cut = [ended(f"load-{n}", n * 0.5 + 70 + n * 5, quiet_s=60 + n % 2 * 0.3) for n in range(10)]
+    text = the_one(noticed({"connects": spawned(10, 0.5)}, {"disconnects": cut}))
+    assert text.startswith("10 connections were closed from outside, each after 60 s without a frame: has a proxy")
+    assert text.endswith("Raise it (nginx: proxy_read_timeout), or have the backend ping more often")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,20 @@ def test_every_end_has_a_name(words, outcome):
     commands.stop()
 
 
+def test_a_moment_at_which_it_still_runs_is_told_and_not_caught_up():
+    done = []
+    words = python("import time; time.sleep(60)")
+    chosen = settings({"outage_command": words, "outage_at": ("1ms", "100ms"), "outage_timeout": "300ms"})
+    began = time.monotonic_ns()
+    commands = OutageCommands(chosen, began, done.append)
+    with gevent.Timeout(20):
+        while len(done) < 2:
+            gevent.sleep(0.01)
+    commands.stop()
+    assert [each.outcome for each in done] == ["timeout", "skipped, as the one before it still ran"]
+    assert done[1].began_ns == began + 100_000_000
+
+
 def test_the_end_of_the_run_ends_it_too():
     commands, done = run_of(python("import time; time.sleep(60)"))
     gevent.sleep(0.05)

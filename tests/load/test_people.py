@@ -5,8 +5,12 @@ import socket
 import threading
 from contextlib import closing
 
+import gevent
 import pytest
+import requests
+import trustme
 from login_server import SECRET, login_server, token
+from real_servers import server_context
 from websockets.sync.server import serve
 
 from loadtest.errors import UsageError
@@ -162,7 +166,7 @@ def test_a_login_and_a_token_that_are_good_pass_and_are_recorded(chat, server, a
     [
         ({"users_file": "email,pw\nann@x,HUSH\n"}, "--users-file: '{users_file}' has no column password, which "),
         ({"jwt_key": "HUSH"}, "--jwt-key: '{jwt_key}' holds no private key; give a PEM file"),
-        ({"tokens_file": "HUSH"}, "--tokens-file: line 1 of '{tokens_file}' is no JWT"),
+        ({"tokens_file": "HUSH 1"}, "--tokens-file: line 1 of '{tokens_file}' is no token"),
         ({"jwt_secret": None, "conversations_file": "\n"}, "--conversations-file: '{conversations_file}' holds no "),
     ],
     ids=["a missing column", "no key", "no token", "no conversation"],
@@ -212,12 +216,50 @@ def raising():
 
 @pytest.mark.parametrize(
     ("log_in", "outcome"),
-    [(raising, f"KeyError in line {raising.__code__.co_firstlineno + 1} of log_in"), (str, "log_in returned no token")],
+    [
+        (raising, f"KeyError in line {raising.__code__.co_firstlineno + 1} of log_in"),
+        (str, "log_in returned no token"),
+        (lambda: "HUSH\n", "log_in returned a token with a character that no header carries"),
+    ],
 )
 def test_a_log_in_that_fails_is_told_by_kind_and_line_without_what_it_said(chat, log_in, outcome):
     chosen = settings({})
     line = complaint(lambda: preflight(read_endpoint(chat[0], chosen), chosen, People(chosen, all_log_in=True), log_in))
     assert line == f"log_in: the locustfile's own login failed: {outcome}; try it by itself"
+
+
+def test_a_login_behind_tls_lets_others_go_on_meanwhile(chat, accounts, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "corp.pem")
+    with login_server(tls=server_context(authority)) as login:
+        login.delay = threading.Event()
+
+        def let_it_answer():
+            while not login.busiest:
+                gevent.sleep(0.001)
+            login.delay.set()
+
+        other = gevent.spawn(let_it_answer)
+        there = {"login_url": f"{login.url}/login", "ca_file": str(tmp_path / "corp.pem"), "login_timeout": "2s"}
+        chosen = settings(accounts | there)
+        batch = preflight(read_endpoint(chat[0], chosen), chosen, People(chosen))
+        other.kill()
+    assert [login.outcome for login in batch.logins] == ["ok"]
+
+
+def test_an_own_login_that_trusts_nobody_is_told_of_the_ca_file(chat):
+    chosen = settings({})
+    with login_server(tls=server_context(trustme.CA())) as login:
+
+        def log_in():
+            return requests.post(f"{login.url}/login", data={"username": "ann@x"}, timeout=5).json()["token"]
+
+        people = People(chosen, all_log_in=True)
+        line = complaint(lambda: preflight(read_endpoint(chat[0], chosen), chosen, people, log_in))
+    assert line.startswith("log_in: the locustfile's own login failed: SSLError in line ")
+    assert line.endswith(
+        "name its authority by --ca-file FILE, and have it trusted by verify=self.settings.ca_file or True"
+    )
 
 
 # --- conversations
@@ -233,7 +275,7 @@ def test_conversations_are_numbered_by_the_users_who_share_them():
 
 def test_conversations_that_exist_are_used_in_turn(tmp_path):
     path = tmp_path / "conversations"
-    path.write_text("lobby\n\nattic\n")
+    path.write_text("lobby\n\nattic\n", encoding="utf-8-sig")
     ids = [conversation(number, 1, conversations_file=str(path)) for number in range(4)]
     assert ids == ["lobby", "attic", "lobby", "attic"]
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from loadtest.errors import UsageError
+from loadtest.load import reach
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.settings import Address, settings
 
@@ -132,6 +133,16 @@ def test_a_proxy_that_is_none(monkeypatch):
             {"insecure": "true", "client_cert": "a"},
             ["without effect: --client-cert, --insecure, since ws://chat.example.com/ws is not encrypted"],
         ),
+        (
+            "ws://chat.example.com/ws",
+            {"insecure": "true", "users_file": "u", "login_url": "https://chat.example.com/login"},
+            ["WARNING: --insecure: the login's certificate is NOT checked: whoever answers gets the passwords"],
+        ),
+        (
+            "ws://chat.example.com/ws",
+            {"ca_file": "ca", "users_file": "u", "login_url": "https://chat.example.com/login"},
+            [],
+        ),
     ],
 )
 def test_what_a_person_should_know_is_said(url, given, lines):
@@ -145,3 +156,10 @@ def test_a_proxy_is_said(monkeypatch):
     assert list(remarks(read_endpoint(URL, chosen), chosen)) == [
         "through the proxy proxy.corp:3128 (HTTPS_PROXY): its time is in every latency"
     ]
+
+
+def test_a_platform_that_stamps_no_packets_is_said_before_the_run(monkeypatch):
+    monkeypatch.setattr(reach, "KERNEL_STAMPS", False)
+    chosen = settings({})
+    (line,) = remarks(read_endpoint(URL, chosen), chosen)
+    assert line.startswith("receive times will be the callback's")

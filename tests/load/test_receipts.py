@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from loadtest.load.clock import clock_id
 from loadtest.load.receipts import ReceiptLog
 from loadtest.model import Receipts
 
@@ -47,14 +46,19 @@ def test_locust_is_told_of_the_slowest_where_the_sender_is_here_too():
     for client, at in ((0, 450), (1, 500), (2, 900)):
         log.received(*KEY, client, 1, at)
     log.received("message:receive", "tea", "of another process", "ben", 7, 1, 2, 900)
-    log.take(9)
+    log.tell_all()
     assert told == [500]
 
 
-def test_a_clock_is_known_by_the_boot_of_its_system(tmp_path):
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.write_text("5d1c-one\n")
-    other.write_text("5d1c-two\n")
-    assert clock_id(one) == clock_id(one) != clock_id(other)
-    assert "5d1c" not in clock_id(one)
-    assert clock_id(tmp_path / "none") not in (clock_id(one), clock_id(other))
+def test_a_slowest_receiver_that_comes_after_a_take_is_told_of_once():
+    told = []
+    log = ReceiptLog(told.append)
+    log.left("m1", 400)
+    for client, at in ((0, 450), (1, 900)):
+        log.received(*KEY, client, 1, at)
+        log.take(9)
+        log.tell_settled()
+    assert told == []
+    log.tell_settled()
+    log.tell_settled()
+    assert told == [500]

@@ -8,6 +8,8 @@ import threading
 import pytest
 import trustme
 from real_servers import behaving, raw, server_context, unused_port
+from websockets.datastructures import Headers
+from websockets.http11 import Response
 
 from loadtest.errors import UsageError
 from loadtest.load.people import People
@@ -52,6 +54,51 @@ def answering(response):
         connection.sendall(response)
 
     return raw(script)
+
+
+@pytest.fixture
+def account(tmp_path):
+    """Options of a user who logs in at a port of this machine."""
+    (tmp_path / "users.csv").write_text("email,password\nann@x,HUSH\n")
+    users = {"jwt_secret": None, "users_file": str(tmp_path / "users.csv")}
+    return lambda port, host="127.0.0.1": users | {"login_url": f"https://{host}:{port}/login?key=HUSH"}
+
+
+def test_a_login_whose_certificate_will_not_do_is_told_as_that_of_the_backend_is(ca_file, account):
+    url = "ws://127.0.0.1:1/ws"
+    with behaving(never, ssl=server_context(trustme.CA())) as port:
+        assert line(url, **account(port)).startswith(
+            f"--login-url: the certificate of 127.0.0.1:{port} is from no authority that this machine trusts ("
+        )
+        assert line(url, ca_file=ca_file, **account(port)).startswith(
+            f"--ca-file: the certificate of 127.0.0.1:{port} is from no authority in {ca_file} ("
+        )
+    with behaving(never, ssl=server_context(AUTHORITY, "chat.example.com")) as port:
+        said = line(url, ca_file=ca_file, **account(port, "localhost"))
+    assert said.startswith(f"--login-url: the certificate of localhost:{port} is not for localhost (Hostname mismatch")
+    assert said.endswith("give a name that it is for as --login-url")
+    with behaving(never, ssl=server_context(AUTHORITY, **LONG_AGO)) as port:
+        said = line(url, ca_file=ca_file, **account(port))
+    assert said.startswith(f"--login-url: the certificate of 127.0.0.1:{port} has expired; have it renewed, or go on")
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        said = line(url, **account(port))
+    assert said == (
+        f"--login-url: 127.0.0.1:{port} does not speak TLS; give http:// in place of https://, or another port"
+    )
+
+
+def test_a_server_that_says_with_http_400_that_it_wants_a_certificate_of_ours(ca_file):
+    """As nginx does with `ssl_verify_client on`."""
+
+    def bad_request(_connection, _request):
+        return Response(400, "Bad Request", Headers({"Content-Length": "0"}))
+
+    with behaving(never, ssl=server_context(AUTHORITY), process_request=bad_request) as port:
+        said = line(f"wss://127.0.0.1:{port}/ws", ca_file=ca_file)
+    assert said == (
+        f"--host: wss://127.0.0.1:{port}/ws answered HTTP 400 instead of 101; if it wants a certificate of ours, as "
+        "nginx says so, give --client-cert and --client-key, or else correct the path (often /ws) or the port"
+    )
 
 
 def test_an_authority_that_nobody_knows_here(ca_file):

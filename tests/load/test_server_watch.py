@@ -24,6 +24,8 @@ process_resident_memory_bytes 52428800
 process_open_fds 1020
 # TYPE process_max_fds gauge
 process_max_fds 1024
+# TYPE process_start_time_seconds gauge
+process_start_time_seconds 1764300000
 # TYPE nodejs_version_info gauge
 nodejs_version_info{version="v22.1.0",major="22"} 1
 http_requests_total{path="/\\"quoted\\""} 7
@@ -57,8 +59,8 @@ def endpoint():
 
 def test_a_process_of_this_machine_is_seen():
     reading = Processes([os.getpid()]).read()
-    assert reading.cpu_s > 0
-    assert 0 < max(reading.threads_s.values()) <= reading.cpu_s + 0.1
+    (cpu_s,) = reading.processes_s.values()
+    assert 0 < max(reading.threads_s.values()) <= cpu_s + 0.1
     assert 10**6 < reading.memory_bytes < reading.memory_limit
     assert reading.open_files >= 3
 
@@ -79,12 +81,66 @@ def test_a_process_that_has_ended_is_no_reading_of_nothing():
 
 
 def test_an_endpoint_of_node_has_one_core(endpoint):
-    assert endpoint(NODE).read() == Reading(12.5, {"": 12.5}, 52_428_800, None, 1020, 1024)
+    assert endpoint(NODE).read() == Reading({(): 12.5}, {((), ""): 12.5}, 52_428_800, None, 1020, 1024)
 
 
 def test_of_another_runtime_the_busiest_thread_is_not_known(endpoint):
     text = "\n".join(line for line in NODE.splitlines() if "nodejs" not in line)
     assert endpoint(text).read().threads_s is None
+
+
+def test_a_page_that_adds_up_the_workers_of_a_cluster_tells_nothing_of_a_core(endpoint):
+    text = "\n".join(line for line in NODE.splitlines() if "process_start_time" not in line)
+    reading = endpoint(text).read()
+    assert (reading.processes_s, reading.threads_s) == ({(): 12.5}, None)
+
+
+def test_of_a_page_with_the_processes_labelled_each_has_a_core(endpoint):
+    first, second = (("pid", "1"),), (("pid", "2"),)
+    page = NODE + 'process_cpu_seconds_total{pid="1"} 7\nprocess_cpu_seconds_total{pid="2"} 5.5\n'
+    text = page.replace("process_cpu_seconds_total 12.5\n", "")
+    assert endpoint(text).read().processes_s == {first: 7.0, second: 5.5}
+    assert endpoint(text).read().threads_s == {(first, ""): 7.0, (second, ""): 5.5}
+
+
+def open_more(files, limit):
+    """A process that has so many further files open, of so many allowed; and the pipe that ends it."""
+    code = (
+        "import resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
+        f"held = [open('/dev/null') for _ in range({files})]\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+@pytest.fixture
+def two_processes():
+    wide, tight = open_more(300, 4096), open_more(80, 100)
+    yield wide, tight
+    for process in (wide, tight):
+        process.communicate(b"")
+
+
+def test_open_files_are_those_of_the_process_that_is_nearest_to_its_own_limit(two_processes):
+    reading = Processes([process.pid for process in two_processes]).read()
+    assert 80 < reading.open_files < 100
+    assert reading.files_limit == 100
+
+
+def test_of_several_processes_one_may_end(two_processes, monkeypatch):
+    monkeypatch.setattr("loadtest.load.server_watch.FAMILY_S", 0.0)
+    wide, tight = two_processes
+    source = Processes([wide.pid, tight.pid])
+    assert source.read().processes_s.keys() == {wide.pid, tight.pid}
+    wide.communicate(b"")
+    assert source.read().processes_s.keys() == {tight.pid}
+    tight.communicate(b"")
+    with pytest.raises(UsageError, match="has ended; give the one that serves now"):
+        source.read()
 
 
 @pytest.mark.parametrize(
@@ -115,16 +171,28 @@ def test_nobody_listening_is_refused():
 
 
 def test_a_sample_is_what_happened_between_two_readings():
-    before = Reading(10.0, {"a": 4.0, "b": 6.0}, 100, None, 5, 1024)
-    after = Reading(11.5, {"a": 4.9, "b": 6.4, "c": 0.2}, 200, None, 6, 1024)
+    before = Reading({7: 10.0}, {(7, "a"): 4.0, (7, "b"): 6.0}, 100, None, 5, 1024)
+    after = Reading({7: 11.5}, {(7, "a"): 4.9, (7, "b"): 6.4, (7, "c"): 0.2}, 200, None, 6, 1024)
     sample = sample_of("pid 1", 0, before, S, after)
     assert (sample.cpu_ns, sample.busiest_ns, sample.interval_ns) == (1_500_000_000, 900_000_000, S)
     assert (sample.memory_bytes, sample.open_files, sample.files_limit) == (200, 6, 1024)
 
 
 def test_a_server_that_was_started_anew_has_no_cpu_time_of_that_interval():
-    sample = sample_of("pid 1", 0, Reading(10.0, None, None, None, None, None), S, Reading(0.5, None, *[None] * 4))
+    sample = sample_of("pid 1", 0, Reading({1: 10.0}, None, *[None] * 4), S, Reading({1: 0.5}, None, *[None] * 4))
     assert (sample.cpu_ns, sample.busiest_ns, sample.memory_bytes) == (None, None, None)
+
+
+def test_a_child_that_is_found_late_is_not_charged_its_whole_life_at_once():
+    before = Reading({7: 10.0}, {(7, "a"): 10.0}, *[None] * 4)
+    after = Reading({7: 10.3, 8: 25.0}, {(7, "a"): 10.3, (8, "a"): 25.0}, *[None] * 4)
+    sample = sample_of("pid 7", 0, before, S, after)
+    assert (sample.cpu_ns, sample.busiest_ns) == (300_000_000, 300_000_000)
+
+
+def test_a_child_that_ends_takes_nothing_from_the_others():
+    sample = sample_of("pid 7", 0, Reading({7: 10.0, 8: 25.0}, {}, *[None] * 4), S, Reading({7: 10.4}, {}, *[None] * 4))
+    assert sample.cpu_ns == 400_000_000
 
 
 # --- a run with a shape, and a look at the server ---------------------------------------------------------------------

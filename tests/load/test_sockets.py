@@ -12,8 +12,9 @@ from real_servers import unused_port
 
 from loadtest.client import dial
 from loadtest.errors import UsageError
-from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports, raise_file_limit
+from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports
 from loadtest.model import NO_FILE, NO_PORT
+from loadtest.open_files import raise_file_limit
 from loadtest.settings import Address
 
 PORTS = range(32_768, 61_000)
@@ -65,7 +66,7 @@ def test_the_ports_are_those_of_the_system(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has a further limit")
 def test_the_soft_limit_is_raised_to_the_hard_one():
     program = (
-        "import resource; from loadtest.load.sockets import raise_file_limit; "
+        "import resource; from loadtest.open_files import raise_file_limit; "
         "resource.setrlimit(resource.RLIMIT_NOFILE, (300, 700)); "
         "print(raise_file_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
     )

@@ -80,10 +80,11 @@ class Machines:
             *("--master-bind-port", str(self.port), "-u", "12", "-r", "12", "-t", run_time, *options, *PACE),
         )
 
-    def worker(self, port=None):
+    def worker(self, port=None, within=()):
         log = (self._folder / f"worker{len(self.workers)}.log").open("w")
         process = subprocess.Popen(
             [
+                *within,
                 *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker", "--master-host", "127.0.0.1"),
                 *("--master-port", str(port or self.port)),
             ],
@@ -234,3 +235,43 @@ def test_a_run_that_has_lost_its_only_worker_ends_and_keeps_what_came(start_refe
         assert "Traceback" not in machines.master.output
     finally:
         machines.close()
+
+
+AHEAD_S = 5_000
+OTHER_CLOCK = (
+    *("unshare", "--user", "--map-root-user", "--time", "--monotonic", str(AHEAD_S), "--fork", "--kill-child"),
+)
+
+
+def can_have_another_clock():
+    try:
+        return subprocess.run([*OTHER_CLOCK, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not can_have_another_clock(), reason="this system gives a process no clock of its own")
+def test_a_worker_of_another_clock_records_instants_of_the_masters(start_reference_server, tmp_path):
+    server = start_reference_server("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "none")
+    machines = Machines(server, tmp_path, 2, "4s", "--reply-timeout", "2s")
+    try:
+        machines.worker()
+        machines.worker(within=OTHER_CLOCK)
+        machines.master.end()
+        truth = server.stop()
+    finally:
+        machines.close()
+    run = machines.master.summary["run"]
+    same, other = sorted(run["workers"], key=lambda worker: -worker["clock_offset_s"])
+    assert (same["clock_offset_s"], same["clock_bound_s"]) == (0.0, 0.0)
+    assert 0.0 < other["clock_bound_s"] < 1.0
+    assert other["clock_offset_s"] == pytest.approx(-AHEAD_S, abs=other["clock_bound_s"])
+    with closing(sqlite3.connect(machines.master.results / "latest" / "run.db")) as db:
+        (info,) = db.execute("SELECT value FROM run WHERE key = 'info'").fetchone()
+        intended = [at for (at,) in db.execute("SELECT intended_ns FROM messages")]
+        clocks = db.execute("SELECT count(DISTINCT key) FROM counters WHERE name = 'clock'").fetchone()
+    info = json.loads(info)
+    assert clocks == (2,)
+    assert len(intended) == truth["messages"] >= 12
+    assert info["started_ns"] <= min(intended)
+    assert max(intended) <= info["stopped_ns"]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from staged_samples import pairs, sample
+from staged_samples import pairs, sample, silent
 
 from loadtest.analysis.compare import Comparison, Terms, compare
 from loadtest.analysis.pairs import Matched
-from loadtest.report.comparison_table import as_json, markdown, text
+from loadtest.report.comparison_table import as_json, cells, markdown, text
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = {
@@ -36,6 +36,11 @@ def test_a_comparison_as_text(name):
     shown = text(compare(*CASES[name]), files="results/ab-x: comparison.json, shift.png")
     assert max(map(len, shown.splitlines())) <= 100
     assert_golden(f"comparison-{name}.txt", shown)
+
+
+def test_the_side_that_fell_silent_is_the_one_marked():
+    ack = compare(silent(base=8), Terms()).metrics["ack_delivered.p95"]
+    assert cells(ack)[1:3] == ("> 30.0 s", "10.0 ms")
 
 
 def test_a_comparison_as_markdown():

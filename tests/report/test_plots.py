@@ -8,6 +8,7 @@ from staged_samples import night, pairs
 
 from loadtest.analysis.compare import Terms, compare
 from loadtest.analysis.curves import curves
+from loadtest.analysis.herd import Return
 from loadtest.analysis.shift import Shift
 from loadtest.analysis.trend import trend
 from loadtest.analysis.values import Verdict
@@ -15,7 +16,9 @@ from loadtest.commands.opened import open_run
 from loadtest.report.comparison_plot import comparison_plot
 from loadtest.report.figure import COLORS, GREY, LINES, MARKERS, WARNING
 from loadtest.report.percentile_plot import RunCurves, percentile_plot
+from loadtest.report.recovery_plot import recovery_plot
 from loadtest.report.trend_plot import trend_plot
+from loadtest.settings import Backoff
 
 ACK = "ack_delivered.p95"
 VALID, INVALID = Verdict("valid", []), Verdict("invalid", ["sent late"])
@@ -34,6 +37,13 @@ def run(tmp_path_factory):
 def percentiles(run, *verdicts):
     found = curves(run.measured, ["ack_delivered"])
     return percentile_plot([RunCurves(f"b{n}", "", verdict, found) for n, verdict in enumerate(verdicts)])
+
+
+class TestRecovery:
+    def test_the_windows_end_with_the_plot_however_many_attempts_the_schedule_has(self):
+        back = Return(0.0, 1, np.array([1.0, 3.0]), np.array([3.1]), np.array([3.2]))
+        above, _ = recovery_plot(back, Backoff(attempts=10**12), "", VALID).axes
+        assert len(above.patches) == 2
 
 
 class TestPercentiles:

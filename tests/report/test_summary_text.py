@@ -11,7 +11,7 @@ from staged_run import MS, STEADY_S, answered, batch, message, ordinary, stage
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
-from loadtest.model import Connect, Count, Outcome
+from loadtest.model import Connect, Count, Outcome, Worker
 from loadtest.report.render import as_json, as_markdown, as_text
 from loadtest.runs.reader import RunReader
 
@@ -76,8 +76,21 @@ def test_the_way_to_the_backend_is_told_where_there_is_something_to_say_of_it(tm
     assert "compressed payloads: 90.0 KB in 9.00 KB (10.0 %) received, 2.00 KB in 1.50 KB (75.0 %) sent" in shown
 
 
+def test_a_login_that_was_not_checked_is_told_whatever_the_backend_speaks(tmp_path):
+    facts = {"host": "ws://x/ws", "options": {"insecure": True, "login_url": "https://x/login", "refresh_url": None}}
+    shown = as_text(summary_of(stage(tmp_path, [batch(ordinary())], **facts)))
+    assert "INSECURE: the login's certificate was not checked (--insecure): whoever answered got the" in shown
+    assert "the backend's certificate" not in shown
+
+
 def test_a_plain_connection_is_nothing_to_speak_of(valid):
     assert not {"negotiated", "compressed", "INSECURE", "proxy"} & set(as_text(valid).replace(":", "").split())
+
+
+def test_workers_of_other_machines_have_their_clocks_told(tmp_path):
+    workers = [Worker("worker-0", "here", 0.0), Worker("worker-1", "there", 0.0, clock_bound_s=0.0004)]
+    shown = as_text(summary_of(stage(tmp_path, [batch(ordinary())], workers=workers)))
+    assert "clocks of other machines: set to the master's, to within 0.40 ms, which no latency holds" in shown
 
 
 def test_an_invalid_run_as_text(invalid):

@@ -47,7 +47,8 @@ class RoomMetrics:
     def samples(self, key: str, rows: Ints) -> Samples:
         """The samples of a metric, of some messages.
 
-        The receivers of one message are not independent: they count as one user, by which the intervals go.
+        The receivers of one message are not independent: they are a cluster, and count as one user, by which the
+        intervals go.
 
         Args:
             key: one of `METRICS`.
@@ -65,8 +66,10 @@ class RoomMetrics:
         of = judged.records.sent.row[places]
         chosen = among(of, rows)
         of, times = of[chosen], times[chosen]
-        group = np.searchsorted(ascending(of), of) if key == "fanout" else messages.user.codes[of]
-        return Samples(times, messages.intended_ns[of], group)
+        if key == "fanout_last":
+            return Samples(times, messages.intended_ns[of], messages.user.codes[of])
+        each = ascending(of)
+        return Samples(times, messages.intended_ns[of], np.searchsorted(each, of), len(each))
 
     def _typing_samples(self) -> Samples:
         if self._typing is None:
@@ -74,7 +77,8 @@ class RoomMetrics:
         starts = self._typing.starts
         inside = (starts.sent_ns >= self._window.start_ns) & (starts.sent_ns < self._window.stop_ns)
         took = starts.took_ns[inside]
-        return Samples(np.where(took == MISSING, np.inf, took), starts.sent_ns[inside], starts.event[inside])
+        event = starts.event[inside]
+        return Samples(np.where(took == MISSING, np.inf, took), starts.sent_ns[inside], event, len(np.unique(event)))
 
     @cached_property
     def summary(self) -> Rooms | None:

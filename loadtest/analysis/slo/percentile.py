@@ -32,11 +32,14 @@ def of_percentile(each: Objective, metric: MetricSummary, measured: Measured) ->
     }
     if statistic == MAX:
         return result(each, Decision.FAIL if missed else Decision.PASS, **found)
-    if metric.count < floor:
-        chance = float(special.bdtrc(missed - 1, metric.count, _tolerated(each))) if missed else 1.0
+    independent = metric.count if metric.clusters is None else metric.clusters
+    if independent < floor:
+        late = missed * independent // metric.count
+        chance = float(special.bdtrc(late - 1, independent, _tolerated(each))) if late else 1.0
         if chance <= TAIL:
             return result(each, Decision.FAIL, **found)
-        return result(each, Decision.INCONCLUSIVE, needed=floor, **found)
+        needed = math.ceil(floor * metric.count / independent)
+        return result(each, Decision.INCONCLUSIVE, needed=needed, **found)
     interval = _interval(metric, statistic)
     verdict = by_interval(each, interval)
     if math.isfinite(interval.high):

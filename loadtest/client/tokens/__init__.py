@@ -9,7 +9,7 @@ from loadtest.client.tokens.http_login import AnswerPaths, HttpLogin, LoginEndpo
 from loadtest.client.tokens.login import Exchange, Grant, LoginFailed, LoginTokens
 from loadtest.client.tokens.minted import MintedTokens, SigningKey, read_key
 from loadtest.client.tokens.pace import Pace
-from loadtest.client.tokens.source import TOKEN_LIFE_S, NoToken, OnLogin, Tokens
+from loadtest.client.tokens.source import TOKEN_LIFE_S, NoToken, OnLogin, Tokens, is_sendable
 from loadtest.client.tokens.users_file import UsersFile
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "SigningKey",
     "Tokens",
     "UsersFile",
+    "is_sendable",
     "read_key",
 ]

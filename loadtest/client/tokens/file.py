@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from loadtest.client.tokens.source import Tokens, claimed_user, claims_of, life_left_s
+from loadtest.client.tokens.source import Tokens, claimed_user, claims_of, is_sendable, life_left_s
 
 MARGIN_S: Final = 5.0
 """A token with less life than this may expire on its way."""
@@ -22,13 +22,13 @@ class _Line(Struct, frozen=True):
 
 
 class FileTokens(Tokens):
-    """Tokens from a file, one a line and one for each user.
+    """Tokens from a file, one a line and one for each user; of those that are no JWT, only the backend knows the users.
 
     When a token has expired or was refused, the file is read again if it has changed: whoever makes the tokens can put
     fresh ones there while the run goes on. A file that is no good then changes nothing.
 
     Raises:
-        ValueError: the file cannot be read, is empty, or holds a line that is no JWT, has expired or is there twice.
+        ValueError: the file cannot be read, is empty, or holds a line that is no token, has expired or is there twice.
     """
 
     option = "--tokens-file"
@@ -87,7 +87,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 def _read(path: Path) -> list[_Line]:
     where = repr(str(path))
     try:
-        texts = path.read_text(encoding="utf-8").splitlines()
+        texts = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise ValueError(f"{where} cannot be read ({reason}); give a file with one token a line") from None
@@ -104,9 +104,9 @@ def _read(path: Path) -> list[_Line]:
 
 
 def _line(token: str, number: int, where: str) -> _Line:
+    if " " in token or not is_sendable(token):
+        raise ValueError(f"line {number} of {where} is no token; put one on each line, and nothing else")
     claims = claims_of(token)
-    if claims is None:
-        raise ValueError(f"line {number} of {where} is no JWT; put one token on each line")
     left = life_left_s(claims)
     if left is not None and left <= 0:
         raise ValueError(f"the token on line {number} of {where} expired {-left:.0f} s ago; make fresh tokens")

@@ -19,7 +19,9 @@ from geventhttpclient.response import HTTPParseError
 from msgspec import Struct
 
 from loadtest import __version__
+from loadtest.client.tls import fault
 from loadtest.client.tokens.login import Grant, LoginFailed
+from loadtest.client.tokens.source import is_sendable
 from loadtest.client.tokens.users_file import UsersFile
 from loadtest.settings import Template
 
@@ -96,7 +98,7 @@ class HttpLogin:
     def _grant(self, endpoint: LoginEndpoint, fields: Mapping[str, str]) -> Grant:
         answer = self._post(endpoint.url, json.dumps(endpoint.body.fill(fields)).encode())
         token = at_path(answer, self._paths.token)
-        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+        if not is_sendable(token):
             raise LoginFailed(f"no token at {self._paths.token}")
         return Grant(token, self._refresh_token(answer), self._life_s(answer))
 
@@ -122,13 +124,15 @@ class HttpLogin:
                 status, retry_after, answer = self._exchange(url, body)
         except (OSError, HTTPParseError, RuntimeError) as error:
             raise LoginFailed(_explained(error)) from None
+        except ValueError:  # its text holds the address, whose query may be secret
+            raise LoginFailed("no address to send to") from None
         if not 200 <= status < 300:
             raise failed_status(status, retry_after)
         if len(answer) > MAX_ANSWER:
             raise LoginFailed("answer too large")
         try:
             return json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise LoginFailed("html, not json" if answer.lstrip()[:1] == b"<" else "not json") from None
 
     def _exchange(self, url: str, body: bytes) -> tuple[int, str | None, bytes]:
@@ -174,7 +178,7 @@ def _explained(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, ssl.SSLError):
-        return f"tls: {getattr(error, 'verify_message', None) or error.reason or 'handshake failed'}"
+        return ": ".join(fault(error))
     if isinstance(error, socket.gaierror):
         return "dns"
     if isinstance(error, ConnectionRefusedError):

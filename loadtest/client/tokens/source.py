@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import jwt
 
@@ -75,6 +75,11 @@ class Tokens:
 
     def end(self) -> None:
         """It is over."""
+
+
+def is_sendable(token: object) -> TypeGuard[str]:
+    """Whether it is a text that a header or an address can carry."""
+    return isinstance(token, str) and bool(token) and token.isascii() and token.isprintable()
 
 
 def claims_of(token: str) -> dict[str, Any] | None:

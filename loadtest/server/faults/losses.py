@@ -108,7 +108,8 @@ class Losses:
             await self._house.open_door()
 
     async def _swallow(self, order: Order, random: Random) -> None:
-        holes = [BlackHole(connection) for connection in self._chosen(order, random)]
+        chosen = self._chosen(order, random)
+        holes = [BlackHole(each) for each in chosen if not isinstance(each.transport, BlackHole)]
         self._script.did(Fault.BLACK_HOLE, times=len(holes))
         self._holes.update(holes)
         await asyncio.sleep(order.value)

@@ -23,11 +23,27 @@ def test_tokens_are_read_a_line_each_and_name_their_users(tmp_path):
     assert jwt.decode(tokens.token(1), SECRET, algorithms=["HS256"])["userId"] == "ben"
 
 
+def test_a_token_need_be_no_jwt(tmp_path):
+    path = tmp_path / "tokens"
+    path.write_text("s3ss10n-one\ns3ss10n/two+=\n")
+    tokens = FileTokens(path)
+    assert [tokens.token(0), tokens.token(1)] == ["s3ss10n-one", "s3ss10n/two+="]
+    assert tokens.user_id(1) == "user-1"
+    assert tokens.shortest_life_s == float("inf")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path):
+    path, first = tmp_path / "tokens", token("ann")
+    path.write_text(f"{first}\r\n{token('ben')}\r\n", encoding="utf-8-sig")
+    assert FileTokens(path).token(0) == first
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
         ("", "holds no token"),
-        ("not-a-jwt\n", "line 1 of .* is no JWT"),
+        ("Bearer abc\n", "line 1 of .* is no token; put one on each line, and nothing else"),
+        ("geheim-süß\n", "line 1 of .* is no token"),
         (token(life=-100) + "\n", r"the token on line 1 of .* expired \d\d\d s ago"),
     ],
 )

@@ -232,8 +232,21 @@ def answering(status, body, **headers):
         (answering(200, '{"data": {"tokens": {"access": {"SECRET": 1}}}}'), "no token at data.tokens.access", False),
         (answering(200, json.dumps({"data": {"tokens": {"access": "SECRET\n"}}})), "no token at", False),
         (answering(200, " " * (1 << 20) + "{}"), "answer too large", False),
+        (answering(200, "[" * 200_000), "not json", False),
     ],
-    ids=["500", "401", "redirect", "429", "HTML", "text", "elsewhere", "no text", "two lines", "endless"],
+    ids=[
+        "500",
+        "401",
+        "redirect",
+        "429",
+        "HTML",
+        "text",
+        "elsewhere",
+        "no text",
+        "two lines",
+        "endless",
+        "without bottom",
+    ],
 )
 def test_an_answer_without_a_token_is_told_by_its_kind_and_measured(server, log_in, answer, outcome, for_good):
     server.answer = answer
@@ -302,6 +315,13 @@ def test_what_is_no_http_server_is_told(log_in, said, outcome):
         with pytest.raises(NoToken, match=outcome):
             log_in(None, url=f"http://127.0.0.1:{listener.getsockname()[1]}/login").token(0)
         thread.join()
+
+
+def test_an_address_that_cannot_be_sent_is_told_without_its_query(server, log_in):
+    with pytest.raises(NoToken) as caught:
+        log_in(server, url=f"{server.url}//api/login?key=SECRET").token(0)
+    assert "SECRET" not in str(caught.value)
+    assert [login.outcome for login in log_in.seen] == ["no address to send to"]
 
 
 def test_nobody_listening_is_told(log_in):

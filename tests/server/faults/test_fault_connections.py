@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from loadtest.server import ChatServer
+from loadtest.server import server as server_module
 from loadtest.server.auth import issue
 from loadtest.server.faults.orders import order
 from loadtest.server.limiter import LimitScope
@@ -90,6 +91,18 @@ def test_a_slow_handshake_delays_the_upgrade_it_was_ordered_for(play: Play) -> N
 
     assert play(story, faults=(order("handshake-slow:300ms,to=1"),)).counts.faults == {"handshake-slow": 1}
     assert took_s[0] >= 0.3 > took_s[1]
+
+
+def test_one_ordered_while_it_serves_may_take_longer_than_a_handshake_has_without_faults(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "STOP_TIMEOUT_S", 0.1)
+
+    async def story(stage: Stage) -> None:
+        stage.server.order([order("handshake-slow:300ms")])
+        await stage.dial(_good())
+
+    assert play(story, control_port=0).counts.faults == {"handshake-slow": 1}
 
 
 # --- Ghosts -----------------------------------------------------------------------------------------------------------

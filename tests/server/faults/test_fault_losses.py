@@ -150,6 +150,19 @@ def test_a_black_hole_moves_nothing_while_sockets_stay_open_and_then_all_arrives
     play(story, control_port=0)
 
 
+def test_a_black_hole_within_another_changes_nothing_about_its_end(play: Play) -> None:
+    async def story(stage: Stage) -> None:
+        (ann,) = await _crowd(stage, 1)
+        _order(stage, "black-hole:300ms")
+        await stage.until(lambda: stage.server.counts.faults == {"black-hole": 1})
+        _order(stage, "black-hole:60s")
+        await stage.until(lambda: len(stage.server.orders()) == 2)
+        await ann.say("m1")
+        await ann.hear_until(messageId="m1", status="delivered")
+
+    assert play(story, control_port=0).counts.faults == {"black-hole": 1}
+
+
 def test_a_server_stops_in_the_middle_of_all_of_it(play: Play) -> None:
     async def story(stage: Stage) -> None:
         await _crowd(stage, 2, close_timeout=0.1)

@@ -1,0 +1,217 @@
+"""What users do: keep to the limit or not, type, gather in rooms, lose connections, read slowly, or only listen."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+import gevent
+
+from loadtest.client.client import State
+from loadtest.load import schedule
+from loadtest.load.actions import Action
+from loadtest.load.users import ChatUser, own_limit
+from loadtest.model import Population
+from loadtest.protocol import CLIENT_TYPING_STOP_S
+from loadtest.settings import Rate, Settings
+
+OUTAGE_EVERY_S: Final = 20.0
+"""Mean time between the outages of a user who makes its own, where the options do not say."""
+PAUSE_VERDICT_S: Final = 1.0
+"""How long after a slow reader reads on it is looked at whether the server has kept its connection."""
+
+
+class AtLimit(ChatUser):
+    """Sends exactly at the declared rate limit; without one, as any user."""
+
+    abstract = True
+    population = Population.LIMIT
+
+    def schedule(self) -> Iterator[float]:
+        limit = own_limit(self.settings)
+        return super().schedule() if limit is None else schedule.at_limit(limit, self.rng)
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        return own_limit(settings) or super().pace(settings)
+
+
+class AboveLimit(ChatUser):
+    """Sends more than what the limit admits, in every other `--abuse-period` where there is one.
+
+    Without a limit, as any user.
+
+    Class attributes:
+        factor: times the limit; None takes `--above-factor`.
+        burst: messages at once; None takes `--above-burst`.
+    """
+
+    abstract = True
+    population = Population.LIMIT
+    factor: ClassVar[float | None] = None
+    burst: ClassVar[int | None] = None
+
+    def schedule(self) -> Iterator[float]:
+        limit = own_limit(self.settings)
+        if limit is None:
+            return self.in_its_periods(super().schedule())
+        size = self.burst or self.settings.above_burst
+        return self.in_its_periods(schedule.above_limit(limit, self._factor(self.settings), self.rng, size))
+
+    def in_its_periods(self, times: Iterator[float]) -> Iterator[float]:
+        """Those times that lie in a period in which it may send: all of them without `--abuse-period`."""
+        period_s = self.settings.abuse_period
+        return times if period_s is None else schedule.every_other(times, period_s, self.began_ns / 1e9)
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        limit = own_limit(settings)
+        if limit is None:
+            return super().pace(settings)
+        return Rate(limit.messages, limit.window_s / cls._factor(settings) * (2 if settings.abuse_period else 1))
+
+    @classmethod
+    def _factor(cls, settings: Settings) -> float:
+        return cls.factor or settings.above_factor
+
+
+class Typing(ChatUser):
+    """Types before it sends, as the browser client does: start, stop, message."""
+
+    abstract = True
+    says_stop: ClassVar[bool] = True
+    """Whether it says that it has stopped; if not, the server is to find out (guide, Typing Events)."""
+    typing_s: ClassVar[float] = CLIENT_TYPING_STOP_S
+    """Longest time that it types before a message."""
+
+    def actions(self) -> Iterator[Action]:
+        before = 0.0
+        for at in self.schedule():
+            start = max(at - self.typing_s * self.rng.random(), before)
+            yield Action(start, self.start_typing)
+            if self.says_stop:
+                yield Action(at, self.stop_typing)
+            yield Action(at, self.say)
+            before = at
+
+    def start_typing(self, _intended_ns: int) -> None:
+        self.client.typing_start(self.conversation_id())
+
+    def stop_typing(self, _intended_ns: int) -> None:
+        self.client.typing_stop(self.conversation_id())
+
+
+class InRoom(ChatUser):
+    """Joins its conversation by a message at once, since there is no other way, and then does as any user."""
+
+    abstract = True
+    join_within_s: ClassVar[float] = 2.0
+    """Time after its start by which it has joined, seconds."""
+    reads_only: ClassVar[bool] = False
+    """Whether it writes nothing but the message that it joins by."""
+
+    def arrivals(self) -> Iterator[float]:
+        yield self.join_within_s * self.rng.random()
+        if not self.reads_only:
+            yield from (self.join_within_s + at for at in super().arrivals())
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        return Rate(0, settings.message_rate.window_s) if cls.reads_only else super().pace(settings)
+
+
+class Roaming(ChatUser):
+    """Loses its connection without a close frame every `--outage-every` on average, and comes back."""
+
+    abstract = True
+    population = Population.OUTAGE
+
+    def actions(self) -> Iterator[Action]:
+        mean_s = self.settings.outage_every or OUTAGE_EVERY_S
+        outages = itertools.accumulate(self.rng.expovariate(1.0 / mean_s) for _ in itertools.count())
+        return heapq.merge(
+            super().actions(), (Action(at, self.lose_connection) for at in outages), key=lambda a: a.at_s
+        )
+
+    def lose_connection(self, _intended_ns: int) -> None:
+        self.client.reset()
+
+
+class FallingSilent(Roaming):
+    """Loses its network: it neither sends nor reads, notices after `--silence`, and comes back.
+
+    Its old connection stays half open until the server finds out: a ghost.
+    """
+
+    abstract = True
+
+    def lose_connection(self, _intended_ns: int) -> None:
+        self.client.fall_silent()
+
+
+class Leaving(Roaming):
+    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage."""
+
+    abstract = True
+
+    def lose_connection(self, _intended_ns: int) -> None:
+        if self.client.state is State.AUTHENTICATED and (self._absence is None or self._absence.ready()):
+            self._absence = gevent.spawn(self._leave_and_return)
+
+    def _leave_and_return(self) -> None:
+        self.client.disconnect()
+        gevent.sleep(self.settings.away)
+        if self._sending and self._absence is gevent.getcurrent():  # else its session has ended meanwhile
+            self.client.connect()
+
+
+class SlowReading(ChatUser):
+    """Reads nothing for `--read-pause`, every `--read-pause-every`; what it is sent meanwhile piles up in buffers."""
+
+    abstract = True
+    population = Population.OUTAGE
+
+    def actions(self) -> Iterator[Action]:
+        return heapq.merge(super().actions(), self._pauses(), key=lambda action: action.at_s)
+
+    def _pauses(self) -> Iterator[Action]:
+        pause_s, every_s = self.settings.read_pause, self.settings.read_pause_every
+        begin_s = self.rng.uniform(0.0, every_s - pause_s)
+        for count in itertools.count():
+            at = begin_s + count * every_s
+            yield Action(at, self.pause_reading)
+            yield Action(at + pause_s, self.resume_reading)
+
+    def pause_reading(self, _intended_ns: int) -> None:
+        self._losses = self.client.losses
+        self._paused = self.client.pause_reading()
+
+    def resume_reading(self, _intended_ns: int) -> None:
+        if not getattr(self, "_paused", False):
+            self._tell("not connected")
+            return
+        self.client.resume_reading()
+        gevent.spawn_later(PAUSE_VERDICT_S, self._judge)
+
+    def _judge(self) -> None:
+        """What the server did about it: a close that it sent meanwhile is found once all before it has been read."""
+        self._tell("kept" if self.client.losses == self._losses else f"closed {self.client.last_loss}")
+
+    def _tell(self, what: str) -> None:
+        if self._process is not None:
+            self._process.recorder.tally.add("read_pause", what)
+
+
+class Listening(ChatUser):
+    """Holds a connection and sends nothing."""
+
+    abstract = True
+
+    def schedule(self) -> Iterator[float]:
+        return iter(())
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Rate:
+        return Rate(0, settings.message_rate.window_s)

@@ -1,0 +1,36 @@
+"""The image, and those who start it: what a run writes in the one, the others keep."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def written():
+    """Where a run in the image leaves its folder: `--results results`, in the image's working directory."""
+    last_stage = (ROOT / "Dockerfile").read_text().split("\nFROM ")[-1]
+    (folder,) = re.findall(r"^WORKDIR (\S+)$", last_stage, re.MULTILINE)
+    return f"{folder}/results"
+
+
+@pytest.mark.parametrize(
+    ("file", "mount"),
+    [
+        ("compose.yaml", r'volumes: \["\./results:(\S+)"\]'),
+        ("examples/kubernetes/loadtest.yaml", r"mountPath: (\S+?)}"),
+        ("Dockerfile", r'-v "\$PWD/results:(\S+)"'),
+        ("README.md", r'-v "\$PWD/results:(\S+)"'),
+    ],
+)
+def test_who_starts_the_image_keeps_the_folder_that_it_writes(file, mount, written):
+    assert set(re.findall(mount, (ROOT / file).read_text())) == {written}
+
+
+def test_the_master_of_compose_starts_once_the_server_answers():
+    compose = (ROOT / "compose.yaml").read_text()
+    server, master = compose.split("\n  server:\n")[1].split("\n  master:\n")
+    assert "healthcheck:" in server
+    assert "depends_on: {server: {condition: service_healthy}}" in master
