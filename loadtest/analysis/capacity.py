@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -62,6 +62,7 @@ class Level(Struct, frozen=True):
         run: name of its run folder.
         verdict: see `capacity_search.Word`.
         reason: why it did not pass; empty where it did.
+        decisive: the objective that it failed by; null where it did not, or failed by what no objective asks for.
         sent_per_s: messages intended in the steady window, a second of it.
         delivered_per_s: of these, what was delivered.
         streams: open messages and answers by Little's law: delivered a second times the mean time from sent to the
@@ -80,6 +81,7 @@ class Level(Struct, frozen=True):
     run: str
     verdict: Word
     reason: str
+    decisive: str | None
     sent_per_s: float | None
     delivered_per_s: float | None
     streams: float | None
@@ -139,12 +141,13 @@ def level(summary: LevelSummary, users: int, run: str) -> Level:
     seconds = summary.run.window.stop_s - summary.run.window.start_s
     sent, delivered = (_per_second(summary.steady.get(name), seconds) for name in ("sent", "delivered"))
     time_ms = _mean(summary.metrics, "stream_completion") or _mean(summary.metrics, "ack_delivered")
-    word, reason = _judge(summary)
+    word, reason, decisive = _judge(summary)
     return Level(
         users=users,
         run=run,
         verdict=word,
         reason=reason,
+        decisive=decisive,
         sent_per_s=sent,
         delivered_per_s=delivered,
         streams=None if delivered is None or time_ms is None else round(delivered * time_ms / 1e3, 1),
@@ -206,20 +209,28 @@ def differs_from_little(each: Level) -> bool:
     return abs(each.in_flight - each.streams) > max(LITTLE * each.streams, 2.0)
 
 
-def _judge(summary: LevelSummary) -> tuple[Word, str]:
+class _Judged(NamedTuple):
+    """See the fields of `Level`."""
+
+    verdict: Word
+    reason: str = ""
+    decisive: str | None = None
+
+
+def _judge(summary: LevelSummary) -> _Judged:
     if summary.verdict.status == "invalid":
-        return Word.UNSOUND, (summary.verdict.reasons or ["the generator cannot vouch for it"])[0]
+        return _Judged(Word.UNSOUND, (summary.verdict.reasons or ["the generator cannot vouch for it"])[0])
     own = summary.generator
     if own.too_few_connected:
         reason = f"only {own.connections:,.0f} of {own.connections_asked:,} users were connected"
         cause = _not_of_the_server(summary)
-        return (Word.UNSOUND, f"{reason}: {cause}") if cause else (Word.FAIL, reason)
+        return _Judged(Word.UNSOUND, f"{reason}: {cause}") if cause else _Judged(Word.FAIL, reason)
     if summary.drift.status is Stationarity.SATURATED:
-        return Word.FAIL, f"in-flight grows {summary.drift.in_flight_per_s or 0:.3g}/s"
+        return _Judged(Word.FAIL, f"in-flight grows {summary.drift.in_flight_per_s or 0:.3g}/s")
     if reason := _unanswered(summary):
-        return Word.FAIL, reason
+        return _Judged(Word.FAIL, reason)
     if summary.objectives is None:
-        return Word.INCONCLUSIVE, "no objective was judged"
+        return _Judged(Word.INCONCLUSIVE, "no objective was judged")
     return _by_objectives(summary.objectives)
 
 
@@ -244,15 +255,18 @@ def _unanswered(summary: LevelSummary) -> str:
     return f"none of {ended:,} answers was completed" if ended and not of.get("streams_completed") else ""
 
 
-def _by_objectives(asked: Objectives) -> tuple[Word, str]:
-    missed = [each for each in asked.results if each.verdict is Decision.FAIL]
-    if asked.verdict is Decision.FAIL:
-        return Word.FAIL, missed[0].objective if missed else f"aborted: {asked.aborted}"
-    unsure = [each for each in asked.results if each.verdict is Decision.INCONCLUSIVE]
-    if unsure:
-        more = f"; about {unsure[0].needed:,} messages would settle it" if unsure[0].needed else ""
-        return Word.INCONCLUSIVE, f"{unsure[0].objective}{more}"
-    return Word.PASS, ""
+def _by_objectives(asked: Objectives) -> _Judged:
+    missed = next((each.objective for each in asked.results if each.verdict is Decision.FAIL), None)
+    if missed is not None:
+        return _Judged(Word.FAIL, missed, missed)
+    if asked.aborted:  # by the reverse of an objective
+        of = next((each.objective for each in asked.results if asked.aborted.startswith(f"{each.name} ")), None)
+        return _Judged(Word.FAIL, f"aborted: {asked.aborted}", of)
+    unsure = next((each for each in asked.results if each.verdict is Decision.INCONCLUSIVE), None)
+    if unsure is not None:
+        more = f"; about {unsure.needed:,} messages would settle it" if unsure.needed else ""
+        return _Judged(Word.INCONCLUSIVE, f"{unsure.objective}{more}")
+    return _Judged(Word.PASS)
 
 
 def _limit(levels: Sequence[Level], known: Bracket, ended: str | None) -> str | None:
@@ -263,8 +277,7 @@ def _limit(levels: Sequence[Level], known: Bracket, ended: str | None) -> str | 
         each = failed[0]
         if each.full:
             return f"server: {', '.join(each.full)}"
-        of_objective = any(each.reason == result.objective for result in each.objectives)
-        return f"{'objective' if of_objective else 'server'}: {each.reason}"
+        return f"objective: {each.decisive}" if each.decisive else f"server: {each.reason}"
     return "--max-users" if ended == End.MOST else ended if ended is not None and ended.startswith("--") else None
 
 

@@ -32,7 +32,7 @@ from .options import Parsed, by_environment, options_of, withheld
 from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
 from .run import check_run, passed_on, processes_of, run_command
 from .summarize import Format
-from .terms import share
+from .terms import positive_share
 
 if TYPE_CHECKING:
     from loadtest.experiment.capacity import Begun, Record, Told
@@ -60,7 +60,7 @@ MISSED: Final = 1
 @click.option("--start-users", type=Parsed(positive_int, "NUMBER"),
               help="Users of the first level [default: 100, or so many that there are enough messages].")  # fmt: skip
 @click.option("--max-users", type=Parsed(positive_int, "NUMBER"), help="Most users to try [default: any number].")
-@click.option("--precision", type=Parsed(share, "SHARE"), default="10%", show_default=True,
+@click.option("--precision", type=Parsed(positive_share, "SHARE"), default="10%", show_default=True,
               help="Width of the bracket, as a share of its lower end, at which it is narrow enough.")  # fmt: skip
 @click.option("--settle", type=Parsed(duration, "TIME"), default="10s", show_default=True,
               help="Time of each level before it is measured; two answers long at least.")  # fmt: skip

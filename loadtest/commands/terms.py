@@ -13,7 +13,7 @@ from .options import Parsed
 LARGEST: Final = 10.0
 
 
-def share(text: str) -> float:
+def positive_share(text: str) -> float:
     """`5%`, `5 %` or `0.05` as a share above 0."""
     number, percent = (text.strip().removesuffix("%"), text.strip().endswith("%"))
     try:
@@ -57,14 +57,14 @@ def terms_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--detect",
-            type=Parsed(share, "SHARE"),
+            type=Parsed(positive_share, "SHARE"),
             default="10%",
             show_default=True,
             help="Change that ought to be found, for what that would take.",
         ),
         click.option(
             "--margin",
-            type=Parsed(share, "SHARE"),
+            type=Parsed(positive_share, "SHARE"),
             default="5%",
             show_default=True,
             help="Change that is small enough to be none; of ratios, at most 0.5 %.",

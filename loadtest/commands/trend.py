@@ -12,7 +12,7 @@ from loadtest.settings import one_of, positive_int
 
 from .options import Parsed
 from .summarize import Format
-from .terms import gate, share
+from .terms import gate, positive_share
 
 if TYPE_CHECKING:
     from loadtest.analysis.trend import Trend
@@ -28,7 +28,7 @@ MARGIN: Final = 0.05
 @click.option("--metric", "keys", type=Parsed(gate, "KEY"), multiple=True,
               help="What to watch, as in ack_delivered.p99; may be repeated [default: ack_delivered.p95, ttft.p95, "
               "stream_completion.p95, fanout.p95, delivered_ratio].")  # fmt: skip
-@click.option("--margin", type=Parsed(share, "SHARE"), default=f"{100 * MARGIN:g}%", show_default=True,
+@click.option("--margin", type=Parsed(positive_share, "SHARE"), default=f"{100 * MARGIN:g}%", show_default=True,
               help="Smallest shift to tell of; of ratios, at most 0.5 %.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Take invalid runs and those of other setups in, too.")
 @click.option("--fail-on-shift", "newest", type=Parsed(positive_int, "RUNS"),

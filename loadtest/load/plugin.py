@@ -78,6 +78,8 @@ HURRY_S: Final = 3.0
 """The same after a second Ctrl-C."""
 LEAVE_S: Final = 10.0
 """How long a worker that is told to end waits for open replies: Kubernetes kills it 30 s after it told it."""
+SEAL_S: Final = 300.0
+"""How long the numbers of a run may take before the process ends without them."""
 PUMP_S: Final = 0.25
 ABORT_CHECK_S: Final = 1.0
 """How often `--abort-on` is looked at."""
@@ -578,7 +580,7 @@ class Plugin:
         if self._keeper is None:
             return
         if self._sealing:
-            self._wait(self._sealed, FINAL_GRACE_S)
+            self._wait(self._sealed, SEAL_S)
             return
         self._sealing = True
         if self._progress is not None:
@@ -599,6 +601,8 @@ class Plugin:
         environment.runner.quit()
         if self._foreman is not None and self._foreman.alone:
             self._end_alone(environment)
+        elif self._sealing:  # by who ended the run first: to Locust it is stopped by then, and nobody waits
+            self._wait(self._sealed, SEAL_S)
         if self._exit_code:
             environment.process_exit_code = self._exit_code
 

@@ -168,7 +168,7 @@ def _cells(each: Level) -> tuple[str, ...]:
 
 def _short(each: Level) -> str:
     """The reason as far as it fits beside its verdict; empty where it is told beneath the table."""
-    decisive = next((result for result in each.objectives if each.reason == result.objective), None)
+    decisive = next((result for result in each.objectives if result.objective == each.decisive), None)
     return label_of(decisive) if decisive is not None else each.reason if len(each.reason) <= _ROOM else ""
 
 

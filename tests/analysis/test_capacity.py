@@ -109,6 +109,20 @@ def test_the_bracket_and_the_resource_that_was_full():
     assert found.objectives == [ACK, TTFT]
 
 
+def test_what_a_level_failed_by():
+    assert judged([asked(ACK, 14.0), asked(TTFT, 2300.0, "fail")]).decisive == TTFT
+    assert judged(drift=SATURATED).decisive is None
+    assert judged().decisive is None
+
+
+def test_a_level_that_was_ended_early_failed_by_the_objective_that_ended_it():
+    unsure = [asked(ACK, 14.0, ci95=(12.0, 17.0)), asked(TTFT, 2300.0, "inconclusive")]
+    aborted = "ttft.p95 >= 1.2s: 80 of 90 messages were beyond that"
+    found = judged(objectives={"verdict": "fail", "results": unsure, "goodput": None, "aborted": aborted})
+    assert (found.verdict, found.reason, found.decisive) == (Word.FAIL, f"aborted: {aborted}", TTFT)
+    assert capacity([found], "nothing passes").limited_by == f"objective: {TTFT}"
+
+
 def test_without_a_resource_in_sight_it_is_the_objective_or_what_grows():
     failed = level(summary(600, [asked(ACK, 300.0, "fail", (280.0, 320.0))]), 600, "run")
     grown = level(summary(600, MET, drift=SATURATED), 600, "run")

@@ -1,7 +1,10 @@
 """The course of a capacity search, with levels that are only pretended: times, state, resuming, what stops it."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 from staged_levels import summary
@@ -29,6 +32,7 @@ def plan(**changes):
 def level(users, verdict, **changes):
     facts = {
         "users": users, "run": f"run-{users}", "verdict": verdict, "reason": "" if verdict is Word.PASS else OBJECTIVE,
+        "decisive": None if verdict is Word.PASS else OBJECTIVE,
         "sent_per_s": users / 7.5, "delivered_per_s": users / 7.5, "streams": users / 5, "in_flight": None,
         "in_flight_per_s": None, "lost": 0, "generator_cpu": 0.1, "connected": users, "answer_s": 1.5, "full": [],
         "objectives": [],
@@ -190,6 +194,31 @@ def test_with_its_own_settings_a_search_that_never_fails_ends_within_its_time():
 def test_a_level_is_lost_when_an_objective_has_failed():
     asked = [OBJECTIVE, "delivered_ratio >= 99%", "ttft.max < 3s", "lost == 0", "stream_rate.p50 > 20chars/s"]
     assert lost_when(asked) == ["ack_delivered.p99 >= 250ms", "delivered_ratio < 99%"]
+
+
+# --- for real ---------------------------------------------------------------------------------------------------------
+@pytest.mark.long
+def test_a_search_on_a_server_of_known_capacity(start_reference_server, tmp_path):
+    """50 ms of one core for each message, at random: p50 reaches 400 ms at 20/s - ln(2) / 400 ms, which is 18 users."""
+    server = start_reference_server("--fault", "cpu-random:50ms", "--rate-limit", "none", "--no-ai")
+    words = (
+        *("--host", server.url, "--results", str(tmp_path / "results"), "--slo", "ack_delivered.p50 < 400ms"),
+        *("--rate-limit", "none", "--message-rate", "60/60s", "--expect-stream", "no", "--reply-timeout", "5s"),
+        *("--start-users", "7", "--precision", "100%", "--settle", "1s", "--run-time", "5s", "--format", "json"),
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest", "capacity", *words],
+        env=os.environ | {"LOADTEST_JWT_SECRET": server.secret},
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["max_users"] <= 18 < found["fails_at_users"], done.stderr
+    (folder,) = (tmp_path / "results").iterdir()
+    runs = [json.loads((folder / each["run"] / "summary.json").read_text())["run"] for each in found["levels"]]
+    assert [run["users"] for run in runs] == [each["users"] for each in found["levels"]]
+    firsts = [run["options"]["first_user"] for run in runs]
+    assert firsts == [sum(run["users"] for run in runs[:place]) for place in range(len(runs))]  # no user comes twice
 
 
 # --- the record -------------------------------------------------------------------------------------------------------

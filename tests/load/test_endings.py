@@ -13,6 +13,7 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 from locust_command import LocustRun
 
@@ -117,6 +118,16 @@ def test_the_pages_stop_button_seals_the_run_and_the_next_one_gets_its_own_folde
     assert first["counts"]["connects"] + second["counts"]["connects"] == truth["connects"]
     delivered, lost = (sum(s["counts"][key] for s in (first, second)) for key in ("delivered", "lost"))
     assert delivered <= truth["delivered_acks"] <= delivered + lost
+
+
+@pytest.mark.long
+def test_a_second_end_while_the_run_is_sealed_waits_for_its_numbers(locust_run):
+    """As where the run time is over just after --abort-on has ended the run."""
+    run = locust_run("--headless", "-t", "3s", "--reply-timeout", "1s")
+    run.until(lambda: any("finish" in child.cmdline() for child in psutil.Process(run.process.pid).children()))
+    assert not run.sealed()
+    run.signal(signal.SIGTERM, group=False)
+    run.end_as_its_verdict_says()
 
 
 def test_a_killed_run_keeps_what_was_written_and_is_called_incomplete(locust_run):

@@ -99,8 +99,6 @@ def visited(tmp_path_factory):
             "8s",
             "--rate-limit",
             "none",
-            "--think-time",
-            "exponential:300ms",
         ),
         *("--answer-length", "uniform:2,6", "--session-length", "exponential:2s", "--away-time", "1s"),
         *("--think-time", "exponential:300ms", "WithinLimitUser"),
