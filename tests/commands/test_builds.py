@@ -32,6 +32,16 @@ def test_a_regression_exits_with_1_and_json_is_alone_on_stdout(results):
     assert ack["ci95"][0] < ack["ratio"] < ack["ci95"][1]
 
 
+def test_the_page_of_a_job_is_told(results, tmp_path, monkeypatch):
+    page = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    loadtest("compare", results / "base", "--against", results / "candidate")
+    loadtest("trend", results / "base", "--force", "--csv", tmp_path / "trend.csv")
+    compared, _, trended = page.read_text().partition("\n\n**trend, ")
+    assert compared.startswith("**REGRESSED**: ")
+    assert trended.startswith("3 runs: too few to find a shift in")
+
+
 def test_runs_can_be_named_one_by_one_on_either_side(results):
     base, candidate = (
         sorted(run for run in (results / name).iterdir() if run.name != LATEST) for name in ("base", "candidate")
@@ -131,6 +141,19 @@ def test_the_server_watched_is_no_part_of_the_load_and_an_option_of_a_later_vers
     assert loadtest("compare", tmp_path / "old", "--against", tmp_path / "new")[0] == 0
     result = loadtest("compare", tmp_path / "old", "--against", tmp_path / "other")
     assert_one_line(result, 2, "--offline-queue 100 and 7")
+
+
+def test_machines_of_one_kind_are_compared_where_that_is_asked_for(tmp_path):
+    machine = {"cores": 4, "node": "runner-1", "system": "Linux 6.8"}
+    side(tmp_path / "night", 1, 1.0, generator=machine)
+    side(tmp_path / "build", 1, 1.0, generator=machine | {"node": "runner-2", "system": "Linux 6.11"})
+    side(tmp_path / "larger", 1, 1.0, generator=machine | {"cores": 8})
+    words = ("compare", tmp_path / "night", "--against")
+    assert_one_line(loadtest(*words, tmp_path / "build"), 2, "node runner-1 and runner-2", "--across-machines")
+    code, out, _ = loadtest(*words, tmp_path / "build", "--across-machines", "--format", "json")
+    assert code == 0
+    assert json.loads(out)["notes"][0].startswith("runs of several machines")
+    assert_one_line(loadtest(*words, tmp_path / "larger", "--across-machines"), 2, "cores 4 and 8", "--force")
 
 
 def test_an_invalid_run_is_refused_with_3(tmp_path, results):

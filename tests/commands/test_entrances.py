@@ -1,4 +1,4 @@
-"""A run that loses messages, by its three entrances: what was asked of it decides, but where Locust's own rule stands."""
+"""A run that loses messages, by its three entrances: its objectives decide, or at one of them Locust's own rule."""
 
 import os
 import subprocess
