@@ -224,7 +224,7 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
     from loadtest.experiment.noise import keep  # noqa: PLC0415
 
     from .builds import compare_builds, is_live, open_samples, sides_of  # noqa: PLC0415
-    from .compare import exit_code, shown  # noqa: PLC0415
+    from .compare import exit_code, shown, tell  # noqa: PLC0415
 
     found = sides_of(folder, state)
     first, second = open_samples(found.base), open_samples(found.candidate)
@@ -233,6 +233,7 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
     _leave(builds, folder)
     if state.plan.same and len(found.base) > 1:
         keep(folder.parent, state.plan, builds.result, datetime.now(UTC).isoformat(timespec="seconds"))
+    tell(builds.result)
     click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)
     return exit_code(builds.result)
 

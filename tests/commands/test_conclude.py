@@ -89,5 +89,11 @@ def test_an_empty_run_concludes_nothing(empty_run, command):
     assert_one_line(loadtest(command, empty_run), 3, "nothing was measured")
 
 
+def test_the_page_of_a_job_is_told_of_an_empty_run(empty_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    assert loadtest("finish", empty_run)[0] == 3
+    assert (tmp_path / "summary.md").read_text().startswith("**run invalid**")
+
+
 def test_a_metric_without_samples_cannot_be_drawn(run):
     assert_one_line(loadtest("plot", run, "--metric", "fanout"), 3, "no samples of fanout")

@@ -70,8 +70,12 @@ def test_a_job_summary_that_cannot_be_written_changes_no_verdict(run, tmp_path, 
     assert "GITHUB_STEP_SUMMARY" in err
 
 
-def test_an_invalid_run_is_refused_unless_forced(invalid):
-    assert_one_line(loadtest("gate", invalid), 3, "the run is invalid", "worker-1", "--force")
+def test_an_invalid_run_is_refused_unless_forced_and_ci_is_told_either_way(invalid, tmp_path, monkeypatch):
+    page, xml = tmp_path / "summary.md", tmp_path / "junit.xml"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    assert_one_line(loadtest("gate", invalid, "--junit", xml), 3, "the run is invalid", "worker-1", "--force")
+    assert page.read_text().startswith("**objectives: FAIL: 1 missed (of an invalid run)**\n")
+    assert ElementTree.parse(xml).find("testsuite").get("tests") == "2"
     code, out, _ = loadtest("gate", invalid, "--force")
     assert code == 1
     assert out.splitlines()[-1] == "objectives: FAIL: 1 missed (of an invalid run)"
