@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from loadtest.errors import RunFolderError
-from loadtest.settings import OPTIONS, duration, one_of, positive_duration, positive_int, whole, ws_url
+from loadtest.errors import LoadtestError, RunFolderError
+from loadtest.settings import OPTIONS, duration, one_of, positive_duration, positive_int, ws_url
 
 from .config import TOKEN_SOURCES
 from .interrupt import one_interrupt
 from .options import Parsed, options_of
-from .run import SPAWN_S, check_run, passed_on
+from .run import SPAWN_S, check_run, passed_on, processes_of
 from .summarize import Format
 from .terms import check_terms, terms_options
 
@@ -57,8 +57,8 @@ RESUMABLE: Final = frozenset(
 @click.option("-r", "--spawn-rate", type=float, help="Users started a second [default: all within 5 s].")
 @click.option("-t", "--run-time", type=Parsed(positive_duration, "TIME"), default="60s", show_default=True,
               help="Time of each run.")  # fmt: skip
-@click.option("--processes", type=Parsed(whole, "NUMBER"), default="0", show_default=True,
-              help="Worker processes; 0 for one process that does all.")  # fmt: skip
+@click.option("--processes", type=Parsed(processes_of, "NUMBER"), default="0", show_default=True,
+              help="Worker processes; 0 for one process that does all, -1 for one a core.")  # fmt: skip
 @click.option("-f", "--locustfile", default="chat", show_default=True, help="Path, or the name of one of ours.")
 @click.option("--format", "kind", type=Parsed(one_of(Format), "FORMAT"), default="text", show_default=True,
               help="text, json or markdown.")  # fmt: skip
@@ -101,13 +101,14 @@ def ab(
     try:
         with one_interrupt():
             state = experiment.carry_on(state, folder, environment, _tell, force=force)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, LoadtestError) as ended:
         done = len(experiment.restore(folder).done)
-        click.echo(
-            f"broken off after {done} of {state.plan.pairs} pairs; go on with: "
-            f"loadtest ab --resume {shlex.quote(str(folder))}",
-            err=True,
-        )
+        if done or isinstance(ended, KeyboardInterrupt):
+            click.echo(
+                f"broken off after {done} of {state.plan.pairs} pairs; go on with: "
+                f"loadtest ab --resume {shlex.quote(str(folder))}",
+                err=True,
+            )
         raise
     return _conclude(state, folder, terms, kind, force=force)
 
@@ -119,7 +120,9 @@ def _plan(given: dict[str, Any]) -> Plan:
     if given["spawn_rate"] is not None and not 0 < given["spawn_rate"] < float("inf"):
         raise click.UsageError(f"--spawn-rate: {given['spawn_rate']:g} is not above 0")
     run_given = {option.attribute: given[option.attribute] for option in OPTIONS}
-    check_run(run_given, given["run_time"])
+    if given["pairs"] < 2:
+        raise click.UsageError("--pairs: one pair shows no spread, so that nothing could be said; give at least 2")
+    chosen = check_run(run_given, given["run_time"])
     locustfile(given["locustfile"])
     base, candidate = _builds(given)
     seed = int(given["seed"] or 1)
@@ -139,6 +142,7 @@ def _plan(given: dict[str, Any]) -> Plan:
         classes=list(given["classes"]),
         options=passed_on(kept),
         ready_timeout_s=given["ready_timeout"],
+        reply_timeout_s=chosen.reply_timeout,
     )
 
 
