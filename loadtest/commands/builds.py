@@ -66,6 +66,8 @@ def run_folders(paths: Iterable[Path], what: str) -> list[Path]:
 def _runs_at(path: Path, what: str) -> list[Path]:
     if path.name == DATABASE or (path / DATABASE).is_file():
         return [path]
+    if (path / STATE).is_file():
+        raise UsageError(f"{what}: {path} is an experiment with two builds; name one, as in {path / Side.BASE}")
     if not path.is_dir():
         raise UsageError(f"{what}: {path}: no such run folder; give one that a run left, as in results/latest")
     inside = sorted(each.parent for each in path.glob(f"*/{DATABASE}") if each.parent.name != LATEST)

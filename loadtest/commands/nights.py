@@ -28,7 +28,9 @@ def nights(paths: Sequence[Path], keys: Sequence[str], margin: float, *, force: 
         UsageError: nothing is left.
     """
     samples, notes = [], []
-    for folder in run_folders(paths, "FOLDER"):
+    folders, without = _folders(paths)
+    notes += without
+    for folder in folders:
         try:
             found = _sample(folder)
         except RunFolderError as error:  # one damaged night must not hide the others
@@ -42,6 +44,22 @@ def nights(paths: Sequence[Path], keys: Sequence[str], margin: float, *, force: 
         return trend(samples, keys or WATCHED, margin, force=force), notes
     except ValueError as error:
         raise UsageError(f"FOLDER: {error}") from None
+
+
+def _folders(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The runs in some folders, and which of several hold none, as those of experiments among the nights."""
+    if len(paths) == 1:
+        return run_folders(paths, "FOLDER"), []
+    found: list[Path] = []
+    notes: list[str] = []
+    for path in paths:
+        try:
+            found += run_folders([path], "FOLDER")
+        except UsageError as error:
+            notes.append(f"left out: {error}")
+    if not found:
+        raise UsageError(notes[0].removeprefix("left out: "))
+    return list({folder.resolve(): folder for folder in found}.values()), notes
 
 
 def write_csv(result: Trend, path: Path) -> None:

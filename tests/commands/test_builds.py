@@ -8,7 +8,10 @@ import pytest
 from commands_of_builds import night, side
 from in_process import assert_one_line, loadtest
 
+from loadtest.analysis.compare import Terms
+from loadtest.commands.ab_lines import floor_line
 from loadtest.experiment.ab import Build, Done, Plan, Side, State, save
+from loadtest.experiment.noise import Floor
 from loadtest.runs.folder import LATEST
 
 
@@ -171,6 +174,7 @@ def test_an_invalid_run_is_refused_with_3(tmp_path, results):
         (["trend", ".", "--fail-on-shift", "0"], ["--fail-on-shift"]),
         (["trend", "/nowhere"], ["FOLDER: /nowhere: no such run folder"]),
         (["ab"], ["--base: missing"]),
+        (["ab", "--base", "ws://127.0.0.1:1/ws", "--same", "--pairs", "1"], ["--pairs: one pair shows no spread"]),
         (["ab", "--base", "ws://127.0.0.1:1/ws"], ["--candidate: missing"]),
         (["ab", "--base", "ws://127.0.0.1:1/ws", "--same", "--candidate", "ws://127.0.0.1:2/ws"], ["--same"]),
         (["ab", "--base", "ws://127.0.0.1:1/ws", "--candidate", "ws://127.0.0.1:1/ws"], ["is the base"]),
@@ -200,6 +204,37 @@ def test_a_build_that_does_not_come_up_is_one_line(command, said, tmp_path):
     assert plan.startswith("plan: 16 runs x 2 s, one build against itself, interleaved")
     for part in ("loadtest: error: --base-command", *said):
         assert part in error
+
+
+def test_an_experiment_that_ends_by_an_error_says_how_to_go_on(tmp_path):
+    build = Build(command="/nowhere/build")
+    plan = Plan(build, build, True, [True] * 3, 1, 0.0, 3, 1.0, 1.0, 0, "chat", [], [], 5.0)
+    save(tmp_path, State(1, plan, [Done(1, "a", "b", valid=True)]))
+    code, _, err = loadtest("ab", "--resume", tmp_path)
+    assert code == 2
+    _, hint, error = err.strip().splitlines()
+    assert hint == f"broken off after 1 of 3 pairs; go on with: loadtest ab --resume {tmp_path}"
+    assert "--base-command: '/nowhere/build' cannot be started" in error
+
+
+def test_an_experiment_is_no_side_and_no_night(tmp_path, results):
+    build = Build("ws://127.0.0.1:5000/ws")
+    folder = tmp_path / "results" / "ab-1"
+    folder.mkdir(parents=True)
+    save(folder, State(1, Plan(build, build, False, [True] * 3, 1, 1.0, 3, 1.0, 60.0, 0, "chat", [], [], 60.0)))
+    assert_one_line(loadtest("compare", folder, "--against", results / "base"), 2, f"as in {folder / 'base'}")
+    for place in range(2):
+        night(tmp_path / "results", place, 1.0)
+    code, out, err = loadtest("trend", *(tmp_path / "results").iterdir(), "--format", "json")
+    assert (code, len(json.loads(out)["rows"])) == (0, 2)
+    assert err.startswith(f"left out: FOLDER: {folder} is an experiment")
+
+
+def test_the_noise_floor_does_not_promise_what_it_cannot(tmp_path):
+    floor = Floor("", "2026-11-24T02:00:00+00:00", 8, {"ack_delivered.p95": 5.0, "ttft.p95": 0.01})
+    assert floor_line(floor, 8, Terms()).endswith(
+        "3 pairs find 10 % in all of them but ack delivered p95, which take more than 1,000"
+    )
 
 
 def test_a_trend_leaves_a_picture_and_a_table(tmp_path):
