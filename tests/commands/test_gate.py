@@ -11,6 +11,7 @@ from in_process import assert_one_line, loadtest
 from staged_run import batch, ordinary, stage
 
 from loadtest.commands import pictures
+from loadtest.runs.schema import RECORDS
 
 MET, MISSED = "ack_delivered.p95 < 250ms", "ack_delivered.p50 < 20ms"
 
@@ -164,6 +165,14 @@ def test_export_writes_a_file_for_each_table(run, tmp_path):
     with (tmp_path / "csv" / "outages.csv").open(newline="") as file:
         (outage,) = csv.DictReader(file)
     assert (outage["user"], outage["on_purpose"], outage["recovered_ns"]) == ("user-2", "0", "")
+
+
+def test_every_table_is_exported_but_those_that_hold_arrays(run, tmp_path):
+    assert loadtest("export", run, "-o", tmp_path / "csv")[0] == 0
+    files = {path.stem for path in (tmp_path / "csv").iterdir()}
+    assert files == {*RECORDS, "counters"} - {"histograms", "receipts"}
+    heads = {name: (tmp_path / "csv" / f"{name}.csv").read_text().split(",")[0] for name in files}
+    assert [name for name, head in heads.items() if head != "utc"] == ["counters"]
 
 
 def test_export_as_parquet_has_the_same_rows(run, tmp_path):
