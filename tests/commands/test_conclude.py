@@ -80,6 +80,7 @@ def test_what_cannot_be_read_is_told_in_one_line(run, tmp_path):
 def test_options_that_cannot_work_are_told_in_one_line(run):
     assert_one_line(loadtest("plot", run, "--metric", "latency"), 2, "--metric", "'latency'", "ack_delivered")
     assert_one_line(loadtest("plot", run, "--metric", "ttft", "--metric", "stream_rate"), 2, "--metric", "chars/s")
+    assert_one_line(loadtest("plot", run, "--kind", "trend", "--metric", "ttft"), 2, "--metric", "--kind percentiles")
     assert_one_line(loadtest("plot", run, "-o", run / "x.gif"), 2, ".png")
     assert_one_line(loadtest("summarize", run, "--format", "xml"), 2, "--format")
 
