@@ -5,8 +5,9 @@ import re
 import sys
 
 import pytest
-from commands_of_builds import night, side
+from commands_of_builds import acks, night, side
 from in_process import assert_one_line, loadtest
+from staged_run import batch, stage
 
 from loadtest.analysis.compare import Terms
 from loadtest.commands.ab_lines import floor_line
@@ -228,6 +229,15 @@ def test_an_experiment_is_no_side_and_no_night(tmp_path, results):
     code, out, err = loadtest("trend", *(tmp_path / "results").iterdir(), "--format", "json")
     assert (code, len(json.loads(out)["rows"])) == (0, 2)
     assert err.startswith(f"left out: FOLDER: {folder} is an experiment")
+
+
+def test_nights_of_two_sites_that_began_in_the_same_second_are_told_apart(tmp_path):
+    for site, facts in (("here", {}), ("there", {"missing_processes": ["worker-1"]})):
+        stage(tmp_path / site, [batch(acks(1.0))], **facts)
+    content = json.loads(loadtest("trend", tmp_path / "here", tmp_path / "there", "--format", "json")[1])
+    assert len(content["rows"]) == 1
+    (folder,) = content["left_out"]
+    assert folder.startswith(str(tmp_path / "there"))
 
 
 def test_the_noise_floor_does_not_promise_what_it_cannot(tmp_path):
