@@ -41,7 +41,7 @@ def finish(run: Path) -> int:
     from .page import PAGE, write_page  # noqa: PLC0415
     from .pictures import draw_run  # noqa: PLC0415  # matplotlib, only now
 
-    draw_run(opened)
+    draw_run(opened, opened.folder)
     write_page(opened)
     files = [PAGE, "percentiles.png", "timeline.png", SUMMARY]
     files += ["recovery.png"] if opened.summary.counts["outages"] else []
