@@ -52,12 +52,14 @@ def unsound(runs: Iterable[Sample]) -> list[str]:
     return [f"{run.folder} is invalid: {run.reasons[0]}" for run in runs if run.status == "invalid"]
 
 
-def differences(matched: Matched) -> list[str]:
-    """In what the runs differ that ought to differ in the build alone; the gravest few, in words."""
-    reference = matched.base[0]
-    found = dict.fromkeys(
-        chain.from_iterable(unlike(reference, run) for run in (*matched.base[1:], *matched.candidate))
-    )
+def differences(matched: Matched, *, machine: bool = True) -> list[str]:
+    """In what the runs differ that ought to differ in the build alone; the gravest few, in words.
+
+    Args:
+        machine: whether they have to be of one machine.
+    """
+    reference, *others = (*matched.base, *matched.candidate)
+    found = dict.fromkeys(chain.from_iterable(unlike(reference, run, machine=machine) for run in others))
     return _cut([*found, *_seeds(matched)])
 
 

@@ -30,6 +30,8 @@ NO_WORKLOAD: Final = frozenset(
     }
 )
 """Options that change nothing that a server would see."""
+OF_MACHINE: Final = frozenset({"generator's node", "generator's system"})
+"""In what machines of one kind differ, as runners of continuous integration do: name, and release of the kernel."""
 LEAST: Final = 1e-4
 """Where logarithms are taken, a share of nothing counts as one in ten thousand: there is none of zero."""
 _SAME_LENGTH: Final = 0.03
@@ -170,15 +172,20 @@ def mean_answer(measured: Measured) -> float | None:
     return float(messages.chars[completed].mean()) if completed.any() else None
 
 
-def unlike(one: Sample, other: Sample, *, generator: bool = True) -> list[str]:
+def unlike(one: Sample, other: Sample, *, generator: bool = True, machine: bool = True) -> list[str]:
     """In what two runs differ that ought not to, in words; a seed is not asked for.
 
     Args:
         generator: whether that is looked at too.
+        machine: whether it has to be the same machine of its kind.
     """
     found = _differing(one.workload, other.workload)
     if generator:
-        found += _differing(one.generator, other.generator)
+        mine, theirs = (
+            {name: value for name, value in run.generator.items() if machine or name not in OF_MACHINE}
+            for run in (one, other)
+        )
+        found += _differing(mine, theirs)
     if abs(one.seconds - other.seconds) > max(1.0, _SAME_LENGTH * max(one.seconds, other.seconds)):
         found.append(f"measured time {one.seconds:.0f} s and {other.seconds:.0f} s")
     return found

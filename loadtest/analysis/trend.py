@@ -32,7 +32,7 @@ class Row(Struct, frozen=True):
     values: dict[str, float]
 
 
-class Shift(Struct, frozen=True):
+class LevelShift(Struct, frozen=True):
     """A level that a quantity took on.
 
     Attributes:
@@ -71,7 +71,7 @@ class Trend(Struct, frozen=True):
 
     keys: list[str]
     rows: list[Row]
-    shifts: list[Shift]
+    shifts: list[LevelShift]
     margin: float
     label: str
     left_out: dict[str, str]
@@ -134,7 +134,7 @@ def _telling(runs: Sequence[Sample]) -> str:
     return next((key for key in ("build", "commit", "version") if key in keys), next(iter(differing), ""))
 
 
-def _shifts(key: str, rows: Sequence[Row], margin: float, label: str) -> list[Shift]:
+def _shifts(key: str, rows: Sequence[Row], margin: float, label: str) -> list[LevelShift]:
     having = [place for place, row in enumerate(rows) if key in row.values]
     logs = [logarithm(rows[place].values[key]) for place in having]
     bounds = [0, *change_points(logs), len(logs)]
@@ -147,5 +147,5 @@ def _shifts(key: str, rows: Sequence[Row], margin: float, label: str) -> list[Sh
             row, place = rows[having[at]], having[at]
             name = f"{label}={row.labels[label]}" if label in row.labels else row.folder
             worse = (after > before) is lower_is_better
-            found.append(Shift(key, place, name, math.exp(before), math.exp(after), worse, len(rows) - place))
+            found.append(LevelShift(key, place, name, math.exp(before), math.exp(after), worse, len(rows) - place))
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from loadtest.errors import RunFolderError
+from loadtest.errors import LoadtestError, RunFolderError
 from loadtest.settings import OPTIONS, SOURCES, duration, one_of, positive_duration, positive_int, ws_url
 
 from .interrupt import one_interrupt
@@ -99,13 +99,14 @@ def ab(
     try:
         with one_interrupt():
             state = experiment.carry_on(state, folder, environment, _tell, force=force)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, LoadtestError) as ended:
         done = len(experiment.restore(folder).done)
-        click.echo(
-            f"broken off after {done} of {state.plan.pairs} pairs; go on with: "
-            f"loadtest ab --resume {shlex.quote(str(folder))}",
-            err=True,
-        )
+        if done or isinstance(ended, KeyboardInterrupt):
+            click.echo(
+                f"broken off after {done} of {state.plan.pairs} pairs; go on with: "
+                f"loadtest ab --resume {shlex.quote(str(folder))}",
+                err=True,
+            )
         raise
     return _conclude(state, folder, terms, kind, force=force)
 
@@ -117,7 +118,9 @@ def _plan(given: dict[str, Any]) -> Plan:
     if given["spawn_rate"] is not None and not 0 < given["spawn_rate"] < float("inf"):
         raise click.UsageError(f"--spawn-rate: {given['spawn_rate']:g} is not above 0")
     run_given = {option.attribute: given[option.attribute] for option in OPTIONS}
-    check_run(run_given, given["run_time"])
+    if given["pairs"] < 2:
+        raise click.UsageError("--pairs: one pair shows no spread, so that nothing could be said; give at least 2")
+    chosen = check_run(run_given, given["run_time"])
     locustfile(given["locustfile"])
     base, candidate = _builds(given)
     seed = int(given["seed"] or 1)
@@ -138,6 +141,7 @@ def _plan(given: dict[str, Any]) -> Plan:
         options=passed_on(kept),
         ready_timeout_s=given["ready_timeout"],
         withheld=[option.name for option in OPTIONS if option.env in withheld(run_given)],
+        reply_timeout_s=chosen.reply_timeout,
     )
 
 
@@ -216,7 +220,7 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
     from loadtest.experiment.noise import keep  # noqa: PLC0415
 
     from .builds import compare_builds, is_live, open_samples, sides_of  # noqa: PLC0415
-    from .compare import exit_code, shown  # noqa: PLC0415
+    from .compare import exit_code, shown, tell  # noqa: PLC0415
 
     found = sides_of(folder, state)
     first, second = open_samples(found.base), open_samples(found.candidate)
@@ -225,6 +229,7 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
     _leave(builds, folder)
     if state.plan.same and len(found.base) > 1:
         keep(folder.parent, state.plan, builds.result, datetime.now(UTC).isoformat(timespec="seconds"))
+    tell(builds.result)
     click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)
     return exit_code(builds.result)
 

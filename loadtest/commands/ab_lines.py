@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from loadtest.analysis.compare import GATES, RATIO_MARGIN, Terms
-from loadtest.analysis.power import Test, pairs_needed, smallest_seen
+from loadtest.analysis.compare import GATES, Terms
+from loadtest.analysis.power import MOST, Test, pairs_needed, smallest_seen
 from loadtest.analysis.sample import QUANTITIES, RATIOS
 from loadtest.experiment.ab import State, Told
 from loadtest.experiment.noise import Floor
@@ -28,17 +28,20 @@ def plan_line(state: State) -> str:
 def floor_line(floor: Floor, pairs: int, terms: Terms) -> str:
     """What an earlier A/A of this setup promises of an experiment of so many pairs."""
     day = datetime.fromisoformat(floor.measured_utc).strftime("%-d %b")
-    seen, needed = [], 0
+    seen, needed, unknown = [], 0, []
     for key, sd in floor.sd.items():
         if key in RATIOS or not sd:
             continue
-        test = Test(math.log1p(min(terms.margin, RATIO_MARGIN) if key in RATIOS else terms.margin), _gates(terms))
+        test = Test(math.log1p(terms.margin), _gates(terms))
         smallest = smallest_seen(sd, pairs, test)
         if smallest is not None:
             seen.append(f"{size_of(math.expm1(smallest))} at {QUANTITIES[key].label}")
-        needed = max(needed, pairs_needed(sd, floor.pairs - 1, math.log1p(terms.detect), test) or 0)
+        enough = pairs_needed(sd, floor.pairs - 1, math.log1p(terms.detect), test)
+        needed = max(needed, enough or 0)
+        unknown += [] if enough else [QUANTITIES[key].label]
     sees = f"{pairs} pairs see {', '.join(seen)}" if seen else f"{pairs} pairs see no change of a sensible size"
-    advice = f"; {needed} pairs find {100 * terms.detect:g} % in all of them" if needed else ""
+    rest = f" but {', '.join(unknown)}, which take more than {MOST:,}" if unknown else ""
+    advice = f"; {needed} pairs find {100 * terms.detect:g} % in all of them{rest}" if needed else ""
     return f"A/A of {day} ({floor.pairs} pairs): {sees}{advice}"
 
 

@@ -66,6 +66,8 @@ def run_folders(paths: Iterable[Path], what: str) -> list[Path]:
 def _runs_at(path: Path, what: str) -> list[Path]:
     if path.name == DATABASE or (path / DATABASE).is_file():
         return [path]
+    if (path / STATE).is_file():
+        raise UsageError(f"{what}: {path} is an experiment with two builds; name one, as in {path / Side.BASE}")
     if not path.is_dir():
         raise UsageError(f"{what}: {path}: no such run folder; give one that a run left, as in results/latest")
     inside = sorted(each.parent for each in path.glob(f"*/{DATABASE}") if each.parent.name != LATEST)
@@ -147,12 +149,14 @@ def compare_builds(
     notes: Sequence[str] = (),
     *,
     force: bool,
+    machine: bool = True,
 ) -> Builds:
     """Compare the runs of two builds.
 
     Args:
         notes: what a reader has to know beside what the runs themselves tell.
         force: whether unlike and invalid runs are compared all the same.
+        machine: whether the runs have to be of one machine.
 
     Raises:
         NothingMeasured: a run is invalid.
@@ -163,7 +167,7 @@ def compare_builds(
         raise UsageError(f"--against: {', '.join(sorted(map(str, both)))} is on both sides; compare other runs")
     try:
         matched = match([run.sample for run in base], [run.sample for run in candidate])
-        found = _refused(matched, force=force)
+        found = _refused(matched, force=force, machine=machine)
         result = compare(matched, terms, found)
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -188,17 +192,18 @@ def shifts(builds: Builds) -> list[Shift]:
     ]
 
 
-def _refused(matched: Matched, *, force: bool) -> list[str]:
+def _refused(matched: Matched, *, force: bool, machine: bool) -> list[str]:
     runs = (*matched.base, *matched.candidate)
-    unlike, invalid = differences(matched), unsound(runs)
+    unlike, invalid = differences(matched, machine=machine), unsound(runs)
     if force:
         others = f", and {len(invalid) - 1} more are" if len(invalid) > 1 else ""
         return [*unlike, *(f"{reason}{others}" for reason in invalid[:1])]
     if invalid:
         raise NothingMeasured(f"{invalid[0]}; leave it out, or give --force to compare it all the same")
     if unlike:
+        elsewhere = machine and not differences(matched, machine=False)
         raise UsageError(
             f"--against: the runs differ in more than the build: {'; '.join(unlike)}; compare like with like, or give "
-            "--force"
+            f"{'--across-machines' if elsewhere else '--force'}"
         )
     return []

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 AGAINST: Final = "--against"
 REGRESSION: Final = 1
+_ACROSS: Final = (
+    "runs of several machines: what these differ by is in every change; `loadtest ab` on one has none of it"
+)
 
 
 class AgainstCommand(click.Command):
@@ -46,6 +49,8 @@ def spread(words: list[str]) -> list[str]:
 @click.argument("base", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="BASE...")
 @click.option(AGAINST, "candidate", type=click.Path(path_type=Path), multiple=True, metavar="CANDIDATE...",
               help="Runs of the candidate: run folders, or folders of some.")  # fmt: skip
+@click.option("--across-machines", is_flag=True,
+              help="Take runs of several machines of one kind, as in CI: sure of large changes only.")  # fmt: skip
 @terms_options
 @click.option("--format", "kind", type=Parsed(one_of(Format), "FORMAT"), default="text", show_default=True,
               help="text, json or markdown.")  # fmt: skip
@@ -56,6 +61,7 @@ def spread(words: list[str]) -> list[str]:
 def compare(
     base: tuple[Path, ...],
     candidate: tuple[Path, ...],
+    across_machines: bool,
     margin: float,
     detect: float,
     gates: tuple[str, ...],
@@ -79,7 +85,8 @@ def compare(
     first, second = open_samples(found.base), open_samples(found.candidate)
     live = live_provider or is_live((*first, *second))
     terms = Terms(margin, detect, tuple(gates) or None, live, found.same)
-    builds = compare_builds(first, second, terms, found.notes, force=force)
+    notes = [*found.notes, *([_ACROSS] if across_machines else [])]
+    builds = compare_builds(first, second, terms, notes, force=force, machine=not across_machines)
     if output is not None:
         from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
 
@@ -88,6 +95,7 @@ def compare(
         from .comparison_page import write_comparison_page  # noqa: PLC0415
 
         write_comparison_page(builds, page, "--html")
+    tell(builds.result)
     click.echo(shown(builds.result, kind), nl=False)
     return exit_code(builds.result)
 
@@ -101,6 +109,15 @@ def shown(result: Comparison, kind: Format, files: str = "") -> str:
     if kind is Format.MARKDOWN:
         return table.markdown(result)
     return table.text(result, files=files, color=sys.stdout.isatty())
+
+
+def tell(result: Comparison) -> None:
+    """Add it to the summary of a job of continuous integration."""
+    from loadtest.report.comparison_table import markdown  # noqa: PLC0415
+
+    from .ci import add_to_job_summary  # noqa: PLC0415
+
+    add_to_job_summary(markdown(result))
 
 
 def exit_code(result: Comparison) -> int:

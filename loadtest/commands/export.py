@@ -26,7 +26,8 @@ class FileFormat(StrEnum):
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the files [default: export in the run folder].")  # fmt: skip
 def export(run: Path, kind: FileFormat, output: Path | None) -> None:
-    """Write the tables of a RUN folder as files: messages, connects, disconnects, outages, health, counters.
+    """Write the tables of a RUN folder as files: messages, connects, disconnects, outages, health, counters, server,
+    steps, logins, ghosts, stays, typed.
 
     Columns are those of run.db, and `utc`, the wall time of a row. Instants are nanoseconds of the monotonic clock.
     """

@@ -35,18 +35,18 @@ def finish(run: Path) -> int:
             (opened.folder / JUNIT).write_text(junit(opened.summary, opened.summary.objectives), encoding="utf-8")
     except OSError as error:
         raise RunFolderError(f"cannot write {run / SUMMARY}: {error.strerror}") from None
+    add_to_job_summary(as_markdown(opened.summary))
     opened.refuse_if_empty()
 
     from .page import PAGE, write_page  # noqa: PLC0415
     from .pictures import draw_run  # noqa: PLC0415  # matplotlib, only now
 
-    draw_run(opened)
+    draw_run(opened, opened.folder)
     write_page(opened)
     files = [PAGE, "percentiles.png", "timeline.png", SUMMARY]
     files += ["recovery.png"] if opened.summary.counts["outages"] else []
     files += [JUNIT] if opened.summary.objectives is not None else []
     click.echo(as_text(opened.summary, files=f"{run}: {', '.join(files)}", color=sys.stdout.isatty()), nl=False)
-    add_to_job_summary(as_markdown(opened.summary))
     code = exit_code(opened.summary)
     if code == UsageError.exit_code:
         raise UsageError(unmeasured(opened.summary))

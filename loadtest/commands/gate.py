@@ -44,20 +44,21 @@ def gate(run: Path, slo: tuple[str, ...], force: bool, junit: Path | None, kind:
     opened = open_run(run, objectives)
     opened.refuse_if_empty()
     summary = opened.summary
-    if summary.verdict.status == "invalid" and not force:
-        raise NothingMeasured(
-            f"{run}: the run is invalid: {summary.verdict.reasons[0]}; --force judges it all the same"
-        )
+    refused = summary.verdict.status == "invalid" and not force
+    invalid = f"{run}: the run is invalid: {', '.join(summary.verdict.reasons[:1])}; --force judges it all the same"
     if summary.objectives is None:
-        raise UsageError(
+        missing = (
             "--slo: missing, and the run was started without; give an objective, as in 'ack_delivered.p99 < 250ms'"
         )
-    if told := unmeasured(summary):
+        raise NothingMeasured(invalid) if refused else UsageError(missing)
+    if (told := unmeasured(summary)) and not refused:
         raise UsageError(told)
     if junit is not None:
         write_junit(junit, as_junit(summary, summary.objectives))
     markdown = report.markdown(summary, summary.objectives)
     add_to_job_summary(markdown)
+    if refused:
+        raise NothingMeasured(invalid)
     if kind is Format.JSON:
         click.echo(report.as_json(summary, summary.objectives))
     elif kind is Format.MARKDOWN:

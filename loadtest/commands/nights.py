@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from loadtest.analysis.sample import Sample, sample
 from loadtest.analysis.trend import WATCHED, Trend, trend
@@ -27,21 +29,46 @@ def nights(paths: Sequence[Path], keys: Sequence[str], margin: float, *, force: 
     Raises:
         UsageError: nothing is left.
     """
-    samples, notes = [], []
-    for folder in run_folders(paths, "FOLDER"):
+    samples: list[tuple[Path, Sample]] = []
+    notes: list[str] = []
+    folders, without = _folders(paths)
+    notes += without
+    for folder in folders:
         try:
             found = _sample(folder)
         except RunFolderError as error:  # one damaged night must not hide the others
             notes.append(f"left out: {error}")
             continue
         if found.quantities:
-            samples.append(found)
+            samples.append((folder, found))
         else:
             notes.append(f"left out: {folder}: holds no sample")
     try:
-        return trend(samples, keys or WATCHED, margin, force=force), notes
+        return trend(_told_apart(samples), keys or WATCHED, margin, force=force), notes
     except ValueError as error:
         raise UsageError(f"FOLDER: {error}") from None
+
+
+def _folders(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The runs in some folders, and which of several hold none, as those of experiments among the nights."""
+    if len(paths) == 1:
+        return run_folders(paths, "FOLDER"), []
+    found: list[Path] = []
+    notes: list[str] = []
+    for path in paths:
+        try:
+            found += run_folders([path], "FOLDER")
+        except UsageError as error:
+            notes.append(f"left out: {error}")
+    if not found:
+        raise UsageError(notes[0].removeprefix("left out: "))
+    return list({folder.resolve(): folder for folder in found}.values()), notes
+
+
+def _told_apart(samples: Sequence[tuple[Path, Sample]]) -> list[Sample]:
+    """By their paths where folders of several places have one name: two sites may begin in the same second."""
+    names = Counter(run.folder for _, run in samples)
+    return [replace(run, folder=str(path)) if names[run.folder] > 1 else run for path, run in samples]
 
 
 def write_csv(result: Trend, path: Path) -> None:

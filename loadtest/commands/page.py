@@ -22,8 +22,12 @@ from loadtest.runs.reader import RunReader
 PAGE: Final = "report.html"
 
 
-def write_page(run: OpenedRun, output: Path | None = None) -> Path:
-    """Write the page; its pictures are those that lie in the run folder.
+def write_page(run: OpenedRun, output: Path | None = None, pictures: Path | None = None) -> Path:
+    """Write the page.
+
+    Args:
+        output: file; None for the run folder's own.
+        pictures: the folder in which its pictures lie; None for the run folder.
 
     Raises:
         UsageError: the file cannot be written.
@@ -36,7 +40,7 @@ def write_page(run: OpenedRun, output: Path | None = None) -> Path:
         slow,
         previous,
         differences(previous, run.summary) if previous else (),
-        list(_pictures(run)),
+        list(_pictures(run, pictures or run.folder)),
     )
     file = output or run.folder / PAGE
     try:
@@ -54,19 +58,15 @@ def _previous(folder: Path, summary: Summary) -> Summary | None:
         return None
 
 
-def _pictures(run: OpenedRun) -> Iterator[Picture]:
-    if (markup := _markup(run.folder / "percentiles.svg")) is not None:
+def _pictures(run: OpenedRun, folder: Path) -> Iterator[Picture]:
+    if (markup := _markup(folder / "percentiles.svg")) is not None:
         text = "Latency of each headline metric against the percentile; the values are in the table above."
         yield Picture("Latency by percentile", markup, text)
-    if (markup := _markup(run.folder / "timeline.svg")) is not None:
+    if (markup := _markup(folder / "timeline.svg")) is not None:
         text = "Percentiles of each headline metric by interval; users, messages a second and errors beneath."
         values = timeline_values(timeline(run.measured, HEADLINE))
         yield Picture("The run over time", markup, text, values)
-    yield from _recovery(run)
-
-
-def _recovery(run: OpenedRun) -> Iterator[Picture]:
-    if (markup := _markup(run.folder / "recovery.svg")) is not None:
+    if (markup := _markup(folder / "recovery.svg")) is not None:
         text = "Share of the lost connections that were back, by time since their loss; attempts to connect beneath."
         yield Picture("Recovery", markup, text)
 

@@ -89,23 +89,23 @@ def draw_recovery(run: OpenedRun, files: Sequence[Path]) -> None:
         save(figure, file)
 
 
-def draw_run(run: OpenedRun) -> None:
-    """Draw one run by percentile and over time, and its recovery where there were outages, into its folder.
+def draw_run(run: OpenedRun, folder: Path) -> None:
+    """Draw one run by percentile and over time, and its recovery where there were outages, into a folder.
 
     Raises:
         NothingMeasured: it has no sample to draw.
         UsageError: a file cannot be written.
     """
     if run.measured.records.outages:
-        draw_recovery(run, files_in(run.folder, "recovery"))
+        draw_recovery(run, files_in(folder, "recovery"))
     if sys.platform != "linux":  # where a fork is cheap and safe, two cores draw the two pictures
-        draw_percentiles([run], (), files_in(run.folder, "percentiles"))
-        draw_timeline(run, files_in(run.folder, "timeline"))
+        draw_percentiles([run], (), files_in(folder, "percentiles"))
+        draw_timeline(run, files_in(folder, "timeline"))
         return
     values, caption, verdict = timeline(run.measured, HEADLINE), subtitle(run.summary), run.summary.verdict
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as beside:
-        other = beside.submit(_draw_timeline, values, caption, verdict, files_in(run.folder, "timeline"))
-        draw_percentiles([run], (), files_in(run.folder, "percentiles"))
+        other = beside.submit(_draw_timeline, values, caption, verdict, files_in(folder, "timeline"))
+        draw_percentiles([run], (), files_in(folder, "percentiles"))
         other.result()
 
 

@@ -54,6 +54,10 @@ def plot(
     output: Path | None,
 ) -> None:
     """Draw RUN folders: latency against percentile, on top of each other where there are several, and more."""
+    if metrics and kind not in (None, Kind.PERCENTILES):
+        raise click.UsageError(
+            f"--metric: goes with --kind percentiles; a {kind} has its own, so leave one of the two out"
+        )
     if candidate and kind not in (None, Kind.COMPARISON):
         raise click.UsageError(f"{AGAINST}: goes with --kind comparison; leave one of the two out")
     if kind is Kind.COMPARISON or candidate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -30,5 +31,7 @@ def report(run: Path, output: Path | None) -> None:
 
     opened = open_run(run)
     opened.refuse_if_empty()
-    draw_run(opened)
-    click.echo(write_page(opened, output))
+    with TemporaryDirectory() as scratch:  # a page elsewhere leaves the run folder, which may be read-only, as it is
+        pictures = opened.folder if output is None else Path(scratch)
+        draw_run(opened, pictures)
+        click.echo(write_page(opened, output, pictures))

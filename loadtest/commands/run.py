@@ -12,7 +12,7 @@ import click
 from loadtest.experiment.run import Load, run
 from loadtest.experiment.server import reference_server
 from loadtest.objectives import demanded
-from loadtest.settings import OPTIONS, positive_duration, positive_int, settings, whole, ws_url
+from loadtest.settings import OPTIONS, Settings, positive_duration, positive_int, settings, whole, ws_url
 
 from .config import as_toml, config_option, without_overridden
 from .options import Parsed, by_environment, options_of
@@ -100,8 +100,8 @@ def run_command(
     sys.exit(code)
 
 
-def check_run(given: dict[str, Any], run_time: float) -> None:
-    """Refuse options that cannot work, or not together.
+def check_run(given: dict[str, Any], run_time: float) -> Settings:
+    """The options, parsed; those that cannot work, or not together, are refused.
 
     Raises:
         click.UsageError: with the option and the remedy.
@@ -119,6 +119,7 @@ def check_run(given: dict[str, Any], run_time: float) -> None:
             f"--warmup: {chosen.warmup:g} s leaves nothing of --run-time {run_time:g} s; shorten the one or lengthen "
             "the other"
         )
+    return chosen
 
 
 def _server_options(given: dict[str, Any]) -> list[str]:

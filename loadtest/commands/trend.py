@@ -54,6 +54,7 @@ def trend(
     A shift is a warning, not a verdict: it exits with 0, unless --fail-on-shift asks for 1.
     """
     from .build_pictures import draw_trend  # noqa: PLC0415  # numpy and matplotlib, only now
+    from .ci import add_to_job_summary  # noqa: PLC0415
     from .nights import nights, write_csv  # noqa: PLC0415
     from .pictures import files_in  # noqa: PLC0415
 
@@ -67,6 +68,7 @@ def trend(
         draw_trend(result, pictures)
     for note in notes:
         click.echo(note, err=True)
+    add_to_job_summary(_shown(result, Format.MARKDOWN, ""))
     names = [path.name for path in (*pictures, record) if path is not None]
     click.echo(_shown(result, kind, f"{own}: {', '.join(names)}" if own else ", ".join(names)), nl=False)
     return SHIFTED if newest is not None and worse_within(result, newest) else 0

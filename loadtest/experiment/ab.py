@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from loadtest.analysis.sample import PAIR
 from loadtest.analysis.values import Verdict
-from loadtest.errors import LoadtestError, RunFolderError, UsageError
+from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment.build import started
 from loadtest.experiment.run import Load, under_way
 from loadtest.runs.folder import DATABASE, LATEST, SUMMARY
@@ -32,7 +32,7 @@ TRIES: Final = 2
 _OVERHEAD_S: Final = 6.0
 """Of a run: start, replies still open at the end, and its numbers."""
 _PATIENCE_S: Final = 120.0
-"""How much longer than its run time a run may take before it is broken off."""
+"""How much longer than its run time and the wait for its last replies a run may take before it is broken off."""
 
 
 class Side(StrEnum):
@@ -75,6 +75,7 @@ class Plan(Struct, frozen=True):
     options: list[str]
     ready_timeout_s: float
     withheld: list[str] = []
+    reply_timeout_s: float = 30.0
 
     @property
     def pairs(self) -> int:
@@ -250,19 +251,22 @@ def _pair(plan: Plan, pair: int, folder: Path, secrets: Mapping[str, str]) -> Do
 
 def _run(plan: Plan, pair: int, side: Side, folder: Path, secrets: Mapping[str, str]) -> str:
     """One run; the name of its folder."""
+    latest = folder / side / LATEST
+    before = latest.resolve()
     with _at(plan, pair, side, folder, secrets) as url:
         load = _load(plan, pair, side, folder, url, secrets)
         console = folder / "logs" / f"{pair:02}-{side}-run.txt"
         with console.open("wb") as printed, under_way(load, printed) as process:
             try:
-                code = process.wait(plan.run_time_s + _PATIENCE_S)
+                code = process.wait(plan.run_time_s + plan.reply_timeout_s + _PATIENCE_S)
             except subprocess.TimeoutExpired:
-                raise LoadtestError(f"a run did not end in time; it was broken off, and {console} says why") from None
-    latest = folder / side / LATEST
-    name = latest.resolve().name
-    if code == UsageError.exit_code or not (folder / side / name / SUMMARY).is_file():
+                raise UsageError(
+                    f"{side}: a run did not end in time; it was broken off, and {console} says why"
+                ) from None
+    run = latest.resolve()
+    if code == UsageError.exit_code or run == before or not (run / SUMMARY).is_file():
         raise UsageError(f"{side}: {_last_line(console)}")
-    return name
+    return run.name
 
 
 @contextmanager

@@ -46,7 +46,10 @@ def started(
         UsageError: it cannot be started, ended, or did not listen in time; or something else listens there already.
     """
     if url and listens(url):
-        raise UsageError(f"{option}: something listens at {url} already; stop it, or name another address")
+        raise UsageError(
+            f"{option}: something listens at {url} already; stop it, or name another address with --host or in "
+            "LOADTEST_HOST"
+        )
     default = None if listens(DEFAULT_URL) else DEFAULT_URL  # whoever is there already is not this build
     with log.open("wb") as output:
         process = _start(option, command, environment, output)

@@ -64,14 +64,21 @@ def run(load: Load) -> int:
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         if process.poll() is None:
-            process.send_signal(number)
+            process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)  # Locust knows no SIGHUP
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, pass_on) for number in endings()}
     try:
         return process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def endings() -> list[signal.Signals]:
+    """The signals that end what a command started: in sessions of its own, it would go on without it. SIGHUP is none
+    under `nohup`."""
+    kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([] if kept else [signal.SIGHUP])]
 
 
 @contextmanager
@@ -133,6 +140,7 @@ def locustfile(name: str) -> Path:
 
 def _command(load: Load) -> list[str]:
     command = [sys.executable, "-m", "locust", "-f", str(locustfile(load.locustfile)), "--headless", "--only-summary"]
+    command += ["--exit-code-on-error", "0"]  # what a run has to be is said by its objectives, as to `gate`
     command += ["--loglevel", "WARNING", "--host", load.host]
     command += ["-u", str(load.users), "-r", f"{load.spawn_rate:g}", "-t", f"{math.ceil(load.run_time)}s"]
     if load.processes:

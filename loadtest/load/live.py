@@ -17,6 +17,11 @@ BOUNDS_S: Final = (
     30.0, 60.0,
 )  # fmt: skip
 """Upper bounds of the buckets, s: half a millisecond to a minute, denser where first tokens lie."""
+MEASURED: Final = (
+    *("connect", "close", "login", "ack_received", "ack_delivered", "ttft", "stream_completion", "reject", "send_lag"),
+    *("outage", "recovery", "inter_chunk", "ping_rtt", "receive_lag", "loop_lag", "gap_bound"),
+)
+"""The metrics that one batch is enough for; others, such as fan-out, take records of several processes."""
 UNANSWERED: Final = frozenset({Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST, Outcome.UNFINISHED})
 """They rank above every bound: in the bucket `+Inf`, and not in the sum."""
 _NS: Final = 1e9

@@ -23,13 +23,13 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from loadtest.errors import UsageError
-from loadtest.load.live import Buckets, Live
-from loadtest.metrics import METRICS
+from loadtest.load.live import MEASURED, Buckets, Live
+from loadtest.metrics import BY_KEY
 from loadtest.model import Batch, RunInfo
 from loadtest.settings import Address
 
 PREFIX: Final = "loadtest_"
-_TIMES: Final = tuple(metric for metric in METRICS if metric.unit == "ms")
+_TIMES: Final = tuple(BY_KEY[key] for key in MEASURED)
 
 
 class Exporter(Collector):

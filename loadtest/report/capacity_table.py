@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 from typing import Final
 
 import msgspec
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +14,7 @@ from loadtest.analysis.capacity import Capacity, Level, differs_from_little
 from loadtest.analysis.capacity_search import End, Word
 from loadtest.analysis.slo.values import Result
 from loadtest.report.escaping import escaped
+from loadtest.report.terminal import sheet
 from loadtest.report.units import DASH, quantity, span
 
 WIDTH: Final = 100
@@ -37,9 +36,7 @@ def text(result: Capacity, *, files: str = "", color: bool = False) -> str:
         files: a last line that says where the files lie.
         color: with the escapes of a terminal.
     """
-    console = Console(
-        file=StringIO(), width=WIDTH, force_terminal=color, color_system="standard" if color else None, highlight=False
-    )
+    console = sheet(WIDTH, color=color)
     with console.capture() as capture:
         console.print(_table(result))
         for line in filter(None, (*notes(result), headline(result), files)):

@@ -50,7 +50,8 @@ def comparison_plot(result: Comparison, shifts: Sequence[Shift], subtitle: str, 
 
 def _shift(axes: Axes, one: Shift, color: str, result: Comparison) -> None:
     percentiles = 100 * one.quantiles
-    _margin(axes.axhspan, axes.axhline, result.margin)
+    axes.axhspan(*_ends(result.margin), color=_BAND, alpha=0.6, linewidth=0)
+    axes.axhline(0, color="black", linewidth=0.8)
     for pair in one.each:
         axes.plot(percentiles, _change(pair), color=GREY, linewidth=0.6, alpha=0.5)
     if np.isfinite(one.low).any():
@@ -64,10 +65,12 @@ def _shift(axes: Axes, one: Shift, color: str, result: Comparison) -> None:
 
 
 def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
-    _margin(axes.axvspan, axes.axvline, result.margin)
+    axes.axvline(0, color="black", linewidth=0.8)
     names = []
     for place, change in enumerate(changes):
         color, row = _WORD_COLORS.get(change.verdict, "black"), -place
+        low, high = _ends(change.margin)
+        axes.barh(row, high - low, 1.0, low, color=_BAND, alpha=0.6, linewidth=0, zorder=0)
         dots = _change(np.array(change.pair_ratios, np.float64))
         spread = np.linspace(-0.22, 0.22, len(dots)) if len(dots) > 1 else np.zeros(len(dots))
         axes.plot(dots, row + spread, linestyle="none", marker="o", markersize=4, color=GREY, alpha=0.7)
@@ -97,14 +100,12 @@ def _scale(axes: Axes, changes: Sequence[Change]) -> None:
 
 def _legend(result: Comparison) -> str:
     dots = "grey dots: pairs; " if result.kind is Kind.PAIRED else ""
-    return (
-        f"change; {dots}bar: 95 % interval of the mean (curves: pointwise); grey band: margin {100 * result.margin:g} %"
-    )
+    return f"change; {dots}bar: 95 % interval of the mean (curves: pointwise); grey band: margin of each"
 
 
-def _margin(span: object, line: object, margin: float) -> None:
-    span(100 * (1 / (1 + margin) - 1), 100 * margin, color=_BAND, alpha=0.6, linewidth=0)  # type: ignore[operator]
-    line(0, color="black", linewidth=0.8)  # type: ignore[operator]
+def _ends(margin: float) -> tuple[float, float]:
+    """Of a margin, in per cent."""
+    return 100 * (1 / (1 + margin) - 1), 100 * margin
 
 
 def _change(ratios: np.ndarray) -> np.ndarray:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from io import StringIO
 from typing import Final
 
 import msgspec
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +13,7 @@ from rich.text import Text
 from loadtest.analysis.compare import Change, Comparison, Kind, Word
 from loadtest.analysis.sample import QUANTITIES
 from loadtest.report.escaping import escaped
+from loadtest.report.terminal import sheet
 from loadtest.report.units import DASH, amount
 
 WIDTH: Final = 100
@@ -31,9 +30,7 @@ def text(result: Comparison, *, files: str = "", color: bool = False) -> str:
         files: a last line that says where the files lie.
         color: with the escapes of a terminal.
     """
-    console = Console(
-        file=StringIO(), width=WIDTH, force_terminal=color, color_system="standard" if color else None, highlight=False
-    )
+    console = sheet(WIDTH, color=color)
     with console.capture() as capture:
         console.print(Text(runs_line(result)))
         console.print(Text("verdict ") + _verdict(result.verdict) + Text(f": {headline(result)}"))

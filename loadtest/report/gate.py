@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
 import msgspec
-from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
@@ -14,6 +11,7 @@ from loadtest.analysis.values import Summary
 from loadtest.report.escaping import escaped
 from loadtest.report.objectives import for_terminal, markdown_lines
 from loadtest.report.outline import outline
+from loadtest.report.terminal import sheet
 
 SCHEMA = 1
 WIDTH = 100
@@ -26,9 +24,7 @@ def text(summary: Summary, objectives: Objectives, *, color: bool = False) -> st
         color: with the escapes of a terminal.
     """
     content = outline(summary)
-    console = Console(
-        file=StringIO(), width=WIDTH, force_terminal=color, color_system="standard" if color else None, highlight=False
-    )
+    console = sheet(WIDTH, color=color)
     with console.capture() as capture:
         console.print(Text(content.ledger))
         console.print(Text(f"run {content.status if content.status == 'valid' else content.status.upper()}"))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Final
 
 import msgspec
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +15,7 @@ from loadtest.analysis.accuracy import QUANTILES, MetricAccuracy, PercentileErro
 from loadtest.analysis.selftest import Judgement, Level, Selftest
 from loadtest.metrics import BY_KEY
 from loadtest.report.escaping import escaped
+from loadtest.report.terminal import sheet
 from loadtest.report.units import DASH, milliseconds
 
 WIDTH: Final = 100
@@ -43,9 +42,7 @@ def text(result: Selftest, *, files: str = "", color: bool = False) -> str:
         files: a last line that says where the files lie.
         color: with the escapes of a terminal.
     """
-    console = Console(
-        file=StringIO(), width=WIDTH, force_terminal=color, color_system="standard" if color else None, highlight=False
-    )
+    console = sheet(WIDTH, color=color)
     with console.capture() as capture:
         console.print(Text(_machine(result)))
         console.print(_table(result.levels))

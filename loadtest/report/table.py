@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Final
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +11,7 @@ from rich.text import Text
 from loadtest.analysis.values import Summary
 from loadtest.report.objectives import for_terminal
 from loadtest.report.outline import COLUMNS, Block, Outline, outline
+from loadtest.report.terminal import sheet
 
 WIDTH: Final = 100
 _STYLES: Final = {"valid": "green", "suspect": "yellow", "invalid": "bold red"}
@@ -27,9 +26,7 @@ def text(summary: Summary, *, files: str = "", color: bool = False, by_behaviour
         by_behaviour: with a block for each user class.
     """
     content = outline(summary, by_behaviour=by_behaviour)
-    console = Console(
-        file=StringIO(), width=WIDTH, force_terminal=color, color_system="standard" if color else None, highlight=False
-    )
+    console = sheet(WIDTH, color=color)
     with console.capture() as capture:
         console.print(Text(content.ledger))
         console.print(_verdict(content))

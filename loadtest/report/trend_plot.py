@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtest.analysis.sample import QUANTITIES
-from loadtest.analysis.trend import Shift, Trend
+from loadtest.analysis.trend import LevelShift, Trend
 from loadtest.report.figure import COLORS, GREY, MARKERS, VERDICT_COLORS, WARNING, literal, new_figure, soften
 from loadtest.report.trend_table import headline
 from loadtest.report.units import amount
@@ -59,7 +59,7 @@ def _panel(axes: Axes, key: str, result: Trend, color: str) -> None:
     soften(axes)
 
 
-def _tone(shift: Shift) -> str:
+def _tone(shift: LevelShift) -> str:
     return WARNING if shift.worse else GREY
 
 

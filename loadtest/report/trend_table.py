@@ -7,15 +7,15 @@ from io import StringIO
 from typing import Final
 
 import msgspec
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from loadtest.analysis.changes import FEWEST, SHORTEST
 from loadtest.analysis.sample import QUANTITIES
-from loadtest.analysis.trend import Row, Shift, Trend
+from loadtest.analysis.trend import LevelShift, Row, Trend
 from loadtest.report.escaping import escaped
+from loadtest.report.terminal import sheet
 from loadtest.report.units import DASH, amount
 
 WIDTH: Final = 100
@@ -33,9 +33,7 @@ def text(result: Trend, *, files: str = "", color: bool = False) -> str:
         files: a last line that says where the files lie.
         color: with the escapes of a terminal.
     """
-    console = Console(
-        file=StringIO(), width=WIDTH, force_terminal=color, color_system="standard" if color else None, highlight=False
-    )
+    console = sheet(WIDTH, color=color)
     with console.capture() as capture:
         console.print(Text(headline(result)))
         for shift in result.shifts:
@@ -88,7 +86,7 @@ def headline(result: Trend) -> str:
     return f"{runs}: {len(worse)} shift{'' if len(worse) == 1 else 's'} for the worse"
 
 
-def shift_line(shift: Shift) -> str:
+def shift_line(shift: LevelShift) -> str:
     """What shifted, by how much, since when."""
     word = "warn" if shift.worse else "better"
     ago = "the last run" if shift.ago == 1 else f"{shift.ago} runs"

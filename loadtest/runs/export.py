@@ -11,8 +11,11 @@ from typing import Any, Final
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.runs.reader import RunReader
 
-TABLES: Final = ("messages", "connects", "disconnects", "outages", "health", "counters", "server", "steps")
-"""What is exported. Histograms are not: they are counts by bucket, of which `summary.json` has the percentiles."""
+TABLES: Final = (
+    *("messages", "connects", "disconnects", "outages", "health", "counters", "server", "steps"),
+    *("logins", "ghosts", "stays", "typed"),
+)
+"""What is exported. Histograms and receipts are not: they hold arrays, of which `summary.json` has the numbers."""
 
 INSTANTS: Final = {
     "messages": "intended_ns",
@@ -22,6 +25,10 @@ INSTANTS: Final = {
     "health": "at_ns",
     "server": "at_ns",
     "steps": "began_ns",
+    "logins": "began_ns",
+    "ghosts": "silent_ns",
+    "stays": "from_ns",
+    "typed": "sent_ns",
 }
 """Table to the instant that its column `utc` has as wall time, for looking it up in a server's logs."""
 

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from filecmp import cmp
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
 from typing import Final
 
 from loadtest.errors import RunFolderError
@@ -27,10 +29,11 @@ def create(results: Path, scenario: str, now: datetime) -> Path:
         now: an aware instant; the folder is named after it in UTC.
 
     Raises:
-        RunFolderError: the folder cannot be made.
+        RunFolderError: the folder cannot be made, or something that is no link and no copy lies at `latest`.
     """
     slug = re.sub(r"[^A-Za-z0-9._]+", "-", scenario).strip("-.") or "run"
     with _explained(results):
+        _make_way(results / LATEST)
         folder = _new_folder(results, f"{_stamp(now)}-{slug}")
         _point_latest_to(folder)
     return folder
@@ -71,6 +74,16 @@ def _new_folder(results: Path, name: str) -> Path:
             continue
         return folder
     raise AssertionError("unreachable: count() does not end")
+
+
+def _make_way(latest: Path) -> None:
+    """Remove a copy of a run: what archives make of the link, as the artifacts of GitHub do."""
+    if latest.is_symlink() or not latest.exists():
+        return
+    own, beside = latest / DATABASE, latest.parent.glob(f"*/{DATABASE}")
+    if not any(other != own and own.is_file() and cmp(own, other, shallow=False) for other in beside):
+        raise RunFolderError(f"--results: {latest} is no link, and no copy of a run beside it; move it away")
+    rmtree(latest)
 
 
 def _point_latest_to(folder: Path) -> None:

@@ -5,10 +5,14 @@ import re
 import sys
 
 import pytest
-from commands_of_builds import night, side
+from commands_of_builds import acks, night, side
 from in_process import assert_one_line, loadtest
+from staged_run import batch, stage
 
+from loadtest.analysis.compare import Terms
+from loadtest.commands.ab_lines import floor_line
 from loadtest.experiment.ab import Build, Done, Plan, Side, State, save
+from loadtest.experiment.noise import Floor
 from loadtest.runs.folder import LATEST
 
 
@@ -30,6 +34,16 @@ def test_a_regression_exits_with_1_and_json_is_alone_on_stdout(results):
     ack = content["metrics"]["ack_delivered.p95"]
     assert (ack["verdict"], ack["pairs"]) == ("regressed", 3)
     assert ack["ci95"][0] < ack["ratio"] < ack["ci95"][1]
+
+
+def test_the_page_of_a_job_is_told(results, tmp_path, monkeypatch):
+    page = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    loadtest("compare", results / "base", "--against", results / "candidate")
+    loadtest("trend", results / "base", "--force", "--csv", tmp_path / "trend.csv")
+    compared, _, trended = page.read_text().partition("\n\n**trend, ")
+    assert compared.startswith("**REGRESSED**: ")
+    assert trended.startswith("3 runs: too few to find a shift in")
 
 
 def test_runs_can_be_named_one_by_one_on_either_side(results):
@@ -133,6 +147,19 @@ def test_the_server_watched_is_no_part_of_the_load_and_an_option_of_a_later_vers
     assert_one_line(result, 2, "--offline-queue 100 and 7")
 
 
+def test_machines_of_one_kind_are_compared_where_that_is_asked_for(tmp_path):
+    machine = {"cores": 4, "node": "runner-1", "system": "Linux 6.8"}
+    side(tmp_path / "night", 1, 1.0, generator=machine)
+    side(tmp_path / "build", 1, 1.0, generator=machine | {"node": "runner-2", "system": "Linux 6.11"})
+    side(tmp_path / "larger", 1, 1.0, generator=machine | {"cores": 8})
+    words = ("compare", tmp_path / "night", "--against")
+    assert_one_line(loadtest(*words, tmp_path / "build"), 2, "node runner-1 and runner-2", "--across-machines")
+    code, out, _ = loadtest(*words, tmp_path / "build", "--across-machines", "--format", "json")
+    assert code == 0
+    assert json.loads(out)["notes"][0].startswith("runs of several machines")
+    assert_one_line(loadtest(*words, tmp_path / "larger", "--across-machines"), 2, "cores 4 and 8", "--force")
+
+
 def test_an_invalid_run_is_refused_with_3(tmp_path, results):
     side(tmp_path / "other", 1, 1.0, missing_processes=["worker-1"])
     assert_one_line(loadtest("compare", results / "base", "--against", tmp_path / "other"), 3, "is invalid", "--force")
@@ -148,6 +175,7 @@ def test_an_invalid_run_is_refused_with_3(tmp_path, results):
         (["trend", ".", "--fail-on-shift", "0"], ["--fail-on-shift"]),
         (["trend", "/nowhere"], ["FOLDER: /nowhere: no such run folder"]),
         (["ab"], ["--base: missing"]),
+        (["ab", "--base", "ws://127.0.0.1:1/ws", "--same", "--pairs", "1"], ["--pairs: one pair shows no spread"]),
         (["ab", "--base", "ws://127.0.0.1:1/ws"], ["--candidate: missing"]),
         (["ab", "--base", "ws://127.0.0.1:1/ws", "--same", "--candidate", "ws://127.0.0.1:2/ws"], ["--same"]),
         (["ab", "--base", "ws://127.0.0.1:1/ws", "--candidate", "ws://127.0.0.1:1/ws"], ["is the base"]),
@@ -177,6 +205,46 @@ def test_a_build_that_does_not_come_up_is_one_line(command, said, tmp_path):
     assert plan.startswith("plan: 16 runs x 2 s, one build against itself, interleaved")
     for part in ("loadtest: error: --base-command", *said):
         assert part in error
+
+
+def test_an_experiment_that_ends_by_an_error_says_how_to_go_on(tmp_path):
+    build = Build(command="/nowhere/build")
+    plan = Plan(build, build, True, [True] * 3, 1, 0.0, 3, 1.0, 1.0, 0, "chat", [], [], 5.0)
+    save(tmp_path, State(1, plan, [Done(1, "a", "b", valid=True)]))
+    code, _, err = loadtest("ab", "--resume", tmp_path)
+    assert code == 2
+    _, hint, error = err.strip().splitlines()
+    assert hint == f"broken off after 1 of 3 pairs; go on with: loadtest ab --resume {tmp_path}"
+    assert "--base-command: '/nowhere/build' cannot be started" in error
+
+
+def test_an_experiment_is_no_side_and_no_night(tmp_path, results):
+    build = Build("ws://127.0.0.1:5000/ws")
+    folder = tmp_path / "results" / "ab-1"
+    folder.mkdir(parents=True)
+    save(folder, State(1, Plan(build, build, False, [True] * 3, 1, 1.0, 3, 1.0, 60.0, 0, "chat", [], [], 60.0)))
+    assert_one_line(loadtest("compare", folder, "--against", results / "base"), 2, f"as in {folder / 'base'}")
+    for place in range(2):
+        night(tmp_path / "results", place, 1.0)
+    code, out, err = loadtest("trend", *(tmp_path / "results").iterdir(), "--format", "json")
+    assert (code, len(json.loads(out)["rows"])) == (0, 2)
+    assert err.startswith(f"left out: FOLDER: {folder} is an experiment")
+
+
+def test_nights_of_two_sites_that_began_in_the_same_second_are_told_apart(tmp_path):
+    for site, facts in (("here", {}), ("there", {"missing_processes": ["worker-1"]})):
+        stage(tmp_path / site, [batch(acks(1.0))], **facts)
+    content = json.loads(loadtest("trend", tmp_path / "here", tmp_path / "there", "--format", "json")[1])
+    assert len(content["rows"]) == 1
+    (folder,) = content["left_out"]
+    assert folder.startswith(str(tmp_path / "there"))
+
+
+def test_the_noise_floor_does_not_promise_what_it_cannot(tmp_path):
+    floor = Floor("", "2026-11-24T02:00:00+00:00", 8, {"ack_delivered.p95": 5.0, "ttft.p95": 0.01})
+    assert floor_line(floor, 8, Terms()).endswith(
+        "3 pairs find 10 % in all of them but ack delivered p95, which take more than 1,000"
+    )
 
 
 def test_a_trend_leaves_a_picture_and_a_table(tmp_path):

@@ -80,6 +80,7 @@ def test_what_cannot_be_read_is_told_in_one_line(run, tmp_path):
 def test_options_that_cannot_work_are_told_in_one_line(run):
     assert_one_line(loadtest("plot", run, "--metric", "latency"), 2, "--metric", "'latency'", "ack_delivered")
     assert_one_line(loadtest("plot", run, "--metric", "ttft", "--metric", "stream_rate"), 2, "--metric", "chars/s")
+    assert_one_line(loadtest("plot", run, "--kind", "trend", "--metric", "ttft"), 2, "--metric", "--kind percentiles")
     assert_one_line(loadtest("plot", run, "-o", run / "x.gif"), 2, ".png")
     assert_one_line(loadtest("summarize", run, "--format", "xml"), 2, "--format")
 
@@ -87,6 +88,12 @@ def test_options_that_cannot_work_are_told_in_one_line(run):
 @pytest.mark.parametrize("command", ["summarize", "plot", "finish"])
 def test_an_empty_run_concludes_nothing(empty_run, command):
     assert_one_line(loadtest(command, empty_run), 3, "nothing was measured")
+
+
+def test_the_page_of_a_job_is_told_of_an_empty_run(empty_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    assert loadtest("finish", empty_run)[0] == 3
+    assert (tmp_path / "summary.md").read_text().startswith("**run invalid**")
 
 
 def test_a_metric_without_samples_cannot_be_drawn(run):

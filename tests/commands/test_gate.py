@@ -11,6 +11,7 @@ from in_process import assert_one_line, loadtest
 from staged_run import batch, ordinary, stage
 
 from loadtest.commands import pictures
+from loadtest.runs.schema import RECORDS
 
 MET, MISSED = "ack_delivered.p95 < 250ms", "ack_delivered.p50 < 20ms"
 
@@ -70,8 +71,12 @@ def test_a_job_summary_that_cannot_be_written_changes_no_verdict(run, tmp_path, 
     assert "GITHUB_STEP_SUMMARY" in err
 
 
-def test_an_invalid_run_is_refused_unless_forced(invalid):
-    assert_one_line(loadtest("gate", invalid), 3, "the run is invalid", "worker-1", "--force")
+def test_an_invalid_run_is_refused_unless_forced_and_ci_is_told_either_way(invalid, tmp_path, monkeypatch):
+    page, xml = tmp_path / "summary.md", tmp_path / "junit.xml"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    assert_one_line(loadtest("gate", invalid, "--junit", xml), 3, "the run is invalid", "worker-1", "--force")
+    assert page.read_text().startswith("**objectives: FAIL: 1 missed (of an invalid run)**\n")
+    assert ElementTree.parse(xml).find("testsuite").get("tests") == "2"
     code, out, _ = loadtest("gate", invalid, "--force")
     assert code == 1
     assert out.splitlines()[-1] == "objectives: FAIL: 1 missed (of an invalid run)"
@@ -123,7 +128,7 @@ def test_a_run_of_another_schema_and_one_half_written(run):
 )
 def test_the_end_of_a_run_has_the_same_exit_codes(tmp_path, monkeypatch, facts, code):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    monkeypatch.setattr(pictures, "draw_run", lambda _run: None)  # they take most of the time, and no part in this
+    monkeypatch.setattr(pictures, "draw_run", lambda _run, _into: None)  # they take most of the time, and no part in this
     folder = stage(tmp_path / "results", [batch(ordinary())], **facts)
     done = loadtest("finish", folder)
     assert (done[0], done[2]) == (code, "")
@@ -160,6 +165,14 @@ def test_export_writes_a_file_for_each_table(run, tmp_path):
     with (tmp_path / "csv" / "outages.csv").open(newline="") as file:
         (outage,) = csv.DictReader(file)
     assert (outage["user"], outage["on_purpose"], outage["recovered_ns"]) == ("user-2", "0", "")
+
+
+def test_every_table_is_exported_but_those_that_hold_arrays(run, tmp_path):
+    assert loadtest("export", run, "-o", tmp_path / "csv")[0] == 0
+    files = {path.stem for path in (tmp_path / "csv").iterdir()}
+    assert files == {*RECORDS, "counters"} - {"histograms", "receipts"}
+    heads = {name: (tmp_path / "csv" / f"{name}.csv").read_text().split(",")[0] for name in files}
+    assert [name for name, head in heads.items() if head != "utc"] == ["counters"]
 
 
 def test_export_as_parquet_has_the_same_rows(run, tmp_path):

@@ -167,3 +167,11 @@ def test_messages_that_got_lost_come_before_those_that_got_slow(tmp_path):
     slow = [answered(n, STEADY_S + n * 0.5, 200 + n) for n in range(20, 100)]
     text = undrawn(stage(tmp_path, [batch([*lost, *slow, *ordinary()[100:]])]))
     assert "most: delivered ratio 100.00 %, now 80.00 %" in text
+
+
+def test_a_page_elsewhere_leaves_the_run_folder_as_it_is(tmp_path):
+    run = stage(tmp_path / "results", [batch(ordinary())])
+    before = sorted(path.name for path in run.iterdir())
+    assert loadtest("report", run, "-o", tmp_path / "page.html") == (0, f"{tmp_path / 'page.html'}\n", "")
+    assert sorted(path.name for path in run.iterdir()) == before
+    assert (tmp_path / "page.html").read_text().count("<svg") == 3  # percentiles, timeline, recovery

@@ -54,7 +54,7 @@ def test_a_short_selftest_knows_the_truth_of_every_message_and_catches_the_distu
     assert code == {"ok": 0, "BROKEN": 1}.get(calm["judgement"], 3)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_broken_off_it_leaves_no_process_and_no_traceback(tmp_path, number):
     process = started("-u", "20", "-t", "60s", "--results", tmp_path)
     assert process.stderr.readline() == "20 users ...\n"

@@ -3,8 +3,10 @@
 import json
 import socket
 import sys
+import time
 
 import pytest
+from staged_run import batch, ordinary, stage
 
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment import ab, build
@@ -139,3 +141,24 @@ def test_a_stranger_at_the_default_address_is_not_taken_for_a_build_that_starts_
             started("--base-command", silent, None, {}, tmp_path / "other", 0.3),
         ):
             pass
+
+
+def test_a_run_that_leaves_no_folder_is_not_taken_for_the_one_before_it(tmp_path):
+    stage(tmp_path / "base", [batch(ordinary())])
+    (tmp_path / "base" / "latest" / "summary.json").write_text("{}")
+    (tmp_path / "logs").mkdir()
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise RuntimeError('no load today')")
+    with pytest.raises(UsageError, match=r"base: .*no load today"):
+        ab._run(plan(locustfile=str(broken)), 2, Side.BASE, tmp_path, {})
+
+
+def test_a_run_that_does_not_end_has_the_wait_for_its_replies_and_is_then_broken_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(ab, "_PATIENCE_S", 0.0)
+    (tmp_path / "logs").mkdir()
+    endless = tmp_path / "endless.py"
+    endless.write_text("import time; time.sleep(60)")
+    began = time.monotonic()
+    with pytest.raises(UsageError, match="base: a run did not end in time"):
+        ab._run(plan(locustfile=str(endless), run_time_s=0.1, reply_timeout_s=0.5), 1, Side.BASE, tmp_path, {})
+    assert 0.6 <= time.monotonic() - began < 30

@@ -13,8 +13,8 @@ from staged_run import info
 
 from loadtest import histogram
 from loadtest.errors import UsageError
+from loadtest.load.live import MEASURED, Live
 from loadtest.load.prometheus import Exporter
-from loadtest.metrics import METRICS
 from loadtest.model import (
     Batch,
     Connect,
@@ -151,8 +151,15 @@ def test_a_port_in_use_is_said_in_one_line():
         exporter.close()
 
 
+def test_every_metric_that_is_exposed_is_fed():
+    live = Live()
+    live.see(BATCH)
+    frames = {"ping_rtt", "receive_lag", "loop_lag", "gap_bound"}  # histograms of a batch, as inter_chunk is
+    assert {key for key, *_ in live.latencies} | frames == set(MEASURED)
+
+
 def test_the_dashboard_asks_for_names_that_are_exposed(scraped):
-    exposed = {name for name, _ in scraped} | {f"loadtest_{m.key}_seconds_bucket" for m in METRICS if m.unit == "ms"}
+    exposed = {name for name, _ in scraped} | {f"loadtest_{key}_seconds_bucket" for key in MEASURED}
     asked = {
         name
         for panel in json.loads(DASHBOARD.read_text())["panels"]

@@ -99,6 +99,12 @@ class TestComparison:
         assert to_hex(mean.get_color()) == WARNING
         assert "REGRESSED" in [text.get_text() for text in panel.texts]
 
+    def test_every_quantity_has_the_band_of_its_own_margin(self):
+        result = compare(pairs(1.14), Terms())
+        bands = comparison_plot(result, [], "", [VALID]).axes[0].patches
+        ends = {label: band.get_x() + band.get_width() for label, band in zip(result.metrics, bands, strict=True)}
+        assert (ends[ACK], ends["delivered_ratio"]) == pytest.approx((5.0, 0.5))
+
     def test_an_invalid_run_stamps_it(self):
         result = compare(pairs(1.0), Terms())
         assert stamps(comparison_plot(result, [SHIFT], "", [VALID, INVALID])) == ["INVALID RUN"]

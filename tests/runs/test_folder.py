@@ -1,6 +1,7 @@
 """Where a run lies, under which name, and what others find in it."""
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -31,6 +32,20 @@ def test_latest_is_a_relative_link_to_the_newest(tmp_path):
     create(tmp_path, "a", NOW)
     create(tmp_path, "b", NOW)
     assert os.readlink(tmp_path / "latest") == "20261124T020000Z-b"
+
+
+def test_a_copy_that_an_archive_made_of_latest_gives_way_and_nothing_else_does(tmp_path):
+    run = stage(tmp_path, [batch(ordinary())])
+    (tmp_path / "latest").unlink()
+    shutil.copytree(run, tmp_path / "latest")
+    newest = create(tmp_path, "chat", NOW)
+    assert (tmp_path / "latest").readlink().name == newest.name
+    (tmp_path / "latest").unlink()
+    shutil.move(run, tmp_path / "latest")  # the only one of its kind
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RunFolderError, match=r"^--results: .*latest is no link, and no copy of a run beside it"):
+        create(tmp_path, "chat", NOW)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_file_in_the_way_is_told_with_the_option(tmp_path):
