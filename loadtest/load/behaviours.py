@@ -104,13 +104,25 @@ class Typing(ChatUser):
 
 
 class InRoom(ChatUser):
-    """Joins its conversation by a message at once, since there is no other way, and then does as any user."""
+    """Joins its conversation by a message at once, since there is no other way, and then does as any user.
+
+    Who only reads joins anew after each loss of its connection: to the server it is a member no more, and it would be
+    expected to hear nothing for the rest of the run.
+    """
 
     abstract = True
     join_within_s: ClassVar[float] = 2.0
-    """Time after its start by which it has joined, seconds."""
+    """Time after its start, and where it only reads after its return, by which it has joined, seconds."""
     reads_only: ClassVar[bool] = False
-    """Whether it writes nothing but the message that it joins by."""
+    """Whether it writes nothing but the messages that it joins by."""
+    _losses = 0
+
+    def actions(self) -> Iterator[Action]:
+        if not self.reads_only:
+            return super().actions()
+        begin_s = self.join_within_s * self.rng.random()
+        looks = (Action(begin_s + count * self.join_within_s, self.join_anew) for count in itertools.count(1))
+        return heapq.merge(super().actions(), looks, key=lambda action: action.at_s)
 
     def arrivals(self) -> Iterator[float]:
         yield self.join_within_s * self.rng.random()
@@ -120,6 +132,12 @@ class InRoom(ChatUser):
     @classmethod
     def pace(cls, settings: Settings) -> Rate:
         return Rate(0, settings.message_rate.window_s) if cls.reads_only else super().pace(settings)
+
+    def join_anew(self, intended_ns: int) -> None:
+        """Join where a connection was lost since the last time, once there is another one."""
+        if self.client.losses != self._losses and self.client.state is State.AUTHENTICATED:
+            self._losses = self.client.losses
+            self.say(intended_ns)
 
 
 class Roaming(ChatUser):
