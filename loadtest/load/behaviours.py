@@ -170,7 +170,10 @@ class FallingSilent(Roaming):
 
 
 class Leaving(Roaming):
-    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage."""
+    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage.
+
+    Its schedule goes on meanwhile; what it says waits in its queue, and is sent at once when it is back.
+    """
 
     abstract = True
 
