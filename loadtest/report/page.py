@@ -29,7 +29,7 @@ OUTCOMES: Final = (
     ("error", "refused or failed for another reason"),
     ("timeout", "no final ack within the reply timeout"),
     ("lost", "the connection went away before the final ack"),
-    ("dropped", "pushed out of the full offline queue, or still in it at the end"),
+    ("dropped", "pushed out of the full offline queue, or still in it when the client gave up or left"),
     ("unfinished", "the run ended while it was waited for"),
     ("unaccounted", "handed to a client and ended in none of these: 0, or the run is invalid"),
 )
