@@ -193,6 +193,8 @@ class SlowReading(ChatUser):
 
     abstract = True
     population = Population.OUTAGE
+    _paused = False
+    _losses = 0
 
     def actions(self) -> Iterator[Action]:
         return heapq.merge(super().actions(), self._pauses(), key=lambda action: action.at_s)
@@ -210,7 +212,7 @@ class SlowReading(ChatUser):
         self._paused = self.client.pause_reading()
 
     def resume_reading(self, _intended_ns: int) -> None:
-        if not getattr(self, "_paused", False):
+        if not self._paused:
             self._tell("not connected")
             return
         self.client.resume_reading()
