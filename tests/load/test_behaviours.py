@@ -1,4 +1,4 @@
-"""Scenarios that lose connections, fall silent, leave, read slowly, hold still and go on for hours: a short run each."""
+"""Scenarios that lose connections, fall silent, leave, read slowly, hold still and go on for hours: a short run."""
 
 import shlex
 import sqlite3
