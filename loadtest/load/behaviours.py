@@ -85,16 +85,28 @@ class Typing(ChatUser):
     """Whether it says that it has stopped; if not, the server is to find out (guide, Typing Events)."""
     typing_s: ClassVar[float] = CLIENT_TYPING_STOP_S
     """Longest time that it types before a message."""
+    hesitates: ClassVar[float] = 0.0
+    """Share of the messages before which it begins to type and thinks better of it: the browser client says that it
+    has stopped after three seconds without a key, and then it types anew. Only where there is time enough."""
 
     def actions(self) -> Iterator[Action]:
         before = 0.0
         for at in self.schedule():
             start = max(at - self.typing_s * self.rng.random(), before)
+            if self.hesitates and self.rng.random() < self.hesitates:
+                yield from self._hesitation(before, start)
             yield Action(start, self.start_typing)
             if self.says_stop:
                 yield Action(at, self.stop_typing)
             yield Action(at, self.say)
             before = at
+
+    def _hesitation(self, from_s: float, until_s: float) -> Iterator[Action]:
+        begin = until_s - CLIENT_TYPING_STOP_S * (1.0 + self.rng.random())
+        if begin >= from_s:
+            yield Action(begin, self.start_typing)
+            if self.says_stop:
+                yield Action(begin + CLIENT_TYPING_STOP_S, self.stop_typing)
 
     def start_typing(self, _intended_ns: int) -> None:
         self.client.typing_start(self.conversation_id())
