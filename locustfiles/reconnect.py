@@ -30,6 +30,6 @@ class SilentUser(FallingSilent):
 
 
 class LeavingUser(Leaving):
-    """Closes with 1000, stays away (--away), and connects again: no outage, and nothing waits."""
+    """Closes with 1000, stays away (--away), and connects again: no outage; what it says meanwhile is queued."""
 
     weight = 1

@@ -17,9 +17,10 @@ class RoomUser(InRoom):
 
 
 class RoomTypingUser(InRoom, Typing):
-    """Types before it writes, and says when it stops."""
+    """Types before it writes, one time in four hesitates first, and says when it stops."""
 
     participants = 20
+    hesitates = 0.25
     weight = 5
 
 

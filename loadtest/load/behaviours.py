@@ -85,16 +85,28 @@ class Typing(ChatUser):
     """Whether it says that it has stopped; if not, the server is to find out (guide, Typing Events)."""
     typing_s: ClassVar[float] = CLIENT_TYPING_STOP_S
     """Longest time that it types before a message."""
+    hesitates: ClassVar[float] = 0.0
+    """Share of the messages before which it begins to type and thinks better of it: the browser client says that it
+    has stopped after three seconds without a key, and then it types anew. Only where there is time enough."""
 
     def actions(self) -> Iterator[Action]:
         before = 0.0
         for at in self.schedule():
             start = max(at - self.typing_s * self.rng.random(), before)
+            if self.hesitates and self.rng.random() < self.hesitates:
+                yield from self._hesitation(before, start)
             yield Action(start, self.start_typing)
             if self.says_stop:
                 yield Action(at, self.stop_typing)
             yield Action(at, self.say)
             before = at
+
+    def _hesitation(self, from_s: float, until_s: float) -> Iterator[Action]:
+        begin = until_s - CLIENT_TYPING_STOP_S * (1.0 + self.rng.random())
+        if begin >= from_s:
+            yield Action(begin, self.start_typing)
+            if self.says_stop:
+                yield Action(begin + CLIENT_TYPING_STOP_S, self.stop_typing)
 
     def start_typing(self, _intended_ns: int) -> None:
         self.client.typing_start(self.conversation_id())
@@ -104,13 +116,25 @@ class Typing(ChatUser):
 
 
 class InRoom(ChatUser):
-    """Joins its conversation by a message at once, since there is no other way, and then does as any user."""
+    """Joins its conversation by a message at once, since there is no other way, and then does as any user.
+
+    Who only reads joins anew after each loss of its connection: to the server it is a member no more, and it would be
+    expected to hear nothing for the rest of the run.
+    """
 
     abstract = True
     join_within_s: ClassVar[float] = 2.0
-    """Time after its start by which it has joined, seconds."""
+    """Time after its start, and where it only reads after its return, by which it has joined, seconds."""
     reads_only: ClassVar[bool] = False
-    """Whether it writes nothing but the message that it joins by."""
+    """Whether it writes nothing but the messages that it joins by."""
+    _losses = 0
+
+    def actions(self) -> Iterator[Action]:
+        if not self.reads_only:
+            return super().actions()
+        begin_s = self.join_within_s * self.rng.random()
+        looks = (Action(begin_s + count * self.join_within_s, self.join_anew) for count in itertools.count(1))
+        return heapq.merge(super().actions(), looks, key=lambda action: action.at_s)
 
     def arrivals(self) -> Iterator[float]:
         yield self.join_within_s * self.rng.random()
@@ -120,6 +144,12 @@ class InRoom(ChatUser):
     @classmethod
     def pace(cls, settings: Settings) -> Rate:
         return Rate(0, settings.message_rate.window_s) if cls.reads_only else super().pace(settings)
+
+    def join_anew(self, intended_ns: int) -> None:
+        """Join where a connection was lost since the last time, once there is another one."""
+        if self.client.losses != self._losses and self.client.state is State.AUTHENTICATED:
+            self._losses = self.client.losses
+            self.say(intended_ns)
 
 
 class Roaming(ChatUser):
@@ -152,7 +182,10 @@ class FallingSilent(Roaming):
 
 
 class Leaving(Roaming):
-    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage."""
+    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage.
+
+    Its schedule goes on meanwhile; what it says waits in its queue, and is sent at once when it is back.
+    """
 
     abstract = True
 
@@ -172,6 +205,8 @@ class SlowReading(ChatUser):
 
     abstract = True
     population = Population.OUTAGE
+    _paused = False
+    _losses = 0
 
     def actions(self) -> Iterator[Action]:
         return heapq.merge(super().actions(), self._pauses(), key=lambda action: action.at_s)
@@ -189,7 +224,7 @@ class SlowReading(ChatUser):
         self._paused = self.client.pause_reading()
 
     def resume_reading(self, _intended_ns: int) -> None:
-        if not getattr(self, "_paused", False):
+        if not self._paused:
             self._tell("not connected")
             return
         self.client.resume_reading()

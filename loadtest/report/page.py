@@ -19,6 +19,7 @@ from loadtest.report.caption import subtitle
 from loadtest.report.html import Picture, Table, rendered
 from loadtest.report.objectives import conclusions, rows
 from loadtest.report.outline import COLUMNS, outline
+from loadtest.report.recovery_notes import recovery_rows
 from loadtest.report.units import DASH, INFINITE, amount, duration, milliseconds, number, percent, quantity
 
 STATES: Final = {Decision.PASS: "good", Decision.INCONCLUSIVE: "warn", Decision.FAIL: "bad"}
@@ -28,7 +29,7 @@ OUTCOMES: Final = (
     ("error", "refused or failed for another reason"),
     ("timeout", "no final ack within the reply timeout"),
     ("lost", "the connection went away before the final ack"),
-    ("dropped", "pushed out of the full offline queue, or still in it at the end"),
+    ("dropped", "pushed out of the full offline queue, or still in it when the client gave up or left"),
     ("unfinished", "the run ended while it was waited for"),
     ("unaccounted", "handed to a client and ended in none of these: 0, or the run is invalid"),
 )
@@ -158,7 +159,7 @@ def _groups(summary: Summary) -> Iterable[tuple[str, Table]]:
     yield "Logins", Table((), list(_logins(summary)))
     yield "Rate limit: how it was kept", Table(("", ""), _limits(summary))
     yield "Had to be refused", Table(("", "sent", "refused", "ADMITTED"), _had_to_be_refused(summary))
-    yield "Recovery", Table(("", ""), _recovery(summary))
+    yield "Recovery", Table(("", ""), list(_recovery(summary)))
     kinds = (("timeout", summary.timeouts), ("error", summary.errors), ("lost", summary.losses),
              ("failed connect", summary.connect_failures))  # fmt: skip
     errors = [(kind, reason, number(count)) for kind, found in kinds for reason, count in found.items()]
@@ -236,16 +237,20 @@ def _had_to_be_refused(summary: Summary) -> Sequence[tuple[str, str, str, str]]:
     ]
 
 
-def _recovery(summary: Summary) -> Sequence[tuple[str, str]]:
+def _recovery(summary: Summary) -> Iterable[tuple[str, str]]:
     counts = summary.counts
-    if not counts["outages"]:
-        return ()
-    return [
-        ("outages", number(counts["outages"])),
-        ("on purpose", number(counts["outages_on_purpose"])),
-        ("without recovery", number(counts["outages_unrecovered"])),
-        *_quantiles(summary.metrics, ("outage", "recovery", "queue_flush")),
-    ]
+    if counts["outages"]:
+        yield "outages", number(counts["outages"])
+        yield "on purpose", number(counts["outages_on_purpose"])
+        yield "without recovery", number(counts["outages_unrecovered"])
+        yield from _quantiles(summary.metrics, ("outage", "notice", "backoff", "reconnect", "recovery", "queue_flush"))
+    if summary.recovery is not None:
+        yield from recovery_rows(summary.recovery)
+    if "read_pause" in summary.seen:
+        yield (
+            "read pauses of slow readers",
+            ", ".join(f"{count:,} x {what}" for what, count in summary.seen["read_pause"].items()),
+        )
 
 
 def _generator(summary: Summary) -> Table:

@@ -185,7 +185,10 @@ def test_what_a_person_reads(records_of):
         "counters": [Count("gave_up", "gave up connecting", 2), Count("started_anew", "", 1)],
         "ghosts": [Ghost("user-0", "SilentUser", at(10), at(15), at(40), 1006, 3, 2)],
     }
-    waited = [message(n, 30, population=Population.QUEUED) for n in range(3)]
+    waited = [
+        *(message(n, 30, population=Population.QUEUED) for n in range(3)),
+        *(message(n, 30, Outcome.REJECTED, Population.QUEUED) for n in range(3, 5)),
+    ]
     command = OutageCommand(at(29), at(31), "ok")
     assert list(recovery_notes(recovery(records_of(waited, **cut, facts={"outage_commands": [command]})))) == [
         "--outage-command: 1 x ok",
@@ -193,7 +196,7 @@ def test_what_a_person_reads(records_of):
         "waits before attempts: 1. 100 x 1.00–1.10 s of 1.00–1.20; 0 off the schedule",
         "herd: 100 connections lost at 30.0 s within 0.10 s; at most 10 attempts in 0.1 s; back: half 1.59 s, 90 % "
         "1.99 s, all 2.09 s",
-        "offline queue: 3 waited = 3 delivered; 3 sent",
+        "offline queue: 5 waited = 3 delivered + 2 rejected; 5 sent",
         "ghosts: 1, 0 of them still there when the user was back; 1 ended by the server, after 30.0 s (median); 2 "
         "broadcasts went to them",
         "gave up: 2 x gave up connecting; 1 began anew",

@@ -128,7 +128,9 @@ def test_a_run_of_another_schema_and_one_half_written(run):
 )
 def test_the_end_of_a_run_has_the_same_exit_codes(tmp_path, monkeypatch, facts, code):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    monkeypatch.setattr(pictures, "draw_run", lambda _run, _into: None)  # they take most of the time, and no part in this
+    monkeypatch.setattr(
+        pictures, "draw_run", lambda _run, _into: None
+    )  # they take most of the time, and no part in this
     folder = stage(tmp_path / "results", [batch(ordinary())], **facts)
     done = loadtest("finish", folder)
     assert (done[0], done[2]) == (code, "")

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 from in_process import loadtest
-from staged_run import MS, START, STEADY_S, answered, batch, message, ordinary, stage
+from staged_run import MS, SECOND, START, STEADY_S, answered, batch, message, ordinary, stage
 
 from loadtest.commands.opened import open_run
 from loadtest.commands.page import write_page
-from loadtest.model import Login, Outcome
+from loadtest.model import Cause, Connect, Count, Ghost, Login, Outage, Outcome, Population
 from loadtest.objectives import objective
 from loadtest.report.render import as_json
 
@@ -175,3 +175,52 @@ def test_a_page_elsewhere_leaves_the_run_folder_as_it_is(tmp_path):
     assert loadtest("report", run, "-o", tmp_path / "page.html") == (0, f"{tmp_path / 'page.html'}\n", "")
     assert sorted(path.name for path in run.iterdir()) == before
     assert (tmp_path / "page.html").read_text().count("<svg") == 3  # percentiles, timeline, recovery
+
+
+def test_how_connections_were_lost_and_users_came_back_is_a_table(tmp_path):
+    """A cut of 20 with a queue that the limit admits in part, and slow readers."""
+    lost = START + 30 * SECOND
+    outages = [
+        Outage(
+            f"user-{n}", "SteadyUser", lost, 1006, "", False, 1, lost + 2 * SECOND, lost + 3 * SECOND,
+            lost + 4 * SECOND, cause=Cause.SERVER_CUT, noticed_ns=lost, backoff_ns=SECOND,
+        )
+        for n in range(20)
+    ]  # fmt: skip
+    connects = [
+        Connect(f"user-{n}", "SteadyUser", lost + SECOND, "ok", reconnect=True, attempt=1, backoff_ns=SECOND)
+        for n in range(20)
+    ]
+    queued = [
+        message(400, 31, population=Population.QUEUED),
+        message(401, 31, Outcome.REJECTED, Population.QUEUED),
+    ]
+    ghosts = [Ghost("user-1", "SilentUser", lost, lost + SECOND, lost + 9 * SECOND, 1006, 3, 2)]
+    counters = [
+        Count("messages_offered", "", 106),
+        Count("flushed_broadcast", "in order", 1),
+        Count("gave_up", "gave up connecting", 2),
+        Count("read_pause", "kept", 3),
+        Count("read_pause", "closed 1013 by server", 1),
+    ]
+    messages = [*ordinary(), *queued]
+    folder = stage(tmp_path, [batch(messages, outages=outages, connects=connects, ghosts=ghosts, counters=counters)])
+    page = undrawn(folder)
+    rows = dict(re.findall(r'<tr><th scope="row">([^<]+)</th><td>([^<]*)</td></tr>', page))
+    assert {name: rows[name] for name in rows if name in WANTED} == WANTED
+
+
+WANTED = {
+    "outages": "20",
+    "outages by server cut": "20 = 20 recovered",
+    "queue flush p50 / p95": "2.00 s / –",
+    "waits before attempts": "1. 20 x 1.00–1.00 s of 1.00–1.20; 0 off the schedule",
+    "herd": "20 connections lost at 30.0 s within 0.00 s; at most 20 attempts in 0.1 s; back: half 2.00 s, "
+    "90 % 2.00 s, all 2.00 s",
+    "offline queue": "2 waited = 1 delivered + 1 rejected; 2 sent",
+    "flushed messages as their senders heard them": "1 x in order",
+    "ghosts": "1, 0 of them still there when the user was back; 1 ended by the server, after 9.0 s (median); 2 "
+    "broadcasts went to them",
+    "gave up": "2 x gave up connecting; 0 began anew",
+    "read pauses of slow readers": "3 x kept, 1 x closed 1013 by server",
+}

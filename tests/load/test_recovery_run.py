@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from locust_command import LocustRun
 
-pytestmark = pytest.mark.long
-
-LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "reconnect.py"
+LOCUSTFILES = Path(__file__).parents[2] / "locustfiles"
+LOCUSTFILE = LOCUSTFILES / "reconnect.py"
 LOAD = ("--headless", "--only-summary", "--rate-limit", "none", "--message-rate", "4/1s", "--reply-timeout", "3s")
 
 
@@ -63,6 +62,23 @@ def test_a_restart_by_command_is_an_outage_of_everybody_and_the_ledger_closes(se
         run.kill()
 
 
+@pytest.mark.long
+def test_who_only_reads_along_in_a_room_joins_anew_after_a_restart_and_is_expected_to_hear_the_others(server, tmp_path):
+    command = order(server.control, "restart:100ms")
+    options = ("-u", "7", "-r", "7", "-t", "8s", "--participants", "7", "--outage-command", command)
+    options = (*options, "--outage-at", "2500ms", *LOAD, "RoomUser", "RoomReadingUser")
+    run = LocustRun(server, tmp_path / "results", *options, locustfile=LOCUSTFILES / "rooms.py")
+    try:
+        run.end()
+        readers = dict(rows(run, "SELECT user, count(*) FROM messages WHERE class = 'RoomReadingUser' GROUP BY 1"))
+        assert list(readers.values()) == [2]
+        ((stays,),) = rows(run, f"SELECT count(*) FROM stays WHERE user = '{next(iter(readers))}'")
+        assert stays == 2
+    finally:
+        run.kill()
+
+
+@pytest.mark.long
 def test_a_backend_that_never_comes_back_leaves_users_that_gave_up_and_no_busy_loop(server, tmp_path):
     command = order(server.control, "restart:60s")
     schedule = ("--reconnect-base", "50ms", "--reconnect-attempts", "3", "--outage-command", command)

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from locust_command import LocustRun
 
-pytestmark = pytest.mark.long
-
 HERE = Path(__file__).parent
 ROOMS = HERE.parents[1] / "locustfiles" / "rooms.py"
 TABS = HERE / "tabs_and_typists.py"
@@ -95,6 +93,7 @@ def test_the_summary_and_the_page_say_so(faulty):
 
 
 # --- a server that does right: tabs, typing
+@pytest.mark.long
 def test_nothing_is_found_where_nothing_was_ordered(sound):
     summary, _, _ = sound
     counts = summary["counts"]
@@ -106,6 +105,7 @@ def test_nothing_is_found_where_nothing_was_ordered(sound):
     assert summary["rooms"]["withheld"] == ""
 
 
+@pytest.mark.long
 def test_tabs_of_one_user_share_its_limit_and_each_gets_the_broadcasts(sound):
     summary, server, _ = sound
     assert (summary["counts"]["rejected"], server["rejected"]) == (0, 0)
@@ -115,6 +115,7 @@ def test_tabs_of_one_user_share_its_limit_and_each_gets_the_broadcasts(sound):
     assert summary["counts"]["broadcasts_seen"] <= others <= 19 * summary["counts"]["delivered"]
 
 
+@pytest.mark.long
 def test_the_others_are_told_who_types_and_by_whatever_it_ended_that_it_did(sound):
     summary, server, _ = sound
     typing = summary["rooms"]["typing"]
@@ -126,6 +127,7 @@ def test_the_others_are_told_who_types_and_by_whatever_it_ended_that_it_did(soun
     assert summary["metrics"]["typing_fanout"]["count"] > 0
 
 
+@pytest.mark.long
 def test_the_server_stops_for_who_does_not_after_five_seconds(sound):
     typing = sound[0]["rooms"]["typing"]
     shortest, longest = typing["automatic_ms"]

@@ -1,0 +1,98 @@
+"""Does the tool's own memory stay flat? Run: python -m benchmarks.soak --minutes 20
+
+`locustfiles/soak.py` against the reference server; the memory of each process of the generator is sampled a few times
+a second into `run.db`. Prints its mean in each tenth of the run, and the growth in MB an hour from the second tenth to
+the last (the first one fills buffers); `--json FILE` keeps them. Exits with 1 where that is more than `--most`, or a
+message has no outcome. A run of less than ten minutes says little: Python still settles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import machine
+from loadtest.experiment.run import Load, under_way
+from loadtest.experiment.server import reference_server
+
+PARTS = 10
+HEALTH = "SELECT process, at_ns, rss_bytes FROM health WHERE rss_bytes IS NOT NULL ORDER BY at_ns"
+
+
+def soak(users: int, minutes: float) -> dict[str, Any]:
+    """One run, and the memory of its processes by tenths of it."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as scratch, reference_server(()) as backend:
+        results, console = Path(scratch, "results"), Path(scratch, "console.log")
+        load = Load(
+            host=backend.url,
+            users=users,
+            spawn_rate=users / 5,
+            run_time=60 * minutes,
+            locustfile="soak",
+            options=("--results", str(results)),
+            secrets={"LOADTEST_JWT_SECRET": backend.jwt_secret},
+        )
+        with console.open("wb") as out, under_way(load, out) as process:
+            process.wait()
+        folder = results / "latest"
+        if not (folder / "summary.json").exists():
+            raise SystemExit(f"the run left no summary:\n{console.read_text(errors='replace')[-2000:]}")
+        summary = json.loads((folder / "summary.json").read_bytes())
+        with closing(sqlite3.connect(folder / "run.db")) as db:
+            samples = db.execute(HEALTH).fetchall()
+    counts = summary["counts"]
+    return {
+        "users": users,
+        "minutes": minutes,
+        "verdict": summary["verdict"],
+        "messages": counts["sent"],
+        "frames": counts["frames_received"],
+        "outages": counts["outages"],
+        "unaccounted": counts["unaccounted"],
+        "memory": {name: memory(samples, name) for name in sorted({row[0] for row in samples})},
+    }
+
+
+def memory(samples: list[tuple[str, int, int]], process: str) -> dict[str, Any]:
+    """Mean resident memory by tenths, MB, and the slope of it from the second tenth on, MB an hour."""
+    own = np.array([(at, held) for name, at, held in samples if name == process], np.float64)
+    hours, held = (own[:, 0] - own[0, 0]) / 3.6e12, own[:, 1] / 1e6
+    part = np.minimum((hours / hours[-1] * PARTS).astype(int), PARTS - 1)
+    settled = part >= 1
+    slope = float(np.polyfit(hours[settled], held[settled], 1)[0])
+    means = [round(float(held[part == number].mean()), 2) for number in range(PARTS) if (part == number).any()]
+    return {"mb": means, "mb_an_hour": round(slope, 2)}
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--most", type=float, default=5.0, metavar="MB", help="growth in an hour that is still flat")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    options = parser.parse_args()
+    figures = soak(options.users, options.minutes)
+    print(
+        f"{figures['minutes']:g} min, {figures['users']} users: {figures['messages']:,} messages, "
+        f"{figures['frames']:,} frames, {figures['outages']:,} outages; unaccounted {figures['unaccounted']}; "
+        f"run {figures['verdict']['status']}"
+    )
+    for name, held in figures["memory"].items():
+        print(f"{name}: {' '.join(f'{mb:.1f}' for mb in held['mb'])} MB, {held['mb_an_hour']:+.1f} MB an hour")
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine()} | figures, indent=1) + "\n", encoding="utf-8")
+    flat = all(held["mb_an_hour"] <= options.most for held in figures["memory"].values())
+    return 0 if flat and figures["unaccounted"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
