@@ -44,13 +44,22 @@ class Foreman:
         crew: who they are, and what becomes of them.
         started_ns: of the run, monotonic.
         keep: told of the workers whenever something becomes of one.
+        users: of the run, at most; None where nobody knows.
     """
 
-    def __init__(self, runner: MasterRunner, crew: Crew, started_ns: int, keep: Callable[[list[Worker]], None]) -> None:
+    def __init__(
+        self,
+        runner: MasterRunner,
+        crew: Crew,
+        started_ns: int,
+        keep: Callable[[list[Worker]], None],
+        users: int | None = None,
+    ) -> None:
         self._runner = runner
         self._crew = crew
         self._started_ns = started_ns
         self._keep = keep
+        self._users = users
         self._kept: list[Worker] = []
         self._clock_id = clock_id()
         self._clocks: dict[str, WorkerClock] = {}
@@ -129,7 +138,12 @@ class Foreman:
         return self._crew.names(self._awaited)
 
     def _tell(self, client_id: str, share: Share, of: int) -> None:
-        told = {"name": self._crew.name(client_id), "share": msgspec.structs.astuple(share), "of": of}
+        told = {
+            "name": self._crew.name(client_id),
+            "share": msgspec.structs.astuple(share),
+            "of": of,
+            "users": self._users,
+        }
         self._runner.send_message(BEGIN, told, client_id)
         self._read_clock(client_id)
 
