@@ -57,6 +57,7 @@ from loadtest.load.quirks import (
     ignore_signals,
     is_of_its_own,
     on_signals,
+    outlive_silence,
 )
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.server_watch import ServerWatch, source_of
@@ -173,6 +174,7 @@ class Plugin:
             runner.register_message(FINAL, self._on_final)
             runner.register_message(ASK, self._on_ask)
             runner.register_message(CLOCK, self._on_clock)
+            outlive_silence(runner)
         if os.environ.get(CONSOLE_ENV):
             logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)
         self._files = raise_file_limit()
@@ -331,6 +333,7 @@ class Plugin:
             crew,
             keeper.info.started_ns,
             lambda workers: keeper.update(workers=workers),
+            lambda: _end_run(environment),
             _most_users(environment),
         )
         self._foreman.begin()
@@ -434,7 +437,7 @@ class Plugin:
         keeper.update(aborted=f"{reason}, {after_s:.0f} s after the start")
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
         print(f"{clear}aborted: {keeper.info.aborted}", file=sys.stderr, flush=True)
-        (environment.runner.quit if environment.parsed_options.headless else environment.runner.stop)()
+        _end_run(environment)
 
     # --- records on their way -----------------------------------------------------------------------------------------
     def _pump_on(self) -> None:
@@ -637,6 +640,8 @@ class Plugin:
         options, info = environment.parsed_options, self._keeper.info if self._keeper is not None else None
         if info is not None and info.aborted:
             return "abort"
+        if self._foreman is not None and self._foreman.deserted:
+            return "workers gone"
         if self._quitting_by is not None:
             return self._quitting_by
         elapsed = (time.monotonic_ns() - info.started_ns) / 1e9 if info else 0.0
@@ -648,6 +653,10 @@ class Plugin:
 def _on_clock_question(environment: Any, msg: Any, **_: Any) -> None:
     answer = {"asked_ns": msg.data["asked_ns"], "read_ns": time.monotonic_ns(), "clock": clock_id()}
     environment.runner.send_message(CLOCK, answer)
+
+
+def _end_run(environment: Any) -> None:
+    (environment.runner.quit if environment.parsed_options.headless else environment.runner.stop)()
 
 
 def _most_users(environment: Any) -> int | None:
