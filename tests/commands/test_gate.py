@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 from in_process import assert_one_line, loadtest
-from staged_run import batch, ordinary, stage
+from staged_run import SECOND, START, answered, batch, ordinary, stage
 
 from loadtest.commands import pictures
+from loadtest.model import SHAPE, Batch, Step
 
 MET, MISSED = "ack_delivered.p95 < 250ms", "ack_delivered.p50 < 20ms"
 
@@ -160,6 +161,15 @@ def test_export_writes_a_file_for_each_table(run, tmp_path):
     with (tmp_path / "csv" / "outages.csv").open(newline="") as file:
         (outage,) = csv.DictReader(file)
     assert (outage["user"], outage["on_purpose"], outage["recovered_ns"]) == ("user-2", "0", "")
+
+
+def test_export_tells_the_step_of_each_message(tmp_path):
+    steps = [Step(1, 5, START + 10 * SECOND, START + 20 * SECOND), Step(2, 9, START + 30 * SECOND, START + 40 * SECOND)]
+    sent = [answered(1, 10, 5), answered(2, 20, 5), answered(3, 39, 5)]
+    folder = stage(tmp_path, [batch(sent), Batch(SHAPE, 0, steps=steps)])
+    assert loadtest("export", folder, "-o", tmp_path / "csv")[0] == 0
+    with (tmp_path / "csv" / "messages.csv").open(newline="") as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "", "2"]
 
 
 def test_export_as_parquet_has_the_same_rows(run, tmp_path):
