@@ -542,7 +542,7 @@ class RunInfo(Struct, frozen=True, omit_defaults=False):
     ended_ns: int | None = None
     """When the run was sealed; None marks a run that was cut off."""
     ended_by: str | None = None
-    """`time`, `interrupt`, `terminate`, `stop button`, `abort` ..."""
+    """`time`, `interrupt`, `terminate`, `stop button`, `abort`, `workers gone` ..."""
     present_share: float = 1.0
     """Of its time that a user is connected, in the mean, as asked for: below 1 where users come and go."""
     missing_processes: list[str] = []

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from loadtest.analysis.standin import ModelTime, model_time
-from loadtest.model import Connect, Counts, Disconnect, Ghost, Health, Login, Outage, RunInfo, ServerSample, StreamState
+from loadtest.model import (
+    Connect,
+    Counts,
+    Disconnect,
+    Ghost,
+    Health,
+    Login,
+    Outage,
+    RunInfo,
+    ServerSample,
+    Step,
+    StreamState,
+)
 from loadtest.runs.columns import MISSING, Messages, Text
 from loadtest.runs.reader import RunReader
 from loadtest.runs.rooms import RoomRecords
@@ -49,6 +61,7 @@ class Records:
     server: tuple[ServerSample, ...] = ()
     ghosts: tuple[Ghost, ...] = ()
     intruders: tuple[Connect, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -108,6 +121,7 @@ def load(run: RunReader) -> Records:
         server=tuple(run.server()),
         ghosts=tuple(run.ghosts()),
         intruders=tuple(connect for connect in connects if connect.bad_token is not None),
+        steps=tuple(run.steps()),
     )
 
 

@@ -23,7 +23,7 @@ from loadtest.analysis.samples import EVENTS, OF_OUTAGES, REPLIES, Basis, connec
 from loadtest.analysis.seen import seen
 from loadtest.analysis.server import server
 from loadtest.analysis.slo.evaluate import evaluate
-from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, Summary
+from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, StepGroup, Summary
 from loadtest.analysis.verdict import judge
 from loadtest.analysis.window import Window
 from loadtest.metrics import BY_KEY, METRICS
@@ -95,6 +95,7 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         isolation=isolation(measured),
         intruders=ledger.intruders(records),
         invalid={outcome: found for outcome in Outcome if (found := ledger.reasons(messages, outcome, invalid=True))},
+        by_step=fold.steps(),
     )
 
 
@@ -130,6 +131,24 @@ class _Fold:
         connects = self._measured.records.connects
         names = {connect.user_class for connect in connects} | set(self._messages.user_class.counts())
         return {name: self._class(name) for name in sorted(filter(None, names - {PREFLIGHT}))}
+
+    def steps(self) -> list[StepGroup]:
+        """Replies by step of the load shape: all of a step counts, since it begins when its users are there."""
+        measured, intended, found = self._measured, self._messages.intended_ns, []
+        origin = measured.records.info.started_ns
+        for step in measured.records.steps:
+            part = (intended >= step.began_ns) & (intended < step.ended_ns)
+            found.append(
+                StepGroup(
+                    number=step.number,
+                    users=step.users,
+                    start_s=round((step.began_ns - origin) / 1e9, 3),
+                    stop_s=round((step.ended_ns - origin) / 1e9, 3),
+                    counts=ledger.message_counts(self._messages, part),
+                    metrics=self.replies(part & measured.of_population(Population.HEADLINE)),
+                )
+            )
+        return found
 
     def connect_part(self, name: str) -> MetricSummary:
         """A part of `connect`."""

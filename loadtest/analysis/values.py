@@ -71,6 +71,25 @@ class Group(Struct, frozen=True):
     metrics: Metrics
 
 
+class StepGroup(Struct, frozen=True):
+    """What was intended while one step of a load shape was held.
+
+    Attributes:
+        number: 1, 2, ...
+        users: that the step held.
+        start_s, stop_s: from the end of its spawning to its own, seconds from the start of the run.
+        counts: of all its messages.
+        metrics: replies of its headline messages.
+    """
+
+    number: int
+    users: int
+    start_s: float
+    stop_s: float
+    counts: Counts
+    metrics: Metrics
+
+
 def has_samples(metrics: Metrics, populations: Mapping[str, Group]) -> bool:
     """Whether anything was measured."""
     groups = (metrics, *(group.metrics for group in populations.values()))
@@ -147,6 +166,7 @@ class Summary(Struct, frozen=True):
         isolation: what users above the limit do to the latency of those within; null without `--abuse-period`.
         intruders: connects with bad tokens by what was bad and what came of it.
         invalid: messages that were invalid on purpose, by outcome and reason.
+        by_step: the steps of a load shape; empty without one.
     """
 
     schema: int
@@ -180,6 +200,7 @@ class Summary(Struct, frozen=True):
     isolation: Isolation | None = None
     intruders: dict[str, int] = {}
     invalid: dict[str, dict[str, int]] = {}
+    by_step: list[StepGroup] = []
 
     @property
     def empty(self) -> bool:

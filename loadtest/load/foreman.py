@@ -44,13 +44,25 @@ class Foreman:
         crew: who they are, and what becomes of them.
         started_ns: of the run, monotonic.
         keep: told of the workers whenever something becomes of one.
+        end: called once all workers are gone for good.
+        users: of the run, at most; None where nobody knows.
     """
 
-    def __init__(self, runner: MasterRunner, crew: Crew, started_ns: int, keep: Callable[[list[Worker]], None]) -> None:
+    def __init__(
+        self,
+        runner: MasterRunner,
+        crew: Crew,
+        started_ns: int,
+        keep: Callable[[list[Worker]], None],
+        end: Callable[[], None],
+        users: int | None = None,
+    ) -> None:
         self._runner = runner
         self._crew = crew
         self._started_ns = started_ns
         self._keep = keep
+        self._end = end
+        self._users = users
         self._kept: list[Worker] = []
         self._clock_id = clock_id()
         self._clocks: dict[str, WorkerClock] = {}
@@ -74,6 +86,11 @@ class Foreman:
     def alone(self) -> bool:
         """Whether no worker is in touch any more."""
         return {client.id for client in self._runner.clients.all} <= self._silent()
+
+    @property
+    def deserted(self) -> bool:
+        """Whether all workers have left or are gone for good."""
+        return not self._crew.here
 
     def on_spawned(self) -> None:
         """All users have been dealt out."""
@@ -129,7 +146,12 @@ class Foreman:
         return self._crew.names(self._awaited)
 
     def _tell(self, client_id: str, share: Share, of: int) -> None:
-        told = {"name": self._crew.name(client_id), "share": msgspec.structs.astuple(share), "of": of}
+        told = {
+            "name": self._crew.name(client_id),
+            "share": msgspec.structs.astuple(share),
+            "of": of,
+            "users": self._users,
+        }
         self._runner.send_message(BEGIN, told, client_id)
         self._read_clock(client_id)
 
@@ -145,6 +167,10 @@ class Foreman:
                 forget_worker(self._runner, client_id)
             for client_id in self._crew.here - set(clients):  # it has quit without a last report
                 self._crew.lose(client_id, self._now_s)
+            if self.deserted:
+                self._keep_changes()
+                gevent.spawn(self._end)  # which ends this greenlet, too
+                return
             if look % CLOCK_WATCHES == 0:
                 for client_id in self._clocks:
                     self._read_clock(client_id)

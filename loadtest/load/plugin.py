@@ -57,6 +57,7 @@ from loadtest.load.quirks import (
     ignore_signals,
     is_of_its_own,
     on_signals,
+    outlive_silence,
 )
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.server_watch import ServerWatch, source_of
@@ -92,11 +93,13 @@ class Post(Struct, frozen=True):
         name: in the records.
         share: fields of its `Share` of the users.
         of: processes that there are.
+        users: of all of them, at most; None where nobody knows.
     """
 
     name: str = "worker"
     share: tuple[int, int, int | None] = (0, 1, 0)
     of: int = 1
+    users: int | None = None
 
 
 _decode_batch = msgspec.msgpack.Decoder(Batch).decode
@@ -171,6 +174,7 @@ class Plugin:
             runner.register_message(FINAL, self._on_final)
             runner.register_message(ASK, self._on_ask)
             runner.register_message(CLOCK, self._on_clock)
+            outlive_silence(runner)
         if os.environ.get(CONSOLE_ENV):
             logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)
         self._files = raise_file_limit()
@@ -202,7 +206,7 @@ class Plugin:
             url = check_host(environment.host)
             if options.num_users is not None and options.num_users < 1:
                 raise UsageError(f"--users: {options.num_users} is no number of users; give 1 or more")
-            self._people.check_users(self._settings.accounts(options.num_users or 1))
+            self._people.check_users(self._settings.accounts(_most_users(environment)))
             if options.run_time and self._settings.warmup and self._settings.warmup >= options.run_time:
                 raise UsageError(
                     f"--warmup: {self._settings.warmup:g} s leaves nothing of --run-time {options.run_time:g} s; "
@@ -210,19 +214,26 @@ class Plugin:
                 )
             check_moments(self._settings, options.run_time)
             if not isinstance(runner, WorkerRunner):
-                self._check_sockets(options, self._settings)
+                self._check_sockets(environment, self._settings)
                 check_results(Path(self._settings.results))
                 server = source_of(self._settings.server_pid, self._settings.server_metrics)
                 if server is not None:
                     server.read()  # refused before the load, not in its middle
                 self._preflight = _tried(environment, read_endpoint(url, self._settings), self._settings, self._people)
 
-    def _check_sockets(self, options: Any, settings: Settings) -> None:
+    def _check_sockets(self, environment: Any, settings: Settings) -> None:
+        options, users = environment.parsed_options, _most_users(environment)
         check_sources(settings.source_addresses)
-        if not options.num_users or (options.master and not options.processes):
-            return  # what the machines of its workers have, a master cannot know
-        check_files(options.num_users, options.processes or 1, self._files)
-        check_ports(options.num_users, settings.source_addresses, local_ports())
+        if users is None or (options.master and not options.processes):
+            return  # what the machines of its workers have, a master cannot know: they look for themselves
+        check_files(users, options.processes or 1, self._files)
+        check_ports(users, settings.source_addresses, local_ports())
+
+    def _check_own_sockets(self, settings: Settings) -> None:
+        """Of a worker of another machine, which knows no other processes there."""
+        if self._post.users is not None:
+            check_files(self._post.users, self._post.of, self._files)
+            check_ports(-(-self._post.users // self._post.of), settings.source_addresses, local_ports())
 
     def _set_weights(self, environment: Any, settings: Settings) -> None:
         by_name = {cls.__name__: cls for cls in environment.user_classes}
@@ -248,7 +259,7 @@ class Plugin:
             self._begin(environment)
         except Exception as error:  # noqa: BLE001 - mostly from the page: the command line's has been checked
             logger.error("error: %s", _told(error))
-            if environment.parsed_options.headless:
+            if environment.parsed_options.headless or isinstance(environment.runner, WorkerRunner):
                 self._exit_code = UsageError.exit_code
                 gevent.spawn(environment.runner.quit)
             else:
@@ -264,6 +275,7 @@ class Plugin:
         endpoint = read_endpoint(url, settings)
         if isinstance(runner, WorkerRunner):
             if is_of_its_own():
+                self._check_own_sockets(settings)
                 on_signals(lambda: gevent.spawn(self._leave, environment))
             else:
                 ignore_signals()
@@ -271,7 +283,8 @@ class Plugin:
             numbers = Numbers(Share(*self._post.share), self._questions.ask)
             self._start_process(environment, self._post.name, endpoint, settings, people, numbers)
             return
-        people.check_users(settings.accounts(runner.target_user_count))
+        people.check_users(settings.accounts(_most_users(environment)))
+        self._check_sockets(environment, settings)
         checked, self._preflight = self._preflight or _tried(environment, endpoint, settings, people), None
         demands = read_objectives(settings)
         self._keeper = Keeper(Path(settings.results), self._info(environment, endpoint, settings, demands))
@@ -315,7 +328,14 @@ class Plugin:
         assert self._settings is not None
         users = None if environment.shape_class else runner.target_user_count
         crew = Crew(Pool(users, self._settings.seats(people.capacity)), self._say_notice)
-        self._foreman = Foreman(runner, crew, keeper.info.started_ns, lambda workers: keeper.update(workers=workers))
+        self._foreman = Foreman(
+            runner,
+            crew,
+            keeper.info.started_ns,
+            lambda workers: keeper.update(workers=workers),
+            lambda: _end_run(environment),
+            _most_users(environment),
+        )
         self._foreman.begin()
 
     def on_worker_connect(self, client_id: str, **_: Any) -> None:
@@ -417,7 +437,7 @@ class Plugin:
         keeper.update(aborted=f"{reason}, {after_s:.0f} s after the start")
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
         print(f"{clear}aborted: {keeper.info.aborted}", file=sys.stderr, flush=True)
-        (environment.runner.quit if environment.parsed_options.headless else environment.runner.stop)()
+        _end_run(environment)
 
     # --- records on their way -----------------------------------------------------------------------------------------
     def _pump_on(self) -> None:
@@ -620,6 +640,8 @@ class Plugin:
         options, info = environment.parsed_options, self._keeper.info if self._keeper is not None else None
         if info is not None and info.aborted:
             return "abort"
+        if self._foreman is not None and self._foreman.deserted:
+            return "workers gone"
         if self._quitting_by is not None:
             return self._quitting_by
         elapsed = (time.monotonic_ns() - info.started_ns) / 1e9 if info else 0.0
@@ -631,6 +653,18 @@ class Plugin:
 def _on_clock_question(environment: Any, msg: Any, **_: Any) -> None:
     answer = {"asked_ns": msg.data["asked_ns"], "read_ns": time.monotonic_ns(), "clock": clock_id()}
     environment.runner.send_message(CLOCK, answer)
+
+
+def _end_run(environment: Any) -> None:
+    (environment.runner.quit if environment.parsed_options.headless else environment.runner.stop)()
+
+
+def _most_users(environment: Any) -> int | None:
+    """Users that a run comes to at most; None where a shape decides that says nothing of it."""
+    shape = environment.shape_class
+    if shape is not None:
+        return shape.most_users if isinstance(shape, Staged) else None
+    return environment.runner.target_user_count or environment.parsed_options.num_users or 1
 
 
 def _people(environment: Any, settings: Settings, processes: int = 1) -> People:

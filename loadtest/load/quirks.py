@@ -76,6 +76,24 @@ def end_dispatch(runner: Any) -> None:
         dispatcher._dispatch_in_progress = False
 
 
+def outlive_silence(runner: MasterRunner) -> None:
+    """Have a run go on while no worker is in touch: a master whose network is away for 10 s is out of touch with all.
+
+    Locust ends it after 4 s (locust/runners.py, `heartbeat_worker`); who is gone for good is the crew's to say.
+    """
+    for name in ("stop", "check_stopped"):
+        setattr(runner, name, _not_by_heartbeat(getattr(runner, name)))
+
+
+def _not_by_heartbeat(method: Callable[..., None]) -> Callable[..., None]:
+    def unless_by_heartbeat(*args: Any, **named: Any) -> None:
+        caller = getattr(gevent.getcurrent(), "_run", None)
+        if getattr(caller, "__name__", "") != "heartbeat_worker":
+            method(*args, **named)
+
+    return unless_by_heartbeat
+
+
 def forget_worker(runner: MasterRunner, client_id: str) -> None:
     """Have Locust forget a worker that is gone for good.
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from locust import LoadTestShape
 from locust.runners import STATE_RUNNING
 
+from loadtest.errors import UsageError
 from loadtest.load.stages import Progress, Stage, check
 from loadtest.model import Step
 
@@ -47,17 +48,29 @@ class Staged(LoadTestShape):
         Raises:
             UsageError: names the class, what was wrong and what to do.
         """
-        check(type(self).__name__, self.stages())
+        name = type(self).__name__
+        try:
+            check(name, self.stages())
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"{name}: its class attributes make no stages ({error}); mind their types, as in users = (50, 100)"
+            ) from None
+
+    @property
+    def most_users(self) -> int:
+        """Of any stage."""
+        return max(stage.users for stage in self.stages())
 
     def reset_time(self) -> None:
         """Begin anew: Locust's page starts one shape several times."""
         super().reset_time()  # type: ignore[no-untyped-call]
-        self._progress = Progress(self.stages(), self._tell)
+        self._progress: Progress | None = None  # not before `check`: attributes may make no stages
 
     def tick(self) -> tuple[int, float] | None:
         """The users and spawn rate of now; None once all stages were held."""
         runner: Any = self.runner
         running = runner.target_user_count if runner is not None and runner.state == STATE_RUNNING else None
+        self._progress = self._progress or Progress(self.stages(), self._tell)
         stage = self._progress.at(time.monotonic_ns(), running)
         return None if stage is None else (stage.users, stage.spawn_rate)
 
@@ -66,7 +79,8 @@ class Staged(LoadTestShape):
 
     def leave(self) -> None:
         """The run is over: tell the stage that was held until now."""
-        self._progress.end(time.monotonic_ns())
+        if self._progress is not None:
+            self._progress.end(time.monotonic_ns())
 
 
 class Steps(Staged):

@@ -159,6 +159,8 @@ def _blocks(summary: Summary, by_behaviour: bool) -> Iterable[Block]:
     for name, title in _POPULATIONS.items():
         if name in summary.populations and not by_behaviour:
             yield Block(title, _rows(summary.populations[name].metrics, HEADLINE))
+    for step in summary.by_step:
+        yield Block(f"step {step.number}, {number(step.users)} users", _rows(step.metrics, HEADLINE))
     if any(summary.total[key].count != metrics[key].count for key in HEADLINE):
         yield Block("whole run, warm-up included", _rows(summary.total, HEADLINE))
 
@@ -213,7 +215,12 @@ def _footnotes(summary: Summary, blocks: Iterable[Block]) -> Iterable[str]:
 def _floors(summary: Summary) -> str:
     labels = dict(zip(_FIELDS, COLUMNS, strict=False))
     needed: dict[str, int] = {}
-    groups = [summary.metrics, summary.total, *(group.metrics for group in summary.populations.values())]
+    groups = [
+        summary.metrics,
+        summary.total,
+        *(group.metrics for group in summary.populations.values()),
+        *(step.metrics for step in summary.by_step),
+    ]
     for metric in (metric for metrics in groups for metric in metrics.values() if metric.count):
         needed |= metric.withheld
     return ", ".join(f"{labels[name]} {needed[name]:,}" for name, _ in PERCENTILES if name in needed)

@@ -62,7 +62,7 @@ def export(run: RunReader, folder: Path, ending: str) -> list[Path]:
             file = folder / f"{table}.{ending}"
             fresh = file.with_name(f".{file.name}")
             try:
-                write(fresh, *_with_utc(run, table, types, rows))
+                write(fresh, *_with_utc(run, table, *_with_step(run, table, types, rows)))
                 fresh.replace(file)
             finally:
                 fresh.unlink(missing_ok=True)
@@ -93,6 +93,19 @@ def _with_utc(run: RunReader, table: str, types: Types, rows: Rows) -> tuple[Typ
         return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     return {"utc": "TEXT"} | dict(types), ((utc(row[place]), *row) for row in rows)
+
+
+def _with_step(run: RunReader, table: str, types: Types, rows: Rows) -> tuple[Types, Rows]:
+    """Messages with the step of the load shape that was held when they were to leave; none between two steps."""
+    steps = run.steps() if table == "messages" else []
+    if not steps:
+        return types, rows
+    place = list(types).index(INSTANTS[table])
+
+    def step(instant_ns: int) -> int | None:
+        return next((each.number for each in steps if each.began_ns <= instant_ns < each.ended_ns), None)
+
+    return dict(types) | {"step": "INTEGER"}, ((*row, step(row[place])) for row in rows)
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from staged_run import MS, START, STEADY_S, answered, batch, message, ordinary, stage
+from staged_run import MS, SECOND, START, STEADY_S, answered, batch, message, ordinary, stage
 
 from loadtest import histogram
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
 from loadtest.metrics import METRICS
-from loadtest.model import Count, Counts, Outcome, Population, StreamState
+from loadtest.model import SHAPE, Batch, Count, Counts, Outcome, Population, Step, StreamState
 from loadtest.runs.reader import RunReader
 
 CONTRACT = [
@@ -196,3 +196,26 @@ def test_a_platform_that_promises_stamps_and_gives_none_is_called_by_its_clock(s
     assert summary_of(ordinary(), counters=counters).run.receive_clock == "kernel"
     without = [*counters, Count("reads_without_stamp", "", 90)]
     assert summary_of(ordinary(), counters=without).run.receive_clock == "callback"
+
+
+def test_each_step_of_a_shape_has_its_own_replies(summary_of):
+    first = [answered(n, 12 + n * 0.1, 5) for n in range(40)]
+    between = [answered(100 + n, 30.5 + n * 0.1, 500) for n in range(5)]
+    second = [answered(200 + n, 40 + n * 0.1, 9) for n in range(60)]
+    limit = [message(300, 41, Outcome.REJECTED, Population.LIMIT)]
+    steps = [
+        Step(1, 20, START + 10 * SECOND, START + 30 * SECOND),
+        Step(2, 40, START + 35 * SECOND, START + 60 * SECOND),
+    ]
+    found = summary_of(first + between + second + limit, Batch(SHAPE, 0, steps=steps)).by_step
+    assert [(step.number, step.users, step.start_s, step.stop_s) for step in found] == [
+        (1, 20, 10.0, 30.0),
+        (2, 40, 35.0, 60.0),
+    ]
+    assert [step.counts["sent"] for step in found] == [40, 61]
+    assert [step.metrics["ack_delivered"].count for step in found] == [40, 60]
+    assert [step.metrics["ack_delivered"].p50 for step in found] == [5.0, 9.0]
+
+
+def test_a_run_without_a_shape_has_no_steps(summary_of):
+    assert summary_of(ordinary()).by_step == []

@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 from in_process import assert_one_line, loadtest
-from staged_run import batch, ordinary, stage
+from staged_run import SECOND, START, answered, batch, ordinary, stage
 
 from loadtest.commands import pictures
+from loadtest.model import SHAPE, Batch, Step
 from loadtest.runs.schema import RECORDS
 
 MET, MISSED = "ack_delivered.p95 < 250ms", "ack_delivered.p50 < 20ms"
@@ -175,6 +176,15 @@ def test_every_table_is_exported_but_those_that_hold_arrays(run, tmp_path):
     assert files == {*RECORDS, "counters"} - {"histograms", "receipts"}
     heads = {name: (tmp_path / "csv" / f"{name}.csv").read_text().split(",")[0] for name in files}
     assert [name for name, head in heads.items() if head != "utc"] == ["counters"]
+
+
+def test_export_tells_the_step_of_each_message(tmp_path):
+    steps = [Step(1, 5, START + 10 * SECOND, START + 20 * SECOND), Step(2, 9, START + 30 * SECOND, START + 40 * SECOND)]
+    sent = [answered(1, 10, 5), answered(2, 20, 5), answered(3, 39, 5)]
+    folder = stage(tmp_path, [batch(sent), Batch(SHAPE, 0, steps=steps)])
+    assert loadtest("export", folder, "-o", tmp_path / "csv")[0] == 0
+    with (tmp_path / "csv" / "messages.csv").open(newline="") as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "", "2"]
 
 
 def test_export_as_parquet_has_the_same_rows(run, tmp_path):

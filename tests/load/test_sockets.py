@@ -5,7 +5,9 @@ import os
 import resource
 import subprocess
 import sys
+import time
 
+import jwt
 import pytest
 from locust_command import locust
 from real_servers import unused_port
@@ -136,3 +138,45 @@ def test_a_load_that_this_machine_cannot_carry_is_refused_in_one_line_before_it_
     assert line in ended.stdout
     assert "Traceback" not in ended.stdout
     assert os.listdir(tmp_path) == []
+
+
+SHAPED = """
+from loadtest.load import ChatUser, {base}
+
+class Chatting(ChatUser):
+    pass
+
+class Shape({base}):
+    users = {users}
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "users", "options", "line"),
+    [
+        ("Steps", "(5, 99_999_999)", (), "--users: 99,999,999 in one process take 100,000,199 open files"),
+        ("Ramp", "3", ("--tokens-file", "two"), "--tokens-file: holds 2 tokens for 3 users"),
+        ("Steps", "100", (), "Shape: its class attributes make no stages ('int' object is not iterable); mind their"),
+        ("Soak", "'many'", (), "Shape: its class attributes make no stages ("),
+    ],
+)
+def test_a_shape_is_held_against_the_same_before_it_starts(base, users, options, line, tmp_path):
+    locustfile = tmp_path / "shaped.py"
+    locustfile.write_text(SHAPED.format(base=base, users=users))
+    (tmp_path / "two").write_text("".join(f"{token_of(user)}\n" for user in ("ann", "ben")))
+    results = tmp_path / "results"
+    results.mkdir()
+    ended = locust(
+        *("-f", str(locustfile), "--host", f"ws://127.0.0.1:{unused_port()}/ws"),
+        *(word if word != "two" else str(tmp_path / "two") for word in options),
+        **({} if options else {"LOADTEST_JWT_SECRET": "secret"}),
+        LOADTEST_RESULTS=str(results),
+    )
+    assert ended.returncode == 2
+    assert line in ended.stdout
+    assert "Traceback" not in ended.stdout
+    assert os.listdir(results) == []
+
+
+def token_of(user):
+    return jwt.encode({"userId": user, "exp": time.time() + 900}, "a secret of the tests, long enough for HS256")

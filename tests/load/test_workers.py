@@ -237,6 +237,50 @@ def test_a_run_that_has_lost_its_only_worker_ends_and_keeps_what_came(start_refe
         machines.close()
 
 
+def test_a_master_that_is_out_of_touch_with_all_of_its_workers_goes_on(start_reference_server, tmp_path):
+    server = start_reference_server("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "none")
+    machines = Machines(server, tmp_path, 1, "18s", "--reply-timeout", "2s")
+    cable = CutCable(machines.port)
+    try:
+        machines.worker(cable.port)
+        machines.master.until_under_way(15)
+        cable.cut()
+        machines.wait_until_noticed("is silent")
+        time.sleep(3)
+        cable.mend()
+        machines.wait_until_noticed("is back")
+        machines.master.end()
+        truth = server.stop()
+    finally:
+        cable.close()
+        machines.close()
+    summary = machines.master.summary
+    assert summary["run"]["ended_by"] == "time", machines.master.output
+    (worker,) = summary["run"]["workers"]
+    assert (worker["ended"], len(worker["silences_s"])) == ("with the run", 1)
+    assert summary["counts"]["sent_on_wire"] == truth["messages"]
+
+
+FEW_FILES = ("sh", "-c", 'ulimit -n 205 && exec "$@"', "sh")
+
+
+def test_a_worker_that_may_not_open_enough_files_says_so_and_takes_no_part(start_reference_server, tmp_path):
+    server = start_reference_server("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "none")
+    machines = Machines(server, tmp_path, 2, "3s", "--reply-timeout", "2s")
+    try:
+        machines.worker()
+        unfit = machines.worker(within=FEW_FILES)
+        assert machines.master.end() == 3
+        unfit.wait(20)
+    finally:
+        machines.close()
+    assert (
+        "--users: 12 in 2 processes take 206 open files in each, and its hard limit is 205"
+        in (tmp_path / "worker1.log").read_text()
+    )
+    assert [worker["ended"] for worker in machines.master.summary["run"]["workers"]].count("lost") == 1
+
+
 AHEAD_S = 5_000
 OTHER_CLOCK = (
     *("unshare", "--user", "--map-root-user", "--time", "--monotonic", str(AHEAD_S), "--fork", "--kill-child"),

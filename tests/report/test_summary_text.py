@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec import structs
-from staged_run import MS, STEADY_S, answered, batch, message, ordinary, stage
+from staged_run import MS, SECOND, START, STEADY_S, answered, batch, message, ordinary, stage
 
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
-from loadtest.model import Connect, Count, Outcome, Worker
+from loadtest.model import SHAPE, Batch, Connect, Count, Outcome, Step, Worker
 from loadtest.report.render import as_json, as_markdown, as_text
 from loadtest.runs.reader import RunReader
 
@@ -91,6 +91,12 @@ def test_workers_of_other_machines_have_their_clocks_told(tmp_path):
     workers = [Worker("worker-0", "here", 0.0), Worker("worker-1", "there", 0.0, clock_bound_s=0.0004)]
     shown = as_text(summary_of(stage(tmp_path, [batch(ordinary())], workers=workers)))
     assert "clocks of other machines: set to the master's, to within 0.40 ms, which no latency holds" in shown
+
+
+def test_the_steps_of_a_shape_have_rows_of_their_own(tmp_path):
+    steps = [Step(1, 200, START + 20 * SECOND, START + 80 * SECOND)]
+    shown = as_text(summary_of(stage(tmp_path, [batch(ordinary()), Batch(SHAPE, 0, steps=steps)])))
+    assert "step 1, 200 users" in shown
 
 
 def test_an_invalid_run_as_text(invalid):
