@@ -11,6 +11,7 @@ from loadtest.client.tokens import MintedTokens
 from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
 from loadtest.errors import UsageError
+from loadtest.load.people import People
 from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.server.limiter import LimitScope
 from loadtest.server.streams import StreamIds
@@ -240,8 +241,12 @@ def test_an_error_of_ours_is_told_in_its_own_words(served, capfd):
                 raise RuntimeError("lost the key")
             return super().token(number)
 
+    class Somebody(People):
+        def tokens(self, _number, _log_in):
+            return Forgetful(SECRET)
+
     chosen = settings({"jwt_secret": SECRET, "rate_limit": "10/2s", "reply_timeout": "1s"})
-    found = Checker(Asked(host=served.url, only=["typing"]), chosen, Forgetful(SECRET)).run()
+    found = Checker(Asked(host=served.url, only=["typing"]), chosen, Somebody(chosen)).run()
     assert "an error of ours: RuntimeError; please report it" in seen(found)["typing-start"]
     assert "typing: RuntimeError: lost the key" in capfd.readouterr().err.splitlines()
 
