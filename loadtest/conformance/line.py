@@ -69,6 +69,24 @@ class Line(Hearing):
 
         return self.until(is_last_word, since, patience_s)
 
+    def answers(self, message_ids: list[str], since: int, patience_s: float) -> dict[str, Heard]:
+        """The last words on messages that were sent together, by id; an error that names none is about those without
+        one, in their order."""
+        found: dict[str, Heard] = {}
+        nameless: list[Heard] = []
+
+        def is_last(each: Heard) -> bool:
+            match each.event:
+                case MessageAck(message_id=named, status="delivered" | "error") | MessageError(message_id=str(named)):
+                    if named in message_ids:
+                        found.setdefault(named, each)
+                case MessageError() | ConnectionError_():
+                    nameless.append(each)
+            return len(found) + len(nameless) >= len(message_ids)
+
+        self.until(is_last, since, patience_s)
+        return dict(zip([id_ for id_ in message_ids if id_ not in found], nameless, strict=False)) | found
+
     def hang_up(self) -> None:
         """Close with 1000, and wait for the answer."""
         self._transport.close(CLOSE_NORMAL)

@@ -1,7 +1,11 @@
 """`loadtest check` against the reference server: clean, in every variant, and with each fault that it can be told."""
 
 import json
+import threading
+import time
+from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 from check_stage import RATE, SECRET, checked, seen, serving, verdicts
 from real_servers import behaving
@@ -123,6 +127,35 @@ def test_no_limit_and_no_answers(declared, verdict):
     assert verdicts(found)["limit"] == verdict
     assert {verdicts(found)[id_] for id_ in GROUPS["streams"] if "stream" in id_} == {"cannot be tested"}
     assert "is the AI switched off?" in seen(found)["stream"]
+
+
+class Hasty:
+    """Acks each message `received` before it asks the limit of its user, and rejects it all the same."""
+
+    def __init__(self, rate):
+        self._limiter, self._lock = Kept.FIXED.of(rate), threading.Lock()
+
+    def __call__(self, connection):
+        token = parse_qs(urlsplit(connection.request.path).query)["token"][0]
+        user = jwt.decode(token, options={"verify_signature": False})["userId"]
+        connection.send(GREETING)
+        for raw in connection:
+            id_ = json.loads(raw)["messageId"]
+            connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "received"}))
+            with self._lock:
+                wait_s = self._limiter.take(user, time.monotonic_ns())
+            error = {"status": "error", "error": f"Rate limit exceeded. Try again in {wait_s} seconds"}
+            answer = error if wait_s else {"status": "delivered"}
+            connection.send(json.dumps({"type": "message:ack", "messageId": id_} | answer))
+
+
+def test_received_is_no_admission_and_has_no_place_before_a_rejection():
+    with behaving(Hasty(RATE)) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "limiter")
+    failed = {id_ for id_, verdict in verdicts(found).items() if verdict == "fails"}
+    assert failed == {"limit-answer"}, seen(found)
+    assert seen(found)["limit"] == "10 admitted, the next rejected"
+    assert seen(found)["limit-answer"].startswith('ack received, and then ack error "Rate limit exceeded')
 
 
 # --- each fault ------------------------------------------------------------------------------------------------------
