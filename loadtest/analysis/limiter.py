@@ -91,6 +91,7 @@ class Evidence(Struct, frozen=True):
         spread: how another user was, that had sent 1 message, and the rest of its limit half a window later.
         next_return: how the user of the burst was admitted again after `returned`, where that was watched.
         penal: whether it was admitted after a silence only, and not as long as it went on asking.
+        rejected_again: the message that was rejected after as long a silence as was promised.
         cut_short: why the rest was not tried, where it was not.
     """
 
@@ -101,6 +102,7 @@ class Evidence(Struct, frozen=True):
     spread: Return | None = None
     next_return: Return | None = None
     penal: bool = False
+    rejected_again: Try | None = None
     cut_short: str = ""
 
     @property
@@ -144,7 +146,7 @@ def identify(evidence: Evidence) -> Limiter:
     bounds = _window(evidence, kind, told)
     promised = evidence.rejection.retry_after_s
     window = roundest(*bounds) if bounds is not None else None
-    if evidence.returned is None and promised is not None:
+    if evidence.returned is None and evidence.rejected_again is None and promised is not None:
         window = float(promised)
         told.append(f"the window is the server's own word, Try again in {promised} seconds, and not measured")
     if evidence.cut_short:

@@ -15,10 +15,11 @@ from loadtest.client.tokens import MintedTokens
 from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
 from loadtest.errors import UsageError
+from loadtest.server.faults.orders import order
 from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.server.limiter import LimitScope
 from loadtest.server.streams import StreamIds
-from loadtest.settings import settings
+from loadtest.settings import Rate, settings
 
 NOT_OF_A_SERVER = {"auto-scroll", "internal-error"}
 
@@ -156,6 +157,21 @@ def test_received_is_no_admission_and_has_no_place_before_a_rejection():
     assert failed == {"limit-answer"}, seen(found)
     assert seen(found)["limit"] == "10 admitted, the next rejected"
     assert seen(found)["limit-answer"].startswith('ack received, and then ack error "Rate limit exceeded')
+
+
+def test_a_promise_that_is_far_too_short_fails_in_the_quick_set():
+    with serving(rate_limit=Rate(10, 60.0), faults=(order("limit-mistime:-58s"),)) as server:
+        found = checked(server.url, rate_limit="10/60s")
+    assert verdicts(found)["limit-promise"] == "fails", seen(found)
+    assert seen(found)["limit-promise"].startswith("promised 2 s, rejected after ")
+    assert (found.limiter.limit, found.limiter.window_s) == (10, None)
+
+
+def test_what_a_burst_shows_stands_though_there_is_no_time_for_the_rest(served, monkeypatch):
+    monkeypatch.setattr("loadtest.conformance.check.FULL_S", 0.5)
+    found = checked(served.url, "limiter")
+    assert seen(found)["limit"] == "10 admitted, the next rejected"
+    assert seen(found)["limit-promise"] == "there was no time to watch it any longer"
 
 
 # --- each fault ------------------------------------------------------------------------------------------------------

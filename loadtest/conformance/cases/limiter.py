@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 import gevent
+from msgspec import structs
 
 from loadtest.analysis.limiter import Evidence, Limiter, LimiterKind, Scope, Try, identify, promise_error_s
 from loadtest.client.dialect import GUIDE
@@ -22,7 +23,7 @@ from loadtest.settings import Rate
 FIRST, OTHER = LIMITED
 LEAST_USERS: Final = 4
 """Two of them have no other cases, beside which the limit would be found too low."""
-QUICK_S: Final = 8.0
+QUICK_S: Final = 7.5
 """Windows that are over by then are looked at in the quick set, too."""
 WINDOWS: Final = 3.0
 LEAST_FULL_S: Final = 30.0
@@ -48,7 +49,13 @@ def check(bench: Bench, findings: Findings, alone: bool) -> Limiter:
     declared = bench.declared or GUIDE_RATE
     asker = _Lines(bench)
     longest_s = max(WINDOWS * declared.window_s, LEAST_FULL_S) if bench.full or alone else QUICK_S
-    evidence = LimiterProbe(asker, declared, longest_s).run()
+    probe = LimiterProbe(asker, declared, longest_s)
+    try:
+        evidence = probe.run()
+    except gevent.Timeout:
+        if not probe.seen.burst:
+            raise
+        evidence = structs.replace(probe.seen, cut_short="there was no time to watch it any longer")
     limiter = identify(evidence)
     _judge(bench.declared, findings, limiter, evidence, asker)
     return limiter
@@ -182,7 +189,11 @@ def _judge_answer(findings: Findings, evidence: Evidence, asker: _Lines) -> None
 
 def _judge_promise(findings: Findings, evidence: Evidence) -> None:
     error = promise_error_s(evidence)
-    rejection, returned = evidence.rejection, evidence.returned
+    rejection, returned, again = evidence.rejection, evidence.returned, evidence.rejected_again
+    if rejection is not None and rejection.retry_after_s is not None and again is not None:
+        waited_s = (again.sent_ns - rejection.answered_ns) / 1e9
+        findings.fails("limit-promise", f"promised {rejection.retry_after_s} s, rejected after {waited_s:.1f} s again")
+        return
     if error is None or rejection is None or returned is None:
         findings.untested(
             ("limit-promise",), evidence.cut_short or "nothing was promised, or never kept while we asked"
