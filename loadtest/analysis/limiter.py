@@ -29,6 +29,7 @@ class LimiterKind(StrEnum):
     SLIDING = "sliding"
     BUCKET = "bucket"
     NONE = "none"
+    """None that the messages sent at once, a hundred or more, would meet."""
     UNCLEAR = "unclear"
     """There is a limit, and the evidence does not carry its kind."""
 
@@ -184,8 +185,9 @@ def _of_burst(evidence: Evidence) -> str:
     took = _seconds(burst[-1].answered_ns - burst[0].sent_ns) if burst else "0 s"
     unanswered = sum(each.admitted is None for each in burst)
     silence = f", {unanswered} not answered" if unanswered else ""
+    end = silence or "; more were not sent"
     if evidence.rejection is None:
-        return f"{len(burst)} messages within {took}: {evidence.limit} admitted, none rejected{silence}"
+        return f"{len(burst)} messages within {took}: {evidence.limit} admitted, none rejected{end}"
     return f"{evidence.limit} messages admitted at once, the next rejected{silence}"
 
 

@@ -124,7 +124,7 @@ def test_no_limit():
     limiter = found(asker)
     assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.NONE, None, None, None)
     assert asker.asked == 100
-    assert limiter.evidence == ("100 messages within 0.005 s: 100 admitted, none rejected",)
+    assert limiter.evidence == ("100 messages within 0.005 s: 100 admitted, none rejected; more were not sent",)
 
 
 def test_a_limit_that_everybody_shares():
