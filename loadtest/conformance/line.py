@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from loadtest.client.dialect import GUIDE
 from loadtest.client.endpoint import Credentials, Endpoint
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, Transport
 from loadtest.conformance.heard import Counts, Heard, Hearing
 from loadtest.errors import FrameError, UnknownEvent
 from loadtest.protocol import (
     CLOSE_NORMAL,
+    RATE_LIMIT,
     ConnectionAuthenticated,
     ConnectionError_,
     MessageAck,
@@ -110,6 +112,18 @@ class Line(Hearing):
     def on_closed(self, closed: Closed) -> None:
         self.closed = closed
         self.end()
+
+
+def limited(answer: Heard | None) -> bool:
+    """Whether the last word on a message is the rate limit's."""
+    match None if answer is None else answer.event:
+        case MessageAck(status="error", error=error):
+            return GUIDE.refusal(error or "").limited
+        case MessageError() as event:
+            return GUIDE.refusal(event.text).limited
+        case ConnectionError_(code=code, message=message):
+            return code == RATE_LIMIT or GUIDE.refusal(message).limited
+    return False
 
 
 def told(answer: Heard | None, line: Line) -> str:

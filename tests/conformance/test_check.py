@@ -174,6 +174,45 @@ def test_what_a_burst_shows_stands_though_there_is_no_time_for_the_rest(served, 
     assert seen(found)["limit-promise"] == "there was no time to watch it any longer"
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"type": "message:error", "error": "RateLimit hit"},
+        {"type": "connection:error", "code": "RATE_LIMIT", "message": "slow down"},
+    ],
+    ids=["in other words", "by its code"],
+)
+def test_a_rejection_in_place_of_an_answer_leaves_a_case_untested(refusal):
+    def handle(connection):
+        connection.send(GREETING)
+        for _ in connection:
+            connection.send(json.dumps(refusal))
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
+    for case in ("one-character", "longest-content", "no-timestamp", "early-message", "invalid-message"):
+        assert verdicts(found)[case] == "cannot be tested", seen(found)[case]
+
+
+def test_a_slow_ack_of_an_early_message_is_waited_for():
+    def handle(connection):
+        connection.send(GREETING)
+        for place, raw in enumerate(connection):
+            time.sleep(0 if place else 0.7)
+            id_ = json.loads(raw).get("messageId", "")
+            connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "delivered"}))
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "early-message", reply_timeout="2s")
+    assert verdicts(found)["early-message"] == "conforms", seen(found)
+
+
+def test_a_small_limit_that_meets_the_queue_is_no_fault_of_it():
+    with serving(rate_limit=Rate(2, 60.0)) as server:
+        found = checked(server.url, "reconnection", rate_limit="2/60s", message_rate="1/60s")
+    assert (verdicts(found)["queue"], seen(found)["queue"]) == ("cannot be tested", "the rate limit came first")
+
+
 # --- each fault ------------------------------------------------------------------------------------------------------
 FAULTS = {
     "ack-drop": "acks",
