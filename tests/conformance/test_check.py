@@ -190,7 +190,14 @@ def test_a_rejection_in_place_of_an_answer_leaves_a_case_untested(refusal):
 
     with behaving(handle) as port:
         found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
-    for case in ("one-character", "longest-content", "no-timestamp", "early-message", "invalid-message"):
+    for case in (
+        "one-character",
+        "longest-content",
+        "no-timestamp",
+        "early-message",
+        "missing-fields",
+        "invalid-message",
+    ):
         assert verdicts(found)[case] == "cannot be tested", seen(found)[case]
 
 

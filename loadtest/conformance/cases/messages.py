@@ -85,7 +85,9 @@ def _missing_fields(bench: Bench, findings: Findings, line: Line, answers: list[
         del fields[field]
         answer, _ = _sent(bench, line, fields)
         answers.append(answer)
-        refused = answer is not None and not _accepted(answer) and not limited(answer)
+        if limited(answer):
+            findings.untested(("missing-fields",), f"without {field}: {told(answer, line)}: the rate limit came first")
+        refused = answer is not None and not _accepted(answer)
         (right if refused else wrong).append(f"without {field}: {told(answer, line)}")
     if wrong:
         findings.fails("missing-fields", "; ".join(wrong))
