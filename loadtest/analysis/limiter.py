@@ -29,6 +29,7 @@ class LimiterKind(StrEnum):
     SLIDING = "sliding"
     BUCKET = "bucket"
     NONE = "none"
+    """None that the messages sent at once, a hundred or more, would meet."""
     UNCLEAR = "unclear"
     """There is a limit, and the evidence does not carry its kind."""
 
@@ -91,6 +92,7 @@ class Evidence(Struct, frozen=True):
         spread: how another user was, that had sent 1 message, and the rest of its limit half a window later.
         next_return: how the user of the burst was admitted again after `returned`, where that was watched.
         penal: whether it was admitted after a silence only, and not as long as it went on asking.
+        rejected_again: the message that was rejected after as long a silence as was promised.
         cut_short: why the rest was not tried, where it was not.
     """
 
@@ -101,6 +103,7 @@ class Evidence(Struct, frozen=True):
     spread: Return | None = None
     next_return: Return | None = None
     penal: bool = False
+    rejected_again: Try | None = None
     cut_short: str = ""
 
     @property
@@ -144,7 +147,7 @@ def identify(evidence: Evidence) -> Limiter:
     bounds = _window(evidence, kind, told)
     promised = evidence.rejection.retry_after_s
     window = roundest(*bounds) if bounds is not None else None
-    if evidence.returned is None and promised is not None:
+    if evidence.returned is None and evidence.rejected_again is None and promised is not None:
         window = float(promised)
         told.append(f"the window is the server's own word, Try again in {promised} seconds, and not measured")
     if evidence.cut_short:
@@ -182,8 +185,9 @@ def _of_burst(evidence: Evidence) -> str:
     took = _seconds(burst[-1].answered_ns - burst[0].sent_ns) if burst else "0 s"
     unanswered = sum(each.admitted is None for each in burst)
     silence = f", {unanswered} not answered" if unanswered else ""
+    end = silence or "; more were not sent"
     if evidence.rejection is None:
-        return f"{len(burst)} messages within {took}: {evidence.limit} admitted, none rejected{silence}"
+        return f"{len(burst)} messages within {took}: {evidence.limit} admitted, none rejected{end}"
     return f"{evidence.limit} messages admitted at once, the next rejected{silence}"
 
 

@@ -428,7 +428,7 @@ class ChatClient:
         detail: str | None = None
         try:
             dialled = self._dial(token, trace_id)
-            if not self._dialect.greets:
+            if not self._dialect.greets and self.tokens.flaw(self.number) is None:
                 self._on_connection_event(ConnectionAuthenticated(), time.monotonic_ns())
             outcome, authenticated, detail = self._await_admission(began)
         except DialError as error:
@@ -476,6 +476,9 @@ class ChatClient:
             outcome, at, detail = self._admission.get(timeout=max(left, 0.001))
         except gevent.Timeout:
             outcome, at, detail = "timeout", None, "no connection:authenticated in time"
+            if not self._dialect.greets:  # a bad token, which nobody has refused by now
+                self._on_connection_event(ConnectionAuthenticated(), time.monotonic_ns())
+                outcome, at, detail = self._admission.get()
         if outcome != "ok" and self._transport is not None:
             transport, self._transport = self._transport, None
             transport.abandon()

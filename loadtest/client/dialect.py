@@ -70,7 +70,8 @@ class Dialect:
         stream_prefix: the stream that answers message M has the id prefix + M; a stream of the same id is found too.
         message_prefix: how message ids begin: a stream that names one of them is never taken for an answer to another.
         greets: whether the server says that the token was accepted (`connection:authenticated`); where it does not, a
-            client may send once the WebSocket is open, and a refused token shows as a close.
+            client may send once the WebSocket is open, and a refused token shows as a close; one that is bad on
+            purpose was let in where none comes before the connect timeout.
         rate_limited: pattern, in any case, of a refusal by the rate limit.
         retry_after: pattern, in any case, whose first group is the number of seconds that a refusal promises.
 

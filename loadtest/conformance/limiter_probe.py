@@ -65,16 +65,19 @@ class LimiterProbe:
         self._other_first: Try | None = None
         self._other_rejected: Try | None = None
         self._limit = 0
+        self.seen = Evidence(())
+        """What there is so far."""
 
     def run(self) -> Evidence:
         """Collect; blocks for as long as it takes."""
         burst = self._use_up()
-        evidence = Evidence(burst)
+        self.seen = evidence = Evidence(burst)
         rejection = evidence.rejection
         if rejection is None:
             return evidence
         self._limit = evidence.limit
         (second,) = self._asker.ask(Who.SECOND_CONNECTION, 1)
+        self.seen = Evidence(burst, second)
         # A promise is the rest of the window, or until the next token: the time to look at, either way.
         self._window_s = float(rejection.retry_after_s or self._declared.window_s)
         needed_s = self._window_s * SHARE_OF_ALL
@@ -103,12 +106,13 @@ class LimiterProbe:
         # How long the burst took: what was sent in it may come back over as long a time.
         pause_s = (burst[-1].answered_ns - burst[0].sent_ns) / NS_PER_S
         returned, penal = self._returned(burst[0], last, pause_s), False
+        again: Try | None = None
         if returned is None:
             penal = True
-            returned = self._after_silence(burst[0], last)
+            returned, again = self._after_silence(burst[0], last)
         if returned is None:
             why = f"not admitted again within {self._since(burst[0]):.1f} s: is the window longer than it says?"
-            return Evidence(burst, second, self._other_first, cut_short=why)
+            return Evidence(burst, second, self._other_first, rejected_again=again, cut_short=why)
         spread = after = None
         if not penal and returned.at_once * 2 > self._limit > 1:
             spread = self._spread(returned, pause_s)
@@ -119,8 +123,9 @@ class LimiterProbe:
 
     def _returned(self, first: Try, rejected: Try, pause_s: float) -> Return | None:
         """Wait for the first user to be admitted again; None where it is not."""
-        longest_s = max(self._window_s, min(self._declared.window_s, self._longest_s))  # a promise may be too short
-        due_ns = first.sent_ns + round(longest_s * PATIENCE * NS_PER_S)
+        # a promise may be too short
+        longest_s = max(self._window_s * PATIENCE, min(self._declared.window_s * PATIENCE, self._longest_s))
+        due_ns = first.sent_ns + round(longest_s * NS_PER_S)
         while self._asker.now_ns() < due_ns:
             self._other_does_what_is_due(first)
             (look,) = self._asker.ask(Who.FIRST, 1)
@@ -130,10 +135,13 @@ class LimiterProbe:
             self._asker.sleep(self._step_s)
         return None
 
-    def _after_silence(self, first: Try, rejected: Try) -> Return | None:
+    def _after_silence(self, first: Try, rejected: Try) -> tuple[Return | None, Try | None]:
+        """How the first user is admitted again then, and its message where that is rejected."""
         self._asker.sleep(self._window_s * 1.02)
         (look,) = self._asker.ask(Who.FIRST, 1)
-        return self._all_at_once(Who.FIRST, first, rejected, look, 0.0) if look.admitted else None
+        if look.admitted:
+            return self._all_at_once(Who.FIRST, first, rejected, look, 0.0), None
+        return None, look if look.admitted is False else None
 
     def _next(self, returned: Return, pause_s: float) -> Return | None:
         last = returned.admitted

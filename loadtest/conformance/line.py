@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from loadtest.client.dialect import GUIDE
 from loadtest.client.endpoint import Credentials, Endpoint
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, Transport
 from loadtest.conformance.heard import Counts, Heard, Hearing
 from loadtest.errors import FrameError, UnknownEvent
 from loadtest.protocol import (
     CLOSE_NORMAL,
+    RATE_LIMIT,
     ConnectionAuthenticated,
     ConnectionError_,
     MessageAck,
@@ -69,6 +71,24 @@ class Line(Hearing):
 
         return self.until(is_last_word, since, patience_s)
 
+    def answers(self, message_ids: list[str], since: int, patience_s: float) -> dict[str, Heard]:
+        """The last words on messages that were sent together, by id; an error that names none is about those without
+        one, in their order."""
+        found: dict[str, Heard] = {}
+        nameless: list[Heard] = []
+
+        def is_last(each: Heard) -> bool:
+            match each.event:
+                case MessageAck(message_id=named, status="delivered" | "error") | MessageError(message_id=str(named)):
+                    if named in message_ids:
+                        found.setdefault(named, each)
+                case MessageError() | ConnectionError_():
+                    nameless.append(each)
+            return len(found) + len(nameless) >= len(message_ids)
+
+        self.until(is_last, since, patience_s)
+        return dict(zip([id_ for id_ in message_ids if id_ not in found], nameless, strict=False)) | found
+
     def hang_up(self) -> None:
         """Close with 1000, and wait for the answer."""
         self._transport.close(CLOSE_NORMAL)
@@ -92,6 +112,18 @@ class Line(Hearing):
     def on_closed(self, closed: Closed) -> None:
         self.closed = closed
         self.end()
+
+
+def limited(answer: Heard | None) -> bool:
+    """Whether the last word on a message is the rate limit's."""
+    match None if answer is None else answer.event:
+        case MessageAck(status="error", error=error):
+            return GUIDE.refusal(error or "").limited
+        case MessageError() as event:
+            return GUIDE.refusal(event.text).limited
+        case ConnectionError_(code=code, message=message):
+            return code == RATE_LIMIT or GUIDE.refusal(message).limited
+    return False
 
 
 def told(answer: Heard | None, line: Line) -> str:

@@ -9,6 +9,7 @@ from locust import User, task
 from locust.exception import StopUser
 
 from loadtest.load.process import Process
+from loadtest.load.users import spoken
 
 IDLE_S: Final = 3600.0
 
@@ -52,7 +53,8 @@ class Intruding(User):
         process = self._process
         if process is None or not process.sending:
             return
-        client = process.new_intruder(self._number, type(self).__name__, self._tokens)
+        dialect = spoken(self.environment.user_classes)
+        client = process.new_intruder(self._number, type(self).__name__, self._tokens, dialect)
         try:
             client.connect()
         finally:

@@ -28,7 +28,6 @@ from msgspec import Struct
 from loadtest import __version__
 from loadtest.client.client import ChatClient
 from loadtest.client.dial import KERNEL_STAMPS
-from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.errors import UsageError
 from loadtest.load.abort import AbortWatch
@@ -63,7 +62,7 @@ from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.server_watch import ServerWatch, source_of
 from loadtest.load.shapes import Staged
 from loadtest.load.sockets import check_files, check_ports, check_sources, local_ports
-from loadtest.load.users import ChatUser, chat_classes, creates, logs_in
+from loadtest.load.users import ChatUser, chat_classes, creates, logs_in, spoken
 from loadtest.model import SHAPE, Batch, OutageCommand, RunInfo, Step
 from loadtest.objectives import Demands
 from loadtest.open_files import raise_file_limit
@@ -681,7 +680,7 @@ def _tried(environment: Any, endpoint: Endpoint, settings: Settings, people: Peo
         settings,
         people,
         _a_log_in(environment, settings),
-        _dialect(environment),
+        spoken(environment.user_classes),
         _a_converse(environment, settings),
     )
 
@@ -719,12 +718,6 @@ def _classes(environment: Any) -> list[type[ChatUser]]:
 def register() -> None:
     """Listen to Locust's global events, once a process however many locustfiles ask for it."""
     Plugin().register(locust.events)
-
-
-def _dialect(environment: Any) -> Dialect:
-    """What the first of the chat users speaks: the server is asked in it before the run."""
-    spoken: list[Dialect] = [cls.dialect for cls in environment.user_classes if hasattr(cls, "dialect")]
-    return spoken[0] if spoken else GUIDE
 
 
 def _told(error: Exception) -> str:

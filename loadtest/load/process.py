@@ -139,11 +139,12 @@ class Process:
         self._clients[client] = debt
         return client
 
-    def new_intruder(self, number: int, user_class: str, tokens: BadTokens) -> ChatClient:
+    def new_intruder(self, number: int, user_class: str, tokens: BadTokens, dialect: Dialect = GUIDE) -> ChatClient:
         """A client that is to be refused; it tries once, and is nobody's concern but its user's."""
         identity = Identity(tokens.user_id(number), user_class, Population.HEADLINE)
-        config = structs.replace(self._config, backoff=Backoff(attempts=0))
-        return ChatClient(identity, number, config, tokens, self._expectation, Aside(self.recorder), self._rng)
+        config = structs.replace(self._config, backoff=Backoff(attempts=0), start_anew_s=None)
+        aside = Aside(self.recorder)
+        return ChatClient(identity, number, config, tokens, self._expectation, aside, self._rng, dialect=dialect)
 
     def conversation(self, client: ChatClient, participants: int) -> str:
         """The id that the options give the conversation of a client, which so many users share."""

@@ -325,6 +325,11 @@ def chat_classes(classes: Iterable[type[User]]) -> list[type[ChatUser]]:
     return [cls for cls in classes if issubclass(cls, ChatUser)]
 
 
+def spoken(classes: Iterable[type[User]]) -> Dialect:
+    """What the first of the chat users among them speaks: so do those who are none."""
+    return next((cls.dialect for cls in chat_classes(classes)), GUIDE)
+
+
 def own_limit(settings: Settings) -> Rate | None:
     """The declared limit as far as it is for one connection: those of a user share it; None for none."""
     limit = settings.rate_limit

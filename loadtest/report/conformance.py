@@ -109,7 +109,7 @@ def _limiter_lines(limiter: Limiter) -> list[str]:
 
 def _limiter_words(limiter: Limiter) -> str:
     if limiter.kind is LimiterKind.NONE:
-        return "none"
+        return "none found"
     if limiter.limit is None:
         return "unclear"
     kind = "kind unclear" if limiter.kind is LimiterKind.UNCLEAR else limiter.kind.value

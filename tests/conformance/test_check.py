@@ -1,7 +1,11 @@
 """`loadtest check` against the reference server: clean, in every variant, and with each fault that it can be told."""
 
 import json
+import threading
+import time
+from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 from check_stage import RATE, SECRET, checked, seen, serving, verdicts
 from real_servers import behaving
@@ -12,10 +16,11 @@ from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
 from loadtest.errors import UsageError
 from loadtest.load.people import People
+from loadtest.server.faults.orders import order
 from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.server.limiter import LimitScope
 from loadtest.server.streams import StreamIds
-from loadtest.settings import settings
+from loadtest.settings import Rate, settings
 
 NOT_OF_A_SERVER = {"auto-scroll", "internal-error"}
 
@@ -124,6 +129,96 @@ def test_no_limit_and_no_answers(declared, verdict):
     assert verdicts(found)["limit"] == verdict
     assert {verdicts(found)[id_] for id_ in GROUPS["streams"] if "stream" in id_} == {"cannot be tested"}
     assert "is the AI switched off?" in seen(found)["stream"]
+
+
+class Hasty:
+    """Acks each message `received` before it asks the limit of its user, and rejects it all the same."""
+
+    def __init__(self, rate):
+        self._limiter, self._lock = Kept.FIXED.of(rate), threading.Lock()
+
+    def __call__(self, connection):
+        token = parse_qs(urlsplit(connection.request.path).query)["token"][0]
+        user = jwt.decode(token, options={"verify_signature": False})["userId"]
+        connection.send(GREETING)
+        for raw in connection:
+            id_ = json.loads(raw)["messageId"]
+            connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "received"}))
+            with self._lock:
+                wait_s = self._limiter.take(user, time.monotonic_ns())
+            error = {"status": "error", "error": f"Rate limit exceeded. Try again in {wait_s} seconds"}
+            answer = error if wait_s else {"status": "delivered"}
+            connection.send(json.dumps({"type": "message:ack", "messageId": id_} | answer))
+
+
+def test_received_is_no_admission_and_has_no_place_before_a_rejection():
+    with behaving(Hasty(RATE)) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "limiter")
+    failed = {id_ for id_, verdict in verdicts(found).items() if verdict == "fails"}
+    assert failed == {"limit-answer"}, seen(found)
+    assert seen(found)["limit"] == "10 admitted, the next rejected"
+    assert seen(found)["limit-answer"].startswith('ack received, and then ack error "Rate limit exceeded')
+
+
+def test_a_promise_that_is_far_too_short_fails_in_the_quick_set():
+    with serving(rate_limit=Rate(10, 60.0), faults=(order("limit-mistime:-58s"),)) as server:
+        found = checked(server.url, rate_limit="10/60s")
+    assert verdicts(found)["limit-promise"] == "fails", seen(found)
+    assert seen(found)["limit-promise"].startswith("promised 2 s, rejected after ")
+    assert (found.limiter.limit, found.limiter.window_s) == (10, None)
+
+
+def test_what_a_burst_shows_stands_though_there_is_no_time_for_the_rest(served, monkeypatch):
+    monkeypatch.setattr("loadtest.conformance.check.FULL_S", 0.5)
+    found = checked(served.url, "limiter")
+    assert seen(found)["limit"] == "10 admitted, the next rejected"
+    assert seen(found)["limit-promise"] == "there was no time to watch it any longer"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"type": "message:error", "error": "RateLimit hit"},
+        {"type": "connection:error", "code": "RATE_LIMIT", "message": "slow down"},
+    ],
+    ids=["in other words", "by its code"],
+)
+def test_a_rejection_in_place_of_an_answer_leaves_a_case_untested(refusal):
+    def handle(connection):
+        connection.send(GREETING)
+        for _ in connection:
+            connection.send(json.dumps(refusal))
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
+    for case in (
+        "one-character",
+        "longest-content",
+        "no-timestamp",
+        "early-message",
+        "missing-fields",
+        "invalid-message",
+    ):
+        assert verdicts(found)[case] == "cannot be tested", seen(found)[case]
+
+
+def test_a_slow_ack_of_an_early_message_is_waited_for():
+    def handle(connection):
+        connection.send(GREETING)
+        for place, raw in enumerate(connection):
+            time.sleep(0 if place else 0.7)
+            id_ = json.loads(raw).get("messageId", "")
+            connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "delivered"}))
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "early-message", reply_timeout="2s")
+    assert verdicts(found)["early-message"] == "conforms", seen(found)
+
+
+def test_a_small_limit_that_meets_the_queue_is_no_fault_of_it():
+    with serving(rate_limit=Rate(2, 60.0)) as server:
+        found = checked(server.url, "reconnection", rate_limit="2/60s", message_rate="1/60s")
+    assert (verdicts(found)["queue"], seen(found)["queue"]) == ("cannot be tested", "the rate limit came first")
 
 
 # --- each fault ------------------------------------------------------------------------------------------------------

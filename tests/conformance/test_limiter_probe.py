@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.analysis.limiter import NS_PER_S, LimiterKind, Scope, Try, identify, promise_error_s
+from loadtest.conformance.cases.limiter import QUICK_S as QUICK_LIMIT_S
+from loadtest.conformance.check import QUICK_S
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
 from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.settings import Rate
@@ -122,7 +124,7 @@ def test_no_limit():
     limiter = found(asker)
     assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.NONE, None, None, None)
     assert asker.asked == 100
-    assert limiter.evidence == ("100 messages within 0.005 s: 100 admitted, none rejected",)
+    assert limiter.evidence == ("100 messages within 0.005 s: 100 admitted, none rejected; more were not sent",)
 
 
 def test_a_limit_that_everybody_shares():
@@ -148,6 +150,26 @@ def test_where_a_window_takes_too_long_the_burst_and_the_promise_are_what_there_
     assert (limiter.window_s, limiter.window_bounds_s) == (60.0, None)
     assert "--full" in limiter.evidence[-1]
     assert asker.took_s < 1
+
+
+class TooShort:
+    """A limiter that promises a wait of so many seconds, whatever the true one."""
+
+    def __init__(self, limiter, promised_s):
+        self._limiter, self._promised_s = limiter, promised_s
+
+    def take(self, user, now_ns):
+        return self._limiter.take(user, now_ns) and self._promised_s
+
+
+@pytest.mark.parametrize("promised_s", [1, 5, 6])
+def test_a_promise_that_is_too_short_is_seen_in_less_time_than_the_quick_set_has(promised_s):
+    asker = InVirtualTime(TooShort(Kept.FIXED.of(GUIDE), promised_s))
+    evidence = LimiterProbe(asker, GUIDE, QUICK_LIMIT_S).run()
+    rejection, again = evidence.rejection, evidence.rejected_again
+    assert again.sent_ns - rejection.answered_ns > promised_s * NS_PER_S
+    assert identify(evidence).window_s is None
+    assert asker.took_s < QUICK_S - 1.0
 
 
 @pytest.mark.parametrize("kind", list(Kept))

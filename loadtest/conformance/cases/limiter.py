@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 import gevent
+from msgspec import structs
 
 from loadtest.analysis.limiter import Evidence, Limiter, LimiterKind, Scope, Try, identify, promise_error_s
 from loadtest.client.dialect import GUIDE
@@ -22,7 +23,7 @@ from loadtest.settings import Rate
 FIRST, OTHER = LIMITED
 LEAST_USERS: Final = 4
 """Two of them have no other cases, beside which the limit would be found too low."""
-QUICK_S: Final = 8.0
+QUICK_S: Final = 7.5
 """Windows that are over by then are looked at in the quick set, too."""
 WINDOWS: Final = 3.0
 LEAST_FULL_S: Final = 30.0
@@ -48,7 +49,13 @@ def check(bench: Bench, findings: Findings, alone: bool) -> Limiter:
     declared = bench.declared or GUIDE_RATE
     asker = _Lines(bench)
     longest_s = max(WINDOWS * declared.window_s, LEAST_FULL_S) if bench.full or alone else QUICK_S
-    evidence = LimiterProbe(asker, declared, longest_s).run()
+    probe = LimiterProbe(asker, declared, longest_s)
+    try:
+        evidence = probe.run()
+    except gevent.Timeout:
+        if not probe.seen.burst:
+            raise
+        evidence = structs.replace(probe.seen, cut_short="there was no time to watch it any longer")
     limiter = identify(evidence)
     _judge(bench.declared, findings, limiter, evidence, asker)
     return limiter
@@ -66,6 +73,8 @@ class _Lines:
         """The first rejection, in words."""
         self.rejected_otherwise: str | None = None
         """One that was no ack, likewise."""
+        self.received_first = False
+        """Whether a message that was rejected had been acked `received`."""
 
     def now_ns(self) -> int:
         return time.monotonic_ns()
@@ -80,19 +89,18 @@ class _Lines:
     def ask(self, who: Who, messages: int) -> list[Try]:
         line = self._lines[who]
         since = line.mark()
-        asked = []
+        asked = {}
         for _ in range(messages):
             fields = self._bench.message("x")
-            asked.append((fields["messageId"], line.say(fields)))
-        deadline_s = time.monotonic() + self._bench.patience_s
-        return [self._outcome(line, id_, sent_ns, since, deadline_s) for id_, sent_ns in asked]
+            asked[fields["messageId"]] = line.say(fields)
+        answers = line.answers(list(asked), since, self._bench.patience_s)
+        return [self._outcome(line, id_, sent_ns, answers.get(id_)) for id_, sent_ns in asked.items()]
 
-    def _outcome(self, line: Line, id_: str, sent_ns: int, since: int, deadline_s: float) -> Try:
-        answer = line.until(lambda each: _decides(each, id_), since, max(deadline_s - time.monotonic(), 0.001))
-        event = None if answer is None else answer.event
+    def _outcome(self, line: Line, id_: str, sent_ns: int, answer: Heard | None) -> Try:
         if answer is None:
             return Try(sent_ns, time.monotonic_ns(), None)
-        if isinstance(event, MessageAck) and event.status != "error":
+        event = answer.event
+        if isinstance(event, MessageAck) and event.status == "delivered":
             return Try(sent_ns, answer.at_ns, True)
         text = _text(event)
         limited, promised = GUIDE.refusal(text)
@@ -101,16 +109,13 @@ class _Lines:
         self.rejection = self.rejection or excerpt(text, 100)
         if not isinstance(event, MessageAck):
             self.rejected_otherwise = told(answer, line)
+        self.received_first = self.received_first or bool(line.all(lambda each: _receives(each, id_)))
         return Try(sent_ns, answer.at_ns, False, promised)
 
 
-def _decides(each: Heard, id_: str) -> bool:
-    match each.event:
-        case MessageAck(message_id=named) | MessageError(message_id=named):
-            return named == id_ or named is None
-        case ConnectionError_():
-            return True
-    return False
+def _receives(each: Heard, id_: str) -> bool:
+    event = each.event
+    return isinstance(event, MessageAck) and event.message_id == id_ and event.status == "received"
 
 
 def _text(event: object) -> str:
@@ -176,13 +181,19 @@ def _judge_answer(findings: Findings, evidence: Evidence, asker: _Lines) -> None
         findings.differs("limit-answer", asker.rejected_otherwise)
     elif evidence.rejection is None or evidence.rejection.retry_after_s is None:
         findings.fails("limit-answer", f'ack error "{asker.rejection}": it does not say how long to wait')
+    elif asker.received_first:
+        findings.fails("limit-answer", f'ack received, and then ack error "{asker.rejection}"')
     else:
         findings.conforms("limit-answer", f'ack error "{asker.rejection}"')
 
 
 def _judge_promise(findings: Findings, evidence: Evidence) -> None:
     error = promise_error_s(evidence)
-    rejection, returned = evidence.rejection, evidence.returned
+    rejection, returned, again = evidence.rejection, evidence.returned, evidence.rejected_again
+    if rejection is not None and rejection.retry_after_s is not None and again is not None:
+        waited_s = (again.sent_ns - rejection.answered_ns) / 1e9
+        findings.fails("limit-promise", f"promised {rejection.retry_after_s} s, rejected after {waited_s:.1f} s again")
+        return
     if error is None or rejection is None or returned is None:
         findings.untested(
             ("limit-promise",), evidence.cut_short or "nothing was promised, or never kept while we asked"

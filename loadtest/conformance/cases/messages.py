@@ -7,7 +7,7 @@ from typing import Any, Final
 from loadtest.conformance.bench import Bench
 from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
-from loadtest.conformance.line import Line, told
+from loadtest.conformance.line import Line, limited, told
 from loadtest.protocol import CONTENT_MAX, ConnectionError_, MessageAck, MessageError
 
 VALID, INVALID = 1, 2
@@ -65,14 +65,9 @@ def _accepted(answer: Heard | None) -> bool:
     return answer is not None and isinstance(answer.event, MessageAck) and answer.event.status == "delivered"
 
 
-def _limited(answer: Heard | None) -> bool:
-    error = answer.event.error if answer is not None and isinstance(answer.event, MessageAck) else None
-    return "rate limit" in (error or "").lower()
-
-
 def _expect(findings: Findings, case: str, answer: Heard | None, line: Line, *, accept: bool) -> None:
     seen = told(answer, line)
-    if _limited(answer):
+    if limited(answer):
         findings.untested((case,), f"{seen}: the rate limit came first")
     elif answer is None:
         findings.fails(case, seen)
@@ -90,7 +85,9 @@ def _missing_fields(bench: Bench, findings: Findings, line: Line, answers: list[
         del fields[field]
         answer, _ = _sent(bench, line, fields)
         answers.append(answer)
-        refused = answer is not None and not _accepted(answer) and not _limited(answer)
+        if limited(answer):
+            findings.untested(("missing-fields",), f"without {field}: {told(answer, line)}: the rate limit came first")
+        refused = answer is not None and not _accepted(answer)
         (right if refused else wrong).append(f"without {field}: {told(answer, line)}")
     if wrong:
         findings.fails("missing-fields", "; ".join(wrong))
@@ -100,7 +97,7 @@ def _missing_fields(bench: Bench, findings: Findings, line: Line, answers: list[
 
 def _kind_of_answer(findings: Findings, answers: list[Heard | None]) -> None:
     kinds = set()
-    for answer in answers:
+    for answer in (each for each in answers if not limited(each)):
         match answer.event if answer is not None else None:
             case MessageError(message_id=named):
                 kinds.add("message:error with its messageId" if named else "message:error that names no message")
@@ -125,15 +122,17 @@ def _twice(bench: Bench, findings: Findings, line: Line) -> None:
     second, _ = _sent(bench, line, fields)
     if _accepted(second):
         findings.conforms("same-id-twice", "delivered as any other")
-    elif _limited(second):
+    elif limited(second):
         findings.untested(("same-id-twice",), "the rate limit came first")
     else:
         findings.differs("same-id-twice", told(second, line))
 
 
 def _early(bench: Bench, findings: Findings, line: Line, message_id: str, since: int) -> None:
-    answer = line.answer(message_id, since, bench.hush_s)
-    if _accepted(answer):
+    answer = line.answer(message_id, since, bench.patience_s)
+    if limited(answer):
+        findings.untested(("early-message",), f"{told(answer, line)}: the rate limit came first")
+    elif _accepted(answer):
         findings.conforms("early-message", "delivered as any other: what counts is the server's own moment")
     else:
         findings.differs("early-message", told(answer, line))
@@ -146,7 +145,7 @@ def _unit(bench: Bench, findings: Findings, valid: Line, invalid: Line) -> None:
         findings.differs("length-unit", f"code points, if at all: {HALF:,} emojis were accepted")
         return
     accents, _ = _sent(bench, valid, bench.message(E_ACUTE * HALF))
-    if _limited(pairs) or _limited(accents) or pairs is None or accents is None:
+    if limited(pairs) or limited(accents) or pairs is None or accents is None:
         findings.untested(("length-unit",), f"{told(pairs, line)}; {told(accents, valid)}")
     elif _accepted(accents):
         findings.conforms(
