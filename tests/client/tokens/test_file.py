@@ -46,6 +46,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path):
         ("geheim-süß\n", "line 1 of .* is no token"),
         (token(life=-100) + "\n", r"the token on line 1 of .* expired \d\d\d s ago"),
     ],
+    ids=["none", "a scheme before it", "other letters", "expired"],
 )
 def test_a_bad_file_is_refused_by_its_line_and_without_the_token(tmp_path, content, complaint):
     path = tmp_path / "tokens"
