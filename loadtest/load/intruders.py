@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any, Final
 
+from gevent import GreenletExit
 from locust import User, task
-from locust.exception import StopUser
 
 from loadtest.load.process import Process
 from loadtest.load.users import spoken
@@ -30,7 +30,7 @@ class Intruding(User):
         """Take a number, which is the user's name and the seed of its times."""
         process = self._process
         if process is None or not process.sending:
-            raise StopUser
+            raise GreenletExit  # as in ChatUser
         self._number = process.intruder_numbers.take()
         self._tokens = process.people.bad_tokens()
         self._rng = random.Random(f"{process.settings.seed}/{type(self).__name__}/{self._number}")

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import gevent
+from gevent import GreenletExit
 from locust import User, task
-from locust.exception import StopUser
 
 from loadtest.client.client import ChatClient, State
 from loadtest.client.dialect import GUIDE, Dialect
@@ -166,8 +166,9 @@ class ChatUser(User):
     def on_start(self) -> None:
         """Connect, and begin the schedule once authenticated."""
         process = self._process
+        # GreenletExit: a StopUser here would have Locust print a traceback
         if process is None or not process.sending:  # the run was refused, or is over already
-            raise StopUser
+            raise GreenletExit
         self._alarm = process.alarm
         self.settings = process.settings
         self._seat = self._take_seat(process)
@@ -284,10 +285,10 @@ class ChatUser(User):
             seat = process.numbers.take()
         except NoNumber:
             process.recorder.tally.add("users_without_token")
-            raise StopUser from None
+            raise GreenletExit from None
         if not process.sending:  # it took a question to the master, and the run is over meanwhile
             process.numbers.give_back(seat)
-            raise StopUser
+            raise GreenletExit
         return seat
 
     def _find_conversation(self, process: Process) -> bool:
