@@ -42,21 +42,22 @@ def gate(run: Path, slo: tuple[str, ...], force: bool, junit: Path | None, kind:
     except ValueError as error:
         raise UsageError(f"--slo: {error}") from None
     opened = open_run(run, objectives)
-    opened.refuse_if_empty()
     summary = opened.summary
     refused = summary.verdict.status == "invalid" and not force
     invalid = f"{run}: the run is invalid: {', '.join(summary.verdict.reasons[:1])}; --force judges it all the same"
     if summary.objectives is None:
+        opened.refuse_if_empty()
         missing = (
             "--slo: missing, and the run was started without; give an objective, as in 'ack_delivered.p99 < 250ms'"
         )
         raise NothingMeasured(invalid) if refused else UsageError(missing)
-    if (told := unmeasured(summary)) and not refused:
+    if (told := unmeasured(summary)) and not refused and not summary.empty:
         raise UsageError(told)
     if junit is not None:
         write_junit(junit, as_junit(summary, summary.objectives))
     markdown = report.markdown(summary, summary.objectives)
     add_to_job_summary(markdown)
+    opened.refuse_if_empty()
     if refused:
         raise NothingMeasured(invalid)
     if kind is Format.JSON:

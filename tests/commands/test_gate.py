@@ -83,6 +83,16 @@ def test_an_invalid_run_is_refused_unless_forced_and_ci_is_told_either_way(inval
     assert out.splitlines()[-1] == "objectives: FAIL: 1 missed (of an invalid run)"
 
 
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_run_that_measured_nothing_opens_no_gate_and_ci_is_told(tmp_path, monkeypatch, force):
+    page, xml = tmp_path / "summary.md", tmp_path / "junit.xml"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    empty = stage(tmp_path / "results", [], objectives=[MET])
+    assert_one_line(loadtest("gate", empty, "--junit", xml, *force), 3, "not one sample")
+    assert "of an invalid run" in page.read_text().splitlines()[0]
+    assert ElementTree.parse(xml).find("testsuite").get("errors") == "1"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
