@@ -1,14 +1,20 @@
 """When the event loop last looked at its sockets: the lower edge of what may have arrived since.
 
 Polls of epoll and kqueue are level-triggered: what has reached a socket is reported by the next of them, and is read in
-the iteration that follows. So whatever is read now arrived after the last poll that looked at every socket and whose
-reports have been served: `PollClock.settled_ns`. A poll counts as one only
+the iteration that follows. So whatever is read now arrived after the last look at every socket whose reports have been
+served: `PollClock.settled_ns`. There are two such looks:
 
-- when it brought data: one that a stop signal broke off (EINTR) reports nothing, however much has arrived;
-- when it cannot have been full: libev takes a limited number of reports a poll, 64 at first and more once that was met.
+- The end of a poll, when it brought data, since one that a stop signal broke off (EINTR) reports nothing, however much
+  has arrived; and when it cannot have been full: libev takes a limited number of reports a poll, 64 at first and more
+  once that was met.
+- The beginning of a poll that slept: it would not have, had there been anything to report.
 
-What it cannot see: the process may be put aside in the microseconds between the kernel's look and our note of it. Then
-a stamp before `settled_ns` gives it away (see `transport`).
+What a poll that slept reports is moreover what woke it, some microseconds ago: `PollClock.woken_ns`. Without it, frames
+that reach an idle generator together would be known no better than by its last tick. It holds for the reports of that
+poll alone: one that was broken off may have been asleep, or stopped, on top of what the next one reports.
+
+What it cannot see: the process may be put aside in the microseconds between the kernel's look and our note of it, or
+before it is woken. Then a stamp before either edge gives it away (see `transport`), and so does the lag of the loop.
 """
 
 from __future__ import annotations
@@ -39,11 +45,10 @@ class PollClock:
 
     Args:
         loop: gevent's.
-        by_sleep: for platforms without receive stamps: what a poll that slept reports is what woke it, at most
-            `WAKING_NS` before its return. Being stopped from outside looks like sleep; the lag of the loop shows that.
 
     Attributes:
         settled_ns: what is read now arrived after this (monotonic).
+        woken_ns: likewise, if waking takes no longer than `WAKING_NS`; never earlier than `settled_ns`.
         offset_ns: the wall clock less the monotonic one. The kernel steers both alike, so it is constant but for steps;
             `UNSURE` for one poll after a step forward.
         reads: to be counted up by whoever reads from a socket.
@@ -61,10 +66,11 @@ class PollClock:
         "reads",
         "settled_ns",
         "when_due",
+        "woken_ns",
     )
 
-    def __init__(self, loop: Any, by_sleep: bool) -> None:
-        self.settled_ns = self._polled_ns = self._asleep_ns = 0
+    def __init__(self, loop: Any) -> None:
+        self.settled_ns = self.woken_ns = self._polled_ns = self._asleep_ns = 0
         self.offset_ns = _offset()
         self.reads = 0
         self.due_ns = NEVER
@@ -73,7 +79,7 @@ class PollClock:
         returned = loop.check(ref=False, priority=loop.MAXPRI)  # before every callback of its iteration
         returned.start(self._on_return)
         self._watchers = [returned]
-        if by_sleep and "libev" in type(loop).__module__:  # libuv serves reports before it says that a poll is over
+        if "libev" in type(loop).__module__:  # libuv serves reports before it says that a poll is over
             begins = loop.prepare(ref=False, priority=loop.MINPRI)  # after the greenlets that were ready
             begins.start(self._on_begin)
             self._watchers.append(begins)
@@ -93,7 +99,10 @@ class PollClock:
             elif reads > self._room:
                 self._room = reads
         if self._asleep_ns and now - self._asleep_ns > SLEPT_NS:
-            self.settled_ns = max(self._asleep_ns, now - WAKING_NS)
+            self.settled_ns = self._asleep_ns
+            self.woken_ns = max(self._asleep_ns, now - WAKING_NS)
+        else:
+            self.woken_ns = self.settled_ns
         self._polled_ns = now
         if offset < self.offset_ns or offset - self.offset_ns > STEP_NS:
             self._correct(offset)
@@ -117,6 +126,6 @@ def _offset() -> int:
 
 
 @functools.cache
-def poll_clock(loop: Any, by_sleep: bool) -> PollClock:
+def poll_clock(loop: Any) -> PollClock:
     """The clock of a loop; one for all of its connections."""
-    return PollClock(loop, by_sleep)
+    return PollClock(loop)

@@ -199,7 +199,7 @@ class Transport:
         self._open = False
         self._ended = False
         self._by = ClosedBy.SERVER
-        self._polls: PollClock = poll_clock(get_hub().loop, not KERNEL_STAMPS)
+        self._polls: PollClock = poll_clock(get_hub().loop)
         self._floor_ns = self._traffic_ns = 0
         self._left_some = False
         self._close_sent_ns: int | None = None
@@ -457,10 +457,11 @@ class Transport:
             self._end()
             return
         stamp = self._stamp(ancillary, now)
-        floor = self._floor_ns
-        settled = self._polls.settled_ns
-        if settled > floor and not self._left_some and (stamp is None or stamp >= settled):
-            floor = settled
+        floor, edge = self._floor_ns, self._polls.woken_ns
+        if stamp is not None and stamp < edge:  # woken late: the last byte itself has waited for longer than that
+            edge = self._polls.settled_ns
+        if edge > floor and not self._left_some and (stamp is None or stamp >= edge):
+            floor = edge
         self._left_some = len(data) == READ_SIZE
         self._floor_ns = floor if self._left_some else began
         items = self._incoming.take(data if self._tls is None else self._tls.opened(data))

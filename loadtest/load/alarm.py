@@ -19,7 +19,6 @@ from typing import Any, Final
 import gevent
 from gevent.hub import Waiter, get_hub
 
-from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.polls import NEVER, poll_clock
 
 CLOCK_MONOTONIC: Final = 1
@@ -49,7 +48,7 @@ class Alarm:
             self._fd = self._libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK_CLOEXEC)
         self._watcher: Any = None
         loop = get_hub().loop
-        self._polls = poll_clock(loop, not KERNEL_STAMPS)
+        self._polls = poll_clock(loop)
         self._polls.when_due = self._ring
         if self._fd >= 0:
             self._watcher = loop.io(self._fd, _READ, priority=loop.MAXPRI)

@@ -31,19 +31,21 @@ class Loop:
 
 
 class Stage:
-    def __init__(self, monkeypatch, by_sleep=False):
+    def __init__(self, monkeypatch):
         self.now, self.ahead = 0, WALL
         self.delays = []
         monkeypatch.setattr(polls.time, "monotonic_ns", lambda: self.now)
         monkeypatch.setattr(polls.time, "time_ns", self.wall)
         self.loop = Loop()
-        self.clock = PollClock(self.loop, by_sleep)
+        self.clock = PollClock(self.loop)
 
     def wall(self):
         return self.now + self.ahead + (self.delays.pop(0) if self.delays else 0)
 
-    def poll(self, at, reads=0):
-        """A poll returns, and its iteration reads so many sockets."""
+    def poll(self, at, reads=0, begun=None):
+        """A poll returns, having begun just before or so long ago, and its iteration reads so many sockets."""
+        self.now = at if begun is None else begun
+        self.loop.begun.fire()
         self.now = at
         self.loop.returned.fire()
         self.clock.reads += reads
@@ -86,16 +88,29 @@ def test_the_room_of_a_poll_is_at_least_what_one_has_brought(stage):
     assert stage.clock.settled_ns == 2_000
 
 
-def test_without_stamps_what_came_in_a_poll_that_slept_is_what_woke_it(monkeypatch):
-    stage = Stage(monkeypatch, by_sleep=True)
-    stage.now = 5_000_000
-    stage.loop.begun.fire()
-    stage.poll(at=5_000_000 + SLEPT_NS + 1, reads=1)
-    assert stage.clock.settled_ns == 5_000_000
-    stage.now = 6_000_000
-    stage.loop.begun.fire()
-    stage.poll(at=9_000_000, reads=1)
-    assert stage.clock.settled_ns == 9_000_000 - WAKING_NS
+def test_a_poll_that_slept_had_nothing_to_report_when_it_began(stage):
+    stage.poll(at=1_000, reads=1)
+    stage.poll(begun=5_000_000, at=5_000_000 + SLEPT_NS, reads=1)
+    assert stage.clock.settled_ns == 1_000
+    stage.poll(begun=6_000_000, at=6_000_000 + SLEPT_NS + 1, reads=1)
+    assert (stage.clock.settled_ns, stage.clock.woken_ns) == (6_000_000, 6_000_000)
+
+
+def test_what_a_poll_that_slept_brings_is_what_woke_it(stage):
+    stage.poll(begun=6_000_000, at=9_000_000, reads=1)
+    assert (stage.clock.settled_ns, stage.clock.woken_ns) == (6_000_000, 9_000_000 - WAKING_NS)
+
+
+def test_what_the_next_poll_finds_at_once_came_after_the_one_that_slept_was_served(stage):
+    stage.poll(begun=6_000_000, at=9_000_000, reads=1)
+    stage.poll(at=9_100_000, reads=1)
+    assert (stage.clock.settled_ns, stage.clock.woken_ns) == (9_000_000, 9_000_000)
+
+
+def test_a_poll_that_slept_and_brought_nothing_may_have_been_broken_off_and_tells_what_it_began_with(stage):
+    stage.poll(begun=6_000_000, at=9_000_000)
+    stage.poll(at=9_100_000, reads=1)
+    assert (stage.clock.settled_ns, stage.clock.woken_ns) == (6_000_000, 6_000_000)
 
 
 def test_the_offset_of_the_clocks_is_the_least_reading_since_readings_can_only_be_late(stage):

@@ -88,7 +88,7 @@ def test_a_run_that_measured_nothing_opens_no_gate_and_ci_is_told(tmp_path, monk
     page, xml = tmp_path / "summary.md", tmp_path / "junit.xml"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
     empty = stage(tmp_path / "results", [], objectives=[MET])
-    assert_one_line(loadtest("gate", empty, "--junit", xml, *force), 3, "not one sample")
+    assert_one_line(loadtest("gate", empty, "--junit", xml, *force), 3, "nothing was measured")
     assert "of an invalid run" in page.read_text().splitlines()[0]
     assert ElementTree.parse(xml).find("testsuite").get("errors") == "1"
 
