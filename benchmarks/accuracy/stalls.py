@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from loadtest.experiment.disturbance import Disturb, Process, stopping
-from loadtest.experiment.trial import WARM_UP_S
+from loadtest.experiment.trial import SETTLE_S, SPAWN_S
 from loadtest.runs.folder import DATABASE, LATEST
 
 BLOCKED = str(Path(__file__).parent / "blocked_chat.py")
@@ -100,7 +100,7 @@ def _share(process: Process, database: Path, seconds: float, over: threading.Eve
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"], stdin=subprocess.DEVNULL)
     try:
         psutil.Process(busy.pid).cpu_affinity(core)
-        over.wait(seconds + WARM_UP_S)
+        over.wait(SPAWN_S + SETTLE_S + seconds)
     finally:
         busy.kill()
         busy.wait()
