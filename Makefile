@@ -36,7 +36,7 @@ figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/python benchmarks/comparisons.py --json benchmarks/comparisons.json
 	$(BIN)/python benchmarks/builds.py --json benchmarks/builds.json
 	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
-	$(BIN)/python benchmarks/accuracy --json benchmarks/accuracy.json
+	$(BIN)/python -m benchmarks.accuracy --json benchmarks/accuracy.json
 	$(BIN)/python -m benchmarks.scale --full --json benchmarks/scale.json
 	$(BIN)/python -m benchmarks.recovery --json benchmarks/recovery.json --pictures docs
 	$(BIN)/python -m benchmarks.soak --minutes 20 --json benchmarks/soak.json
