@@ -32,11 +32,11 @@ figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/python benchmarks/coverage.py --json benchmarks/coverage.json
 	$(BIN)/python benchmarks/analysis.py --json benchmarks/analysis.json
 	$(BIN)/python benchmarks/compression.py --json benchmarks/compression.json
-	$(BIN)/python benchmarks/verdicts.py --json benchmarks/verdicts.json
+	$(BIN)/python -m benchmarks.verdicts --json benchmarks/verdicts.json
 	$(BIN)/python benchmarks/comparisons.py --json benchmarks/comparisons.json
 	$(BIN)/python benchmarks/builds.py --json benchmarks/builds.json
 	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
-	$(BIN)/python benchmarks/accuracy --json benchmarks/accuracy.json
+	$(BIN)/python -m benchmarks.accuracy --json benchmarks/accuracy.json
 	$(BIN)/python -m benchmarks.scale --full --json benchmarks/scale.json
 	$(BIN)/python -m benchmarks.recovery --json benchmarks/recovery.json --pictures docs
 	$(BIN)/python -m benchmarks.soak --minutes 20 --json benchmarks/soak.json

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+Facts = dict[str, str | int | None]
 
-def machine() -> dict[str, str | int | None]:
+
+def machine() -> Facts:
     """Processor, cores, system, versions and day."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -22,7 +24,13 @@ def machine() -> dict[str, str | int | None]:
     }
 
 
-def _processor() -> str:
+def hardware() -> Facts:
+    """Processor, cores and kernel, for those who name versions of their own beside them."""
+    return {"cpu": processor(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}"}
+
+
+def processor() -> str:
+    """Its name, as the system gives it."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor()

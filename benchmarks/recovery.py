@@ -14,7 +14,6 @@ import shutil
 import socket
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -22,10 +21,9 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.finished import finished
 from benchmarks.machine import machine
 from loadtest.analysis.values import Summary
-from loadtest.experiment.run import Load, under_way
-from loadtest.experiment.server import reference_server
 from loadtest.report.recovery_notes import recovery_notes
 
 LOST_S = 20
@@ -54,23 +52,8 @@ KINDS = {"cut": cut, "restart": restart}
 
 def outage(users: int, server: Sequence[str], options: Sequence[str], picture: Path | None) -> dict[str, Any]:
     """One run, and what it says of its outage."""
-    with tempfile.TemporaryDirectory(prefix="recovery-") as scratch, reference_server(("--no-ai", *server)) as backend:
-        results, console = Path(scratch, "results"), Path(scratch, "console.log")
-        load = Load(
-            host=backend.url,
-            users=users,
-            spawn_rate=users / 5,
-            run_time=RUN_S,
-            locustfile="reconnect",
-            classes=["SteadyUser"],
-            options=("--results", str(results), "--expect-stream", "no", *options),
-            secrets={"LOADTEST_JWT_SECRET": backend.jwt_secret},
-        )
-        with console.open("wb") as out, under_way(load, out) as process:
-            process.wait()
-        folder = results / "latest"
-        if not (folder / "summary.json").exists():
-            raise SystemExit(f"the run left no summary:\n{console.read_text(errors='replace')[-2000:]}")
+    load = {"users": users, "spawn_rate": users / 5, "run_time": RUN_S, "locustfile": "reconnect"}
+    with finished(("--no-ai", *server), ("--expect-stream", "no", *options), classes=["SteadyUser"], **load) as folder:
         if picture is not None:
             shutil.copyfile(folder / "recovery.png", picture)
         return found(folder)

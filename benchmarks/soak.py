@@ -12,16 +12,14 @@ import argparse
 import json
 import sqlite3
 import sys
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.finished import finished
 from benchmarks.machine import machine
-from loadtest.experiment.run import Load, under_way
-from loadtest.experiment.server import reference_server
 
 PARTS = 10
 HEALTH = "SELECT process, at_ns, rss_bytes FROM health WHERE rss_bytes IS NOT NULL ORDER BY at_ns"
@@ -29,22 +27,8 @@ HEALTH = "SELECT process, at_ns, rss_bytes FROM health WHERE rss_bytes IS NOT NU
 
 def soak(users: int, minutes: float) -> dict[str, Any]:
     """One run, and the memory of its processes by tenths of it."""
-    with tempfile.TemporaryDirectory(prefix="soak-") as scratch, reference_server(()) as backend:
-        results, console = Path(scratch, "results"), Path(scratch, "console.log")
-        load = Load(
-            host=backend.url,
-            users=users,
-            spawn_rate=users / 5,
-            run_time=60 * minutes,
-            locustfile="soak",
-            options=("--results", str(results)),
-            secrets={"LOADTEST_JWT_SECRET": backend.jwt_secret},
-        )
-        with console.open("wb") as out, under_way(load, out) as process:
-            process.wait()
-        folder = results / "latest"
-        if not (folder / "summary.json").exists():
-            raise SystemExit(f"the run left no summary:\n{console.read_text(errors='replace')[-2000:]}")
+    load = {"users": users, "spawn_rate": users / 5, "run_time": 60 * minutes, "locustfile": "soak"}
+    with finished((), **load) as folder:
         summary = json.loads((folder / "summary.json").read_bytes())
         with closing(sqlite3.connect(folder / "run.db")) as db:
             samples = db.execute(HEALTH).fetchall()

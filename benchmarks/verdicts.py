@@ -1,4 +1,4 @@
-"""Are clean runs valid every time, and faults of the generator caught every time? Run: python benchmarks/verdicts.py
+"""Are clean runs valid every time, and faults of the generator caught every time? Run: python -m benchmarks.verdicts
 
 Prints a line for each run, and how many of each kind came out as they should. Exits with 1 where one did not.
 """
@@ -6,66 +6,41 @@ Prints a line for each run, and how many of each kind came out as they should. E
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import psutil
-from machine import machine
 
+from benchmarks.accuracy.stalls import blocked
+from benchmarks.machine import machine
 from loadtest.analysis.selftest import Level
-from loadtest.experiment.disturbance import Process, stopping
+from loadtest.experiment.disturbance import Process, hogs, meanwhile, stopping
 from loadtest.experiment.trial import Trial, attempt
 
 SECONDS = 5.0
 ANSWERS = ("--ttft", "200ms", "--gap", "20ms", "--chunks", "30")
 CLEAN = Trial(100, "60/60s", SECONDS, ANSWERS)
-BLOCKED = str(Path(__file__).parent / "accuracy" / "blocked_chat.py")
+BLOCKED = blocked(30, 16.7)
 HOGS = 9
 
 
-@contextmanager
-def starving(process: Process) -> Iterator[None]:
-    """Nine processes that want the generator's core leave it a tenth, while it sends.
-
-    Each is in a session of its own, since Linux shares processor time out by session (sched(7), autogroup).
-    """
-    core = psutil.Process(process.pid).cpu_affinity()[:1]
-    spin = [sys.executable, "-c", "while True: pass"]
-    hogs: list[subprocess.Popen[bytes]] = []
-    over = threading.Event()
-
-    def hog() -> None:
-        if over.wait(3.0):
-            return
-        hogs.extend(subprocess.Popen(spin, start_new_session=True) for _ in range(HOGS))
-        for each in hogs:
-            psutil.Process(each.pid).cpu_affinity(core)
-        over.wait(SECONDS)
-        for each in hogs:
-            each.kill()
-            each.wait()
-
-    thread = threading.Thread(target=hog)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def starve(process: Process, over: threading.Event) -> None:
+    """Nine processes that want the generator's core leave it a tenth, while it sends."""
+    core = psutil.Process(process.pid).cpu_affinity()[0]
+    if not over.wait(3.0):
+        with hogs(core, HOGS):
+            over.wait(SECONDS)
 
 
 KINDS = {
     "clean": CLEAN,
     "stopped for 100 ms twice a second": msgspec.structs.replace(CLEAN, disturb=stopping(0.1, 0.5)),
-    "a tenth of a core": msgspec.structs.replace(CLEAN, message_rate="240/60s", disturb=starving),
+    "a tenth of a core": msgspec.structs.replace(CLEAN, message_rate="240/60s", disturb=meanwhile(starve)),
     "event loop blocked for 30 ms half of the time": msgspec.structs.replace(
-        CLEAN, locustfile=BLOCKED, environment={"BLOCK_MS": "30", "BLOCKS_PER_S": "16.7"}
+        CLEAN, locustfile=BLOCKED.locustfile, environment=BLOCKED.environment
     ),
     "asked for more than it can send": msgspec.structs.replace(CLEAN, users=50, message_rate="800/1s", seconds=3.0),
 }

@@ -1,4 +1,4 @@
-"""Is a run that is called valid right? Run: python benchmarks/accuracy
+"""Is a run that is called valid right? Run: python -m benchmarks.accuracy
 
 Every cell is one run against the reference server, which logs the true moment of each frame, with a load and with
 something that keeps the generator from its work. A run that is called valid must have the p99 of its ack and of its
@@ -22,12 +22,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import k6
 import msgspec
-from grid import Load, full_grid, k6_grid, quick_grid, trial
-from stalls import Stall
-from table import HEADER, NOTHING, Cell, counts, line, machine, of_k6, of_level, of_nothing
 
+from benchmarks.accuracy import k6
+from benchmarks.accuracy.grid import Load, full_grid, k6_grid, quick_grid, trial
+from benchmarks.accuracy.stalls import Stall
+from benchmarks.accuracy.table import HEADER, NOTHING, Cell, counts, line, machine, of_k6, of_level, of_nothing
 from loadtest.analysis.selftest import Judgement
 from loadtest.errors import NothingMeasured
 from loadtest.experiment.trial import attempt

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stalls import STALLS, Stall
-
+from benchmarks.accuracy.stalls import STALLS, Stall
 from loadtest.experiment.trial import Trial
 
 

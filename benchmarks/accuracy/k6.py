@@ -17,10 +17,10 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from grid import Load
 from msgspec import Struct
-from stalls import Stall
 
+from benchmarks.accuracy.grid import Load
+from benchmarks.accuracy.stalls import Stall
 from loadtest.analysis.accuracy import MetricAccuracy, compare
 from loadtest.experiment.server import reference_server
 from loadtest.runs.columns import MISSING

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from loadtest.experiment.disturbance import Disturb, Process, stopping
-from loadtest.experiment.trial import WARM_UP_S
+from loadtest.experiment.disturbance import Disturb, Process, hogs, meanwhile, stopping
+from loadtest.experiment.trial import SETTLE_S, SPAWN_S
 from loadtest.runs.folder import DATABASE, LATEST
 
 BLOCKED = str(Path(__file__).parent / "blocked_chat.py")
@@ -75,32 +72,15 @@ STALLS = (
 def sharing(folder: Path, seconds: float) -> Disturb:
     """While the run sends, a busy process has the generator's core too, and the generator nice 10."""
 
-    @contextmanager
-    def disturb(process: Process) -> Iterator[None]:
-        over = threading.Event()
-        thread = threading.Thread(target=_share, args=(process, folder / LATEST / DATABASE, seconds, over))
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+    def share(process: Process, over: threading.Event) -> None:
+        while not (folder / LATEST / DATABASE).exists():  # the start and the end of a run are not to be disturbed
+            if over.wait(0.05):
+                return
+        generator = psutil.Process(process.pid)
+        generator.nice(10)
+        core = generator.cpu_affinity()[0]
+        generator.cpu_affinity([core])
+        with hogs(core, 1):
+            over.wait(SPAWN_S + SETTLE_S + seconds)
 
-    return disturb
-
-
-def _share(process: Process, database: Path, seconds: float, over: threading.Event) -> None:
-    while not database.exists():  # the start and the end of a run are not what is to be disturbed
-        if over.wait(0.05):
-            return
-    generator = psutil.Process(process.pid)
-    generator.nice(10)
-    core = generator.cpu_affinity()[:1]
-    generator.cpu_affinity(core)
-    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"], stdin=subprocess.DEVNULL)
-    try:
-        psutil.Process(busy.pid).cpu_affinity(core)
-        over.wait(seconds + WARM_UP_S)
-    finally:
-        busy.kill()
-        busy.wait()
+    return meanwhile(share)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from msgspec import Struct
 
+from benchmarks.machine import Facts, hardware
 from loadtest import __version__
 from loadtest.analysis.accuracy import MetricAccuracy, PercentileError
 from loadtest.analysis.promise import PROMISED
@@ -100,22 +99,6 @@ def counts(cells: Iterable[Cell]) -> dict[str, dict[str, int]]:
     return {tool: dict(counter) for tool, counter in found.items()}
 
 
-def machine() -> dict[str, str | int | None]:
+def machine() -> Facts:
     """What the figures were taken on."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "loadtest": __version__,
-    }
-
-
-def _cpu_model() -> str:
-    try:
-        for entry in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if entry.startswith("model name"):
-                return entry.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.machine()
+    return hardware() | {"python": platform.python_version(), "loadtest": __version__}

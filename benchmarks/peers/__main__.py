@@ -8,6 +8,7 @@ start and end are taken off; ratios are within a round, medians over the rounds.
 from __future__ import annotations
 
 import argparse
+import platform
 import random
 import signal
 import sys
@@ -16,15 +17,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import psutil
 from msgspec import Struct
 
-from benchmarks.peers import backend, machine, table, tools
+from benchmarks.machine import Facts, hardware
+from benchmarks.peers import backend, table, tools
+from benchmarks.peers.cores import cores
 from benchmarks.peers.figures import CpuRow, MemoryRow, Pair, cpu_rows, memory_rows
 from benchmarks.peers.measure import Held, Measure, plain
 from benchmarks.peers.rounds import HOLDS, Rounds
 from benchmarks.peers.targets import Target, targets
 from benchmarks.peers.work import WORKS
 from loadtest.errors import LoadtestError, UsageError
+from loadtest.open_files import raise_file_limit
 
 PARTS: Final = ("cpu", "memory", "hold")
 MEMORY_ROUNDS: Final = 2
@@ -71,20 +76,24 @@ def _run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="peers-") as name:
         folder = Path(name)
         bench = tools.prepare(options.tools, options.python, folder)
-        cores = machine.cores()
+        pinned = cores()
         _allow_files(options)
         about: dict[str, Any] = {
-            "machine": machine.describe(),
+            "machine": _machine(),
             "versions": tools.versions(bench) | backend.prepare(),
-            "cores": plain(cores),
+            "cores": plain(pinned),
         }
-        rounds = Rounds(Measure(bench, cores, folder), options.tools, random.Random(options.seed))
+        rounds = Rounds(Measure(bench, pinned, folder), options.tools, random.Random(options.seed))
         found = _measured(options, rounds)
     _print(found, about)
     if options.json:
         document = msgspec.json.encode(_document(found, about, vars(options)))  # NaN becomes null
         options.json.write_bytes(msgspec.json.format(document, indent=1) + b"\n")
     return 1 if found.errors else 0
+
+
+def _machine() -> Facts:
+    return hardware() | {"memory_mb": psutil.virtual_memory().total // 2**20, "machine": platform.machine()}
 
 
 def _measured(options: argparse.Namespace, rounds: Rounds) -> Found:
@@ -99,8 +108,8 @@ def _measured(options: argparse.Namespace, rounds: Rounds) -> Found:
 def _print(found: Found, about: dict[str, Any]) -> None:
     print(table.facts(about["machine"]))
     print(table.facts(about["versions"]))
-    cores = about["cores"]
-    print(f"server on core {cores['server']}, clients on core {cores['client']}")
+    pinned = about["cores"]
+    print(f"server on core {pinned['server']}, clients on core {pinned['client']}")
     if found.cpu:
         print(f"\n{table.cpu(found.cpu)}", *table.remarks(found.cpu), sep="\n")
     if found.memory:
@@ -120,7 +129,7 @@ def _document(found: Found, about: dict[str, Any], options: dict[str, Any]) -> d
 
 def _allow_files(options: argparse.Namespace) -> None:
     wanted = max(HOLDS.values()) + SPARE_FILES if "hold" in options.only else 2500
-    allowed = machine.raise_file_limit(wanted)
+    allowed = raise_file_limit()
     if allowed < wanted and set(options.only) & {"memory", "hold"}:
         raise UsageError(f"--only: {allowed} open files are allowed, {wanted} needed; raise `ulimit -n`, or --only cpu")
 

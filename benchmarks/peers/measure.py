@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.peers.backend import SECRET, Backend, Counts, backend
-from benchmarks.peers.machine import Cores
+from benchmarks.peers.cores import Cores
 from benchmarks.peers.others import Others
 from benchmarks.peers.process import Pinned
 from benchmarks.peers.tools import TOOLS, Bench

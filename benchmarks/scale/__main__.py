@@ -1,39 +1,52 @@
 """How far one machine goes with several worker processes.
 
 `python -m benchmarks.scale`: a short form, about a minute and a half; `--full` is the one with the figures of the
-README. `--only held merged agree` picks parts.
+README. `--only held merged agree guide` picks parts, and leaves the others in the file of `--json` as they are. Exits
+with 1 where `guide` misses its aims.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
+from benchmarks.scale import guide
 from benchmarks.scale.figures import agree, held, merged
 
+PARTS = ("held", "merged", "agree", "guide")
 
-def main() -> None:
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="18,000 connections, 5,000 records a second, longer runs")
     parser.add_argument("--connections", type=int, help="to hold, in place of 2,000 or 18,000")
-    parser.add_argument("--only", nargs="+", choices=("held", "merged", "agree"), default=("held", "merged", "agree"))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     parts = {
         "held": lambda: held(options.connections or (18_000 if options.full else 2_000), 40 if options.full else 10),
         "merged": lambda: merged(5_000, 40 if options.full else 16),
         "agree": lambda: agree(40, 60 if options.full else 20),
+        "guide": lambda: guide.guide(guide.FULL if options.full else guide.SHORT, 30 if options.full else 10),
     }
-    figures: dict[str, Any] = {"machine": machine()}
+    figures = _kept(options.json) | {"machine": machine()}
     for name in options.only:
         figures[name] = parts[name]()
-        print(f"{name}: {json.dumps(figures[name], indent=1)}", flush=True)
+        if name != "guide":  # which prints a table
+            print(f"{name}: {json.dumps(figures[name], indent=1)}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 0 if "guide" not in options.only or guide.met(figures["guide"]) else 1
+
+
+def _kept(path: Path | None) -> dict[str, Any]:
+    """What the file has already."""
+    return json.loads(path.read_bytes()) if path is not None and path.exists() else {}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,9 +26,9 @@ from loadtest.runs.reader import RunReader
 from loadtest.runs.truth import read_truth
 
 SPAWN_S: Final = 2.0
-"""All users of a trial are asked for within this many seconds."""
-WARM_UP_S: Final = SPAWN_S + 1.0
-"""The last of them connect within another one: what is sent until then is in no percentile."""
+"""All users of a trial are asked for within this many seconds, where it does not say."""
+SETTLE_S: Final = 1.0
+"""The last of them connect within this time more: what is sent until then is in no percentile."""
 PATIENCE_S: Final = 60.0
 """How much longer than its run time a trial may take before it is broken off."""
 
@@ -41,6 +41,7 @@ class Trial(Struct, frozen=True):
         message_rate: of each, as the option takes it.
         seconds: of load that is measured, once all users are there.
         answers: options of `serve` for how the AI answers.
+        spawn_s: all users are asked for within this many seconds.
         locustfile: path, or the name of one that we bring.
         environment: further variables of the generator.
         disturbance: what is done to the generator, in words; empty for nothing.
@@ -51,11 +52,17 @@ class Trial(Struct, frozen=True):
     message_rate: str
     seconds: float
     answers: Sequence[str] = ()
+    spawn_s: float = SPAWN_S
     locustfile: str = "chat"
     user_class: str = "WithinLimitUser"
     environment: Mapping[str, str] = {}
     disturbance: str = ""
     disturb: Disturb = nullcontext  # type: ignore[assignment]  # a context for any value
+
+    @property
+    def warm_up_s(self) -> float:
+        """Seconds until all users are there and settled."""
+        return self.spawn_s + SETTLE_S
 
 
 class _Summary(Struct):
@@ -82,7 +89,7 @@ def attempt(trial: Trial, folder: Path) -> Level:
         began, cpu_before = time.monotonic(), _cpu_s(server_process)
         load = _load(trial, server.url, server.jwt_secret, folder)
         with under_way(load, printed) as process, trial.disturb(process):
-            _wait(process, trial.seconds + WARM_UP_S + PATIENCE_S)
+            _wait(process, trial.seconds + trial.warm_up_s + PATIENCE_S)
         server_cpu = (_cpu_s(server_process) - cpu_before) / (time.monotonic() - began)
     return _judged(trial, folder, truth, console, server_cpu)
 
@@ -91,13 +98,13 @@ def _load(trial: Trial, url: str, secret: str, folder: Path) -> Load:
     return Load(
         host=url,
         users=trial.users,
-        spawn_rate=max(trial.users / SPAWN_S, 1.0),
-        run_time=trial.seconds + WARM_UP_S,
+        spawn_rate=max(trial.users / trial.spawn_s, 1.0),
+        run_time=trial.seconds + trial.warm_up_s,
         locustfile=trial.locustfile,
         classes=(trial.user_class,),
         options=(
             f"--results={folder}",
-            f"--warmup={WARM_UP_S:g}s",
+            f"--warmup={trial.warm_up_s:g}s",
             "--rate-limit=none",
             f"--message-rate={trial.message_rate}",
         ),

@@ -3,19 +3,19 @@
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from contextlib import closing
 
 import psutil
 import pytest
 from locust_command import LocustRun
 
+from benchmarks.accuracy.stalls import blocked
+from loadtest.experiment.disturbance import hogs, stopping
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="pins processes to cores")]
-BLOCKING = Path(__file__).with_name("blocking.py")
 CORES = sorted(psutil.Process().cpu_affinity())
 
 
@@ -43,42 +43,6 @@ def start_run(server, tmp_path):
         run.kill()
 
 
-@contextmanager
-def stopping(pid, stopped_s, running_s):
-    """Stop and continue a process again and again."""
-    over = threading.Event()
-
-    def alternate():
-        with suppress(ProcessLookupError):  # it may end before it is told
-            while not over.wait(running_s):
-                os.kill(pid, signal.SIGSTOP)
-                over.wait(stopped_s)
-                os.kill(pid, signal.SIGCONT)
-
-    thread = threading.Thread(target=alternate)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-@contextmanager
-def hogs(core, count):
-    """Processes that take all they can get of a core, each in a session of its own: Linux shares out by session."""
-    spin = [sys.executable, "-c", "while True: pass"]
-    processes = [subprocess.Popen(spin, start_new_session=True) for _ in range(count)]
-    try:
-        for process in processes:
-            psutil.Process(process.pid).cpu_affinity([core])
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
 def assert_caught(run, *words):
     assert run.end() == 3, run.output
     assert run.verdict["status"] == "invalid"
@@ -92,7 +56,7 @@ def assert_caught(run, *words):
 def test_a_generator_that_is_stopped_for_100_ms_twice_a_second_is_caught(start_run):
     run = start_run("-t", "8s", "--message-rate", "1/1s")
     run.until_under_way(20)
-    with stopping(run.process.pid, 0.1, 0.4):
+    with stopping(0.1, 0.5)(run.process):
         assert_caught(run, "the load generator was the limit: loop lag p99")
 
 
@@ -105,8 +69,11 @@ def test_a_generator_that_gets_a_tenth_of_a_core_is_caught(start_run):
     assert_caught(run, "the load generator ")
 
 
-def test_a_blocked_event_loop_is_caught(start_run):
-    run = start_run("-t", "8s", "--message-rate", "1/1s", locustfile=BLOCKING)
+def test_an_event_loop_that_is_blocked_for_30_ms_half_of_the_time_is_caught(start_run, monkeypatch):
+    fault = blocked(30, 16.7)
+    for name, value in fault.environment.items():
+        monkeypatch.setenv(name, value)
+    run = start_run("-t", "8s", "--message-rate", "1/1s", locustfile=fault.locustfile)
     assert_caught(run, "the load generator was the limit: loop lag p99")
 
 
