@@ -38,6 +38,7 @@ figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python -m benchmarks.accuracy --json benchmarks/accuracy.json
 	$(BIN)/python -m benchmarks.scale --full --json benchmarks/scale.json
+	$(BIN)/python -m benchmarks.isolation --json benchmarks/isolation.json
 	$(BIN)/python -m benchmarks.recovery --json benchmarks/recovery.json --pictures docs
 	$(BIN)/python -m benchmarks.soak --minutes 20 --json benchmarks/soak.json
 	$(BIN)/python -m benchmarks.peers --json benchmarks/peers.json
