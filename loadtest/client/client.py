@@ -18,7 +18,8 @@ import gevent.event
 from msgspec import Struct
 from msgspec.structs import replace
 
-from loadtest.client.dial import DialError
+from loadtest.client.closed import Closed, ClosedBy
+from loadtest.client.dial import DialError, Dialled
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint, credentials, new_trace_id
 from loadtest.client.expectation import Expectation
@@ -32,7 +33,7 @@ from loadtest.client.room import RoomLog
 from loadtest.client.session import Session
 from loadtest.client.tally import Tally
 from loadtest.client.tokens import NoToken, Tokens
-from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
+from loadtest.client.transport import CLOSE_TIMEOUT_S, Transport
 from loadtest.model import Cause, Connect, Disconnect, Ghost, Message, Outage, Outcome
 from loadtest.protocol import (
     AUTH_FAILED,
@@ -490,7 +491,7 @@ class ChatClient:
 
     # --- what the transport tells -------------------------------------------------------------------------------------
     def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
-        """See `transport.Listener`."""
+        """See `listener.Listener`."""
         session = self._session
         self._observer.lags.append(lag_ns)
         event = session.receive(data, text, at_ns, bound_ns, lag_ns)
@@ -504,11 +505,11 @@ class ChatClient:
             self._on_event(event)
 
     def on_pong(self, rtt_ns: int) -> None:
-        """See `transport.Listener`."""
+        """See `listener.Listener`."""
         self._observer.on_pong(rtt_ns)
 
     def on_closed(self, closed: Closed) -> None:
-        """See `transport.Listener`."""
+        """See `listener.Listener`."""
         self._transport = None
         self._gone.set()
         if self.state is not State.AUTHENTICATED and closed.by is not ClosedBy.RETRY:

@@ -8,7 +8,7 @@ reports have been served: `PollClock.settled_ns`. A poll counts as one only
 - when it cannot have been full: libev takes a limited number of reports a poll, 64 at first and more once that was met.
 
 What it cannot see: the process may be put aside in the microseconds between the kernel's look and our note of it. Then
-a stamp before `settled_ns` gives it away (see `transport`).
+a stamp before `settled_ns` gives it away (see `arrivals`).
 """
 
 from __future__ import annotations
