@@ -16,7 +16,8 @@ from websockets.sync.server import serve
 
 from loadtest.client.client import ChatClient, ClientConfig, State
 from loadtest.client.endpoint import Endpoint
-from loadtest.client.session import Expectation, Identity
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
 from loadtest.client.tokens import (
     AnswerPaths,
     FileTokens,
