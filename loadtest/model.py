@@ -160,7 +160,7 @@ class Message(Struct, frozen=True, array_like=True, gc=False):
     retry_after_s: int | None = None
     """X of `Try again in X seconds`."""
     received_bound_ns: int | None = None
-    """The ack `received` arrived within this long before `received_ns` (see `transport`)."""
+    """The ack `received` arrived within this long before `received_ns` (see `client.arrivals`)."""
     delivered_bound_ns: int | None = None
     first_content_bound_ns: int | None = None
     completed_bound_ns: int | None = None

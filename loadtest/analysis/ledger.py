@@ -10,7 +10,7 @@ from loadtest.analysis.limits import Limits
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import REFUSALS
 from loadtest.analysis.values import Counts, Ending
-from loadtest.model import BROKEN_OFF, Connect, Outcome, Population, StreamState, WorkerEnd
+from loadtest.model import BROKEN_OFF, Connect, Login, Outcome, Population, StreamState, WorkerEnd
 from loadtest.runs.columns import MISSING, Bools, Messages
 
 
@@ -37,46 +37,90 @@ def count(records: Records, limits: Limits | None = None) -> Counts:
     open at its last report is `lost_with_workers`. Bytes are those of payloads: `on_wire` as they travelled, compressed
     or not.
     """
-    messages, outages = records.messages, records.outages
-    offered = records.count("messages_offered")
-    left_open = offered - len(messages)
-    with_workers = max(left_open, 0) if any(w.ended is WorkerEnd.LOST for w in records.info.workers) else 0
-    connects, intruders = records.connects, records.intruders
-    invalid = messages.population.is_in(Population.INVALID)
-    return message_counts(messages, np.ones(len(messages), np.bool_)) | {
-        "offered": offered,
-        "lost_with_workers": with_workers,
-        "unaccounted": left_open - with_workers if records.complete else None,
+    messages = records.messages
+    return {
+        **message_counts(messages, np.ones(len(messages), np.bool_)),
+        **_offered(records),
         "rejected_within_limit": _rejected_within_limit(messages, records.info.limit_window_s),
         "duplicates": records.count("duplicate_ack"),
         "stream_violations": records.count("stream_violation"),
+        **_traffic(records),
+        **_connects(records.connects),
+        **_intruders(records.intruders),
+        **_invalid(messages),
+        "limit_leaks": limits.leaks if limits else 0,
+        "false_rejections": limits.false_rejections if limits else 0,
+        "limit_ambiguous": limits.ambiguous if limits else 0,
+        **_logins(records.logins),
+        **_losses(records),
+        "unknown_events": records.count("unknown_event"),
+    }
+
+
+def _offered(records: Records) -> Counts:
+    offered = records.count("messages_offered")
+    left_open = offered - len(records.messages)
+    with_workers = max(left_open, 0) if any(w.ended is WorkerEnd.LOST for w in records.info.workers) else 0
+    return {
+        "offered": offered,
+        "lost_with_workers": with_workers,
+        "unaccounted": left_open - with_workers if records.complete else None,
+    }
+
+
+def _traffic(records: Records) -> Counts:
+    received, sent = records.count("bytes_received"), records.count("bytes_sent")
+    return {
         "frames_received": records.count("frames_received"),
-        "bytes_received": records.count("bytes_received"),
-        "bytes_received_on_wire": records.count("bytes_received") - records.count("deflate_saved_received"),
-        "bytes_sent": records.count("bytes_sent"),
-        "bytes_sent_on_wire": records.count("bytes_sent") - records.count("deflate_saved_sent"),
+        "bytes_received": received,
+        "bytes_received_on_wire": received - records.count("deflate_saved_received"),
+        "bytes_sent": sent,
+        "bytes_sent_on_wire": sent - records.count("deflate_saved_sent"),
+    }
+
+
+def _connects(connects: Sequence[Connect]) -> Counts:
+    return {
         "connects": sum(connect.authenticated_ns is not None for connect in connects),
         "connect_failures": sum(connect.authenticated_ns is None for connect in connects),
         "auth_failures": sum(connect.outcome in REFUSALS for connect in connects),
         "auth_recoveries": _auth_recoveries(connects),
-        "intruders": len(intruders),
-        "intruders_admitted": sum(connect.authenticated_ns is not None for connect in intruders),
-        "intruders_refused": sum(connect.outcome in REFUSALS for connect in intruders),
+    }
+
+
+def _intruders(attempts: Sequence[Connect]) -> Counts:
+    return {
+        "intruders": len(attempts),
+        "intruders_admitted": sum(connect.authenticated_ns is not None for connect in attempts),
+        "intruders_refused": sum(connect.outcome in REFUSALS for connect in attempts),
+    }
+
+
+def _invalid(messages: Messages) -> Counts:
+    invalid = messages.population.is_in(Population.INVALID)
+    return {
         "invalid": int(invalid.sum()),
         "invalid_refused": int((invalid & messages.outcome.is_in(Outcome.ERROR)).sum()),
         "invalid_admitted": int((invalid & messages.outcome.is_in(Outcome.DELIVERED)).sum()),
-        "limit_leaks": limits.leaks if limits else 0,
-        "false_rejections": limits.false_rejections if limits else 0,
-        "limit_ambiguous": limits.ambiguous if limits else 0,
-        "logins": sum(login.outcome == "ok" for login in records.logins),
-        "login_failures": sum(login.outcome not in ("ok", BROKEN_OFF) for login in records.logins),
-        "logins_broken_off": sum(login.outcome == BROKEN_OFF for login in records.logins),
+    }
+
+
+def _logins(logins: Sequence[Login]) -> Counts:
+    return {
+        "logins": sum(login.outcome == "ok" for login in logins),
+        "login_failures": sum(login.outcome not in ("ok", BROKEN_OFF) for login in logins),
+        "logins_broken_off": sum(login.outcome == BROKEN_OFF for login in logins),
+    }
+
+
+def _losses(records: Records) -> Counts:
+    outages = records.outages
+    return {
         "disconnects": len(records.disconnects),
-        "reconnects": sum(connect.reconnect and connect.authenticated_ns is not None for connect in connects),
+        "reconnects": sum(each.reconnect and each.authenticated_ns is not None for each in records.connects),
         "outages": len(outages),
         "outages_on_purpose": sum(outage.on_purpose for outage in outages),
         "outages_unrecovered": sum(outage.authenticated_ns is None for outage in outages),
-        "unknown_events": records.count("unknown_event"),
     }
 
 

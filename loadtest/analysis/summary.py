@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
-
-import numpy as np
+from collections.abc import Sequence
 
 from loadtest.analysis import ledger
 from loadtest.analysis.drift import drift
 from loadtest.analysis.finding import Evidence
+from loadtest.analysis.fold import Fold
 from loadtest.analysis.generator import generator
 from loadtest.analysis.isolation import isolation
 from loadtest.analysis.limits import judge_limits
-from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
 from loadtest.analysis.recovery import recovery
 from loadtest.analysis.rooms.metrics import counts as room_counts
-from loadtest.analysis.samples import EVENTS, OF_OUTAGES, REPLIES, Basis, connect_part
+from loadtest.analysis.samples import Basis
 from loadtest.analysis.seen import seen
 from loadtest.analysis.server import server
 from loadtest.analysis.slo.evaluate import evaluate
-from loadtest.analysis.values import SCHEMA, Group, Metrics, MetricSummary, Run, StepGroup, Summary
+from loadtest.analysis.values import SCHEMA, Counts, Metrics, Run, Summary
 from loadtest.analysis.verdict import judge
 from loadtest.analysis.window import Window
-from loadtest.metrics import BY_KEY, METRICS
-from loadtest.model import PREFLIGHT, Outcome, Population
+from loadtest.model import Outcome, Population
 from loadtest.objectives import Objective
-from loadtest.runs.columns import MISSING, Bools, Ints
-
-_THREADS: Final = 2
-_APART: Final = (Population.QUEUED, Population.INVALID)
-"""In no numbers of their class."""
-CONNECT_PARTS = ("tcp", "proxy", "tls", "upgrade", "auth")
+from loadtest.runs.columns import MISSING, Bools
 
 
 def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary:
@@ -43,51 +33,36 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
     Args:
         demanded: what it is held to.
     """
-    records, fold = measured.records, _Fold(measured)
-    messages = records.messages
+    records, messages, fold = measured.records, measured.records.messages, Fold(measured)
     rooms, limits = measured.rooms.summary, judge_limits(records)
-    counts, steady = (
-        ledger.count(records, limits) | room_counts(records, rooms),
-        ledger.message_counts(messages, measured.steady),
-    )
-    metrics, populations = fold.metrics(), fold.populations()
-    from_intended = fold.replies(measured.headline, basis=Basis.INTENDED)
-    shortest = fold.replies(measured.headline, basis=Basis.SHORTEST)
-    promised = (metrics, from_intended, shortest)
-    if not measured.headline.any():  # what is shown then is of other users, and is held to the same
-        promised = (
-            fold.replies(measured.steady),
-            fold.replies(measured.steady, basis=Basis.INTENDED),
-            fold.replies(measured.steady, basis=Basis.SHORTEST),
-        )
-    failures = ledger.connect_failures(records)
-    own, trend = generator(records, measured.window), drift(measured)
-    evidence = Evidence(records, counts, steady, metrics, *promised, populations, failures, own, trend)
+    counts = ledger.count(records, limits) | room_counts(records, rooms)
+    from_intended, shortest = _bases(fold, measured.headline)
+    evidence = _evidence(measured, fold, counts, from_intended, shortest)
     return Summary(
         schema=SCHEMA,
         run=_run(records, measured.window),
         verdict=judge(evidence),
         counts=counts,
-        metrics=metrics,
+        metrics=evidence.metrics,
         by_class=fold.classes(),
         from_intended=from_intended,
-        populations=populations,
-        connect_parts={part: fold.connect_part(part) for part in CONNECT_PARTS},
-        steady=steady,
+        populations=dict(evidence.populations),
+        connect_parts=fold.connect_parts(),
+        steady=evidence.steady,
         total=fold.replies(measured.of_population(Population.HEADLINE)),
         rejected_ratio=_rejected_ratio(records, measured.window),
         timeouts=ledger.reasons(messages, Outcome.TIMEOUT),
         errors=ledger.reasons(messages, Outcome.ERROR),
         losses=ledger.reasons(messages, Outcome.LOST),
-        connect_failures=failures,
+        connect_failures=dict(evidence.connect_failures),
         disconnects=ledger.endings(records),
         seen=seen(records),
         shortest=shortest,
-        generator=own,
-        drift=trend,
+        generator=evidence.generator,
+        drift=evidence.drift,
         notices=list(records.notices),
         login_failures=ledger.login_failures(records),
-        objectives=evaluate(demanded, measured, metrics, counts),
+        objectives=evaluate(demanded, measured, evidence.metrics, counts),
         rooms=rooms,
         server=server(records, measured.window),
         recovery=recovery(records, measured.rooms),
@@ -99,85 +74,32 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
     )
 
 
-class _Fold:
-    """Metrics over parts of one measured set."""
+def _evidence(measured: Measured, fold: Fold, counts: Counts, from_intended: Metrics, shortest: Metrics) -> Evidence:
+    """What the verdict looks at.
 
-    def __init__(self, measured: Measured) -> None:
-        self._measured = measured
-        self._messages = measured.records.messages
-        self._beyond = f"> {measured.records.info.reply_timeout_s:g} s"
+    Args:
+        from_intended: of headline messages, as is `shortest`.
+    """
+    records, metrics = measured.records, fold.metrics()
+    promised = (metrics, from_intended, shortest)
+    if not measured.headline.any():  # what is shown then is of other users, and is held to the same
+        promised = (fold.replies(measured.steady), *_bases(fold, measured.steady))
+    return Evidence(
+        records,
+        counts,
+        ledger.message_counts(records.messages, measured.steady),
+        metrics,
+        *promised,
+        fold.populations(),
+        ledger.connect_failures(records),
+        generator(records, measured.window),
+        drift(measured),
+    )
 
-    def metrics(self) -> Metrics:
-        """Every metric over the headline; what has no samples is there with a count of 0."""
-        return self._each([metric.key for metric in METRICS])
 
-    def replies(self, part: Bools, *, basis: Basis = Basis.SENT) -> Metrics:
-        """Metrics of replies over some messages."""
-        rows = np.flatnonzero(part)
-        return self._each(REPLIES, rows, basis=basis)
-
-    def populations(self) -> dict[str, Group]:
-        """Those that are not the headline and may be answered, as far as the run has any."""
-        groups = {}
-        for population in (Population.LIMIT, Population.OUTAGE, Population.QUEUED):
-            part = self._measured.of_population(population)
-            if part.any():
-                counts = ledger.message_counts(self._messages, part)
-                groups[str(population)] = Group(counts, self.replies(part & self._measured.steady))
-        return groups
-
-    def classes(self) -> dict[str, Group]:
-        """Users by class."""
-        connects = self._measured.records.connects
-        names = {connect.user_class for connect in connects} | set(self._messages.user_class.counts())
-        return {name: self._class(name) for name in sorted(filter(None, names - {PREFLIGHT}))}
-
-    def steps(self) -> list[StepGroup]:
-        """Replies by step of the load shape: all of a step counts, since it begins when its users are there."""
-        measured, intended, found = self._measured, self._messages.intended_ns, []
-        origin = measured.records.info.started_ns
-        for step in measured.records.steps:
-            part = (intended >= step.began_ns) & (intended < step.ended_ns)
-            found.append(
-                StepGroup(
-                    number=step.number,
-                    users=step.users,
-                    start_s=round((step.began_ns - origin) / 1e9, 3),
-                    stop_s=round((step.ended_ns - origin) / 1e9, 3),
-                    counts=ledger.message_counts(self._messages, part),
-                    metrics=self.replies(part & measured.of_population(Population.HEADLINE)),
-                )
-            )
-        return found
-
-    def connect_part(self, name: str) -> MetricSummary:
-        """A part of `connect`."""
-        return of_samples("ms", connect_part(self._measured.records, name), self._beyond, "run")
-
-    def _class(self, name: str) -> Group:
-        measured, messages = self._measured, self._messages
-        own = messages.user_class.is_in(name)
-        part = own & measured.steady & ~messages.population.is_in(*_APART)
-        rows = np.flatnonzero(part)
-        metrics = self._each([metric.key for metric in METRICS], rows, user_class=name)
-        return Group(ledger.message_counts(self._messages, own), metrics)
-
-    def _each(self, keys: Iterable[str], rows: Ints | None = None, **how: Any) -> Metrics:
-        """Metrics by key: two at a time, since numpy works without the interpreter's lock."""
-        keys = list(keys)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            return dict(zip(keys, pool.map(lambda key: self._measure(key, rows, **how), keys), strict=True))
-
-    def _measure(
-        self, key: str, rows: Ints | None = None, *, basis: Basis = Basis.SENT, user_class: str | None = None
-    ) -> MetricSummary:
-        """A metric over some messages; what is kept as counts is not known of a class, and has a count of 0 there."""
-        unit = BY_KEY[key].unit
-        samples = self._measured.samples(key, rows, basis=basis, user_class=user_class)
-        if samples is None:
-            return of_counts(unit, [] if user_class else self._measured.counts(key), self._beyond)
-        beyond = "never" if key in OF_OUTAGES else self._beyond
-        return of_samples(unit, samples, beyond, "run" if key in EVENTS else "steady")
+def _bases(fold: Fold, part: Bools) -> tuple[Metrics, Metrics]:
+    """Replies counted from intended, and as short as they can have been."""
+    return fold.replies(part, basis=Basis.INTENDED), fold.replies(part, basis=Basis.SHORTEST)
 
 
 def _run(records: Records, window: Window) -> Run:

@@ -9,31 +9,32 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Callable, MutableSequence
-from enum import StrEnum
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 import gevent
 import gevent.event
-from msgspec import Struct
 from msgspec.structs import replace
 
-from loadtest.client.dial import DialError
+from loadtest.client.attempt import OpenAttempt
+from loadtest.client.closed import Closed, ClosedBy
+from loadtest.client.config import ClientConfig
+from loadtest.client.dial import DialError, Dialled
 from loadtest.client.dialect import GUIDE, Dialect
-from loadtest.client.endpoint import Endpoint, credentials, new_trace_id
+from loadtest.client.endpoint import credentials, new_trace_id
 from loadtest.client.expectation import Expectation
 from loadtest.client.flush import Flush
 from loadtest.client.ghost import GhostWatch
 from loadtest.client.invalid import Invalid
 from loadtest.client.message import Identity, named
+from loadtest.client.observer import Observer
 from loadtest.client.outage import OpenOutage
-from loadtest.client.reconnect import QUEUE_LIMIT
 from loadtest.client.room import RoomLog
 from loadtest.client.session import Session
-from loadtest.client.tally import Tally
+from loadtest.client.state import State
 from loadtest.client.tokens import NoToken, Tokens
-from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, ClosedBy, Dialled, Transport
-from loadtest.model import Cause, Connect, Disconnect, Ghost, Message, Outage, Outcome
+from loadtest.client.transport import CLOSE_TIMEOUT_S, Transport
+from loadtest.model import Cause, Disconnect, Outcome
 from loadtest.protocol import (
     AUTH_FAILED,
     AUTH_REQUIRED,
@@ -50,7 +51,6 @@ from loadtest.protocol import (
     TypingStop,
     timestamp,
 )
-from loadtest.settings import Backoff, TokenPlace
 
 BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NO_TOKEN: Final = "no token"
@@ -65,59 +65,6 @@ _CAUSES: Final = {
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
 _REFUSING_CODES: Final = (CLOSE_POLICY, 4001, 4401, 4403)
 """Close codes that refuse a token before anybody is welcome: the guide's, and those that servers make of HTTP's."""
-
-
-class State(StrEnum):
-    """The states of the browser client."""
-
-    DISCONNECTED = "disconnected"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    AUTHENTICATED = "authenticated"
-    RECONNECTING = "reconnecting"
-    ERROR = "error"
-    """Gave up: attempts spent, or the token refused for good."""
-
-
-class Observer(Protocol):
-    """What hears of everything; called from the event loop's callbacks, so it must not block."""
-
-    @property
-    def tally(self) -> Tally: ...
-    @property
-    def gaps(self) -> MutableSequence[int]: ...
-    @property
-    def gap_bounds(self) -> MutableSequence[int]: ...
-    @property
-    def lags(self) -> MutableSequence[int]: ...
-
-    def on_message(self, message: Message) -> None: ...
-    def on_connect(self, connect: Connect) -> None: ...
-    def on_disconnect(self, disconnect: Disconnect) -> None: ...
-    def on_outage(self, outage: Outage) -> None: ...
-    def on_ghost(self, ghost: Ghost) -> None: ...
-    def on_pong(self, rtt_ns: int) -> None: ...
-    def on_sent(self, lag_ns: int) -> None: ...
-
-
-class ClientConfig(Struct, frozen=True):
-    """How a client behaves; times in seconds.
-
-    Attributes:
-        names_messages: whether each text ends in the id of its message (`message.named`).
-        queue_limit: messages that the offline queue holds.
-        start_anew_s: how long one that gave up waits before it begins anew; None to stay away.
-        silence_s: how long one that falls silent (`fall_silent`) takes to notice it.
-    """
-
-    endpoint: Endpoint
-    reply_timeout_s: float
-    backoff: Backoff = Backoff()
-    token_in: TokenPlace = TokenPlace()
-    names_messages: bool = False
-    queue_limit: int = QUEUE_LIMIT
-    start_anew_s: float | None = None
-    silence_s: float = 5.0
 
 
 class ChatClient:
@@ -422,41 +369,17 @@ class ChatClient:
         if self._outage is not None:
             self._outage.attempt()
         trace_id = new_trace_id() if self._config.endpoint.traced else None
-        began = time.monotonic_ns()
-        dialled: Dialled | None = None
-        authenticated: int | None = None
-        detail: str | None = None
+        attempt = OpenAttempt(time.monotonic_ns(), reconnect, number, backoff_ns, trace_id)
         try:
-            dialled = self._dial(token, trace_id)
+            attempt.dialled = self._dial(token, trace_id)
             if not self._dialect.greets and self.tokens.flaw(self.number) is None:
                 self._on_connection_event(ConnectionAuthenticated(), time.monotonic_ns())
-            outcome, authenticated, detail = self._await_admission(began)
+            attempt.outcome, attempt.authenticated_ns, attempt.detail = self._await_admission(attempt.began_ns)
         except DialError as error:
-            outcome, detail = _REFUSALS.get(error.kind, error.kind), error.detail
+            attempt.outcome, attempt.detail = _REFUSALS.get(error.kind, error.kind), error.detail
             self._transport = None
-        ended = time.monotonic_ns() if authenticated is None else authenticated
-        self._observer.on_connect(
-            Connect(
-                user=self.identity.user,
-                user_class=self.identity.user_class,
-                began_ns=began,
-                outcome=outcome,
-                reconnect=reconnect,
-                detail=detail,
-                tcp_ns=dialled.tcp_ns if dialled else None,
-                proxy_ns=dialled.proxy_ns if dialled else None,
-                tls_ns=dialled.tls_ns if dialled else None,
-                upgrade_ns=dialled.upgrade_ns if dialled else None,
-                auth_ns=_auth_part(began, dialled, authenticated),
-                authenticated_ns=authenticated,
-                trace_id=trace_id,
-                attempt=number,
-                backoff_ns=backoff_ns,
-                ended_ns=ended,
-                bad_token=self.tokens.flaw(self.number),
-            )
-        )
-        return outcome
+        self._observer.on_connect(attempt.record(self.identity, self.tokens.flaw(self.number), time.monotonic_ns()))
+        return attempt.outcome
 
     def _dial(self, token: str, trace_id: str | None) -> Dialled:
         self._gone = gevent.event.Event()
@@ -490,7 +413,7 @@ class ChatClient:
 
     # --- what the transport tells -------------------------------------------------------------------------------------
     def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:
-        """See `transport.Listener`."""
+        """See `listener.Listener`."""
         session = self._session
         self._observer.lags.append(lag_ns)
         event = session.receive(data, text, at_ns, bound_ns, lag_ns)
@@ -504,11 +427,11 @@ class ChatClient:
             self._on_event(event)
 
     def on_pong(self, rtt_ns: int) -> None:
-        """See `transport.Listener`."""
+        """See `listener.Listener`."""
         self._observer.on_pong(rtt_ns)
 
     def on_closed(self, closed: Closed) -> None:
-        """See `transport.Listener`."""
+        """See `listener.Listener`."""
         self._transport = None
         self._gone.set()
         if self.state is not State.AUTHENTICATED and closed.by is not ClosedBy.RETRY:
@@ -655,10 +578,3 @@ class ChatClient:
 
     def _message_id(self, wall_s: float) -> str:
         return f"msg-{int(wall_s * 1000)}-{''.join(self._rng.choices(BASE36, k=9))}"
-
-
-def _auth_part(began_ns: int, dialled: Dialled | None, authenticated_ns: int | None) -> int | None:
-    if dialled is None or authenticated_ns is None:
-        return None
-    before = dialled.tcp_ns + (dialled.proxy_ns or 0) + (dialled.tls_ns or 0) + dialled.upgrade_ns
-    return max(authenticated_ns - began_ns - before, 0)

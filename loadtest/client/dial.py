@@ -15,6 +15,7 @@ from typing import Any, Final
 import gevent
 import gevent.socket
 from gevent.hub import get_hub
+from msgspec import Struct
 
 from loadtest.client import proxy as proxies
 from loadtest.client.proxy import Proxy
@@ -48,6 +49,15 @@ class DialError(Exception):
         self.kind = kind
         self.detail = detail
         super().__init__(f"{kind}: {detail}")
+
+
+class Dialled(Struct, frozen=True):
+    """Durations of the parts of a dial, ns; `tls_ns` is None without TLS, `proxy_ns` without a proxy."""
+
+    tcp_ns: int
+    proxy_ns: int | None
+    tls_ns: int | None
+    upgrade_ns: int
 
 
 def connect_tcp(target: Address, source: str | None = None, timeout_s: float | None = None) -> _socket.socket:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from loadtest.client.closed import Closed
 from loadtest.client.dialect import Dialect
 from loadtest.client.message import Identity
-from loadtest.client.transport import Closed, Transport
+from loadtest.client.transport import Transport
 from loadtest.model import Ghost
 from loadtest.protocol import MessageReceive, Payload
 
 
 class GhostWatch:
-    """Hears what a server says to a client that is not there any more, until it notices. A `transport.Listener`.
+    """Hears what a server says to a client that is not there any more, until it notices. A `listener.Listener`.
 
     Args:
         silent_ns: when the client fell silent.
@@ -42,7 +43,7 @@ class GhostWatch:
         transport.haunt(self)
 
     def on_frame(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> None:  # noqa: ARG002
-        """See `transport.Listener`."""
+        """See `listener.Listener`."""
         self._frames += 1
         try:
             event = self._dialect.decode(data) if text else None
@@ -51,7 +52,7 @@ class GhostWatch:
         self._broadcasts += isinstance(event, MessageReceive)
 
     def on_pong(self, rtt_ns: int) -> None:
-        """See `transport.Listener`."""
+        """See `listener.Listener`."""
 
     def on_closed(self, closed: Closed) -> None:
         """The server has noticed."""

@@ -14,7 +14,7 @@ that reach an idle generator together would be known no better than by its last 
 poll alone: one that was broken off may have been asleep, or stopped, on top of what the next one reports.
 
 What it cannot see: the process may be put aside in the microseconds between the kernel's look and our note of it, or
-before it is woken. Then a stamp before either edge gives it away (see `transport`), and so does the lag of the loop.
+before it is woken. Then a stamp before either edge gives it away (see `arrivals`), and so does the lag of the loop.
 """
 
 from __future__ import annotations

@@ -2,32 +2,31 @@
 
 Time is an argument everywhere (monotonic ns); nothing here reads a clock, a socket or a random source. A session keeps
 an open entry for each message until its outcome and the fate of its answer are both known, then appends the finished
-record to `ended`, which the caller empties. The `dialect` reads and writes frames; the `ledger` holds the messages;
-`correlation` finds the message of a stream; a `stream` knows what it may bring next; those of others are `followed`.
+record to `ended`, which the caller empties. The `dialect` reads and writes frames; the `ledger` holds the messages, and
+`endings` says how each ends; `streams` finds the message that a stream answers; `attendance` is the user in its rooms.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import MutableSequence
 from typing import Final, NamedTuple
 
-from loadtest.client.correlation import Correlation, Matched
+from loadtest.client.attendance import Attendance
+from loadtest.client.correlation import Correlation
 from loadtest.client.dialect import GUIDE, Dialect, quickest
+from loadtest.client.endings import Endings
 from loadtest.client.expectation import Expectation
-from loadtest.client.followed import FOREIGN, UNMATCHED, Followed
 from loadtest.client.invalid import Invalid, spoilt
 from loadtest.client.ledger import Ledger
-from loadtest.client.membership import Membership, Span, Standing
 from loadtest.client.message import Identity, OpenMessage
-from loadtest.client.recent import Recent
 from loadtest.client.reconnect import QUEUE_LIMIT
-from loadtest.client.room import RoomLog, digest
+from loadtest.client.room import RoomLog
 from loadtest.client.stamps import fault
-from loadtest.client.stream import Gaps, Stream, new_stream
+from loadtest.client.stream import Gaps, Stream
+from loadtest.client.streams import Streams
 from loadtest.client.tally import Tally
 from loadtest.errors import InvalidEvent, MalformedFrame, UnknownEvent
-from loadtest.model import Message, Outcome, Stay, StreamState, Typed, Violation
+from loadtest.model import Message, Outcome, StreamState, Violation
 from loadtest.protocol import (
     ConnectionAuthenticated,
     ConnectionError_,
@@ -43,16 +42,7 @@ from loadtest.protocol import (
     excerpt,
 )
 
-FIRST_STREAM_GRACE_NS: Final = 5_000_000_000
-"""How long the end of a run waits for an answer where no answer has been seen at all."""
-
-NO_ACK: Final = "no ack"
-NEVER_DELIVERED: Final = "received, never delivered"
-
 _DELIVERED: Final = Outcome.DELIVERED  # to find a member in its enum takes as long as all else that a line does
-_NAMED: Final = Matched.NAMED
-_GOES_ON: Final = frozenset({StreamState.INTERRUPTED, StreamState.NOT_EXPECTED, Outcome.LOST})
-"""Ends of a message that are not the server's: it may well go on with the answer, and breaks no rule by it."""
 
 
 class Answer(NamedTuple):
@@ -86,22 +76,16 @@ class Session:
 
     __slots__ = (
         "_answers",
+        "_attendance",
         "_correlation",
         "_decode",
         "_dialect",
-        "_expectation",
-        "_followed",
-        "_gaps",
-        "_guessed",
+        "_endings",
         "_ledger",
-        "_membership",
-        "_order",
-        "_room",
+        "_streams",
         "_tally",
         "_timeout_ns",
-        "_typing_in",
         "_unknown_fields",
-        "_user_id",
         "answered",
         "ended",
         "identity",
@@ -122,24 +106,27 @@ class Session:
     ) -> None:
         self.identity = identity
         self.token = ""
-        self._room = room if identity.client is not None else None
-        self._membership = Membership()
-        self._order = 0  # of the events of rooms that were received
-        self._typing_in: str | None = None
-        self._user_id: str | None = None  # as the server calls it
         self.answered: list[Answer] = []
         self._dialect = dialect
         self._decode, self._unknown_fields = quickest(dialect)
-        self._expectation = expectation
         self._tally = tally
-        self._gaps = Gaps(gaps, gap_bounds)
         self._timeout_ns = reply_timeout_ns
         self._ledger = Ledger(identity, queue_limit)
         self.ended: list[Message] = self._ledger.ended
         self._correlation = Correlation(self._ledger, dialect, alone=identity.client is None)
-        self._answers: dict[str, tuple[OpenMessage, Stream]] = {}
-        self._guessed: Recent[str] = Recent()  # how streams ended whose ids name no message
-        self._followed = Followed(dialect.content, tally)
+        self._attendance = Attendance(identity, room, tally)
+        self._endings = Endings(self._ledger, expectation, tally, reply_timeout_ns)
+        self._answers = self._endings.answers
+        self._streams = Streams(
+            self._ledger,
+            self._correlation,
+            self._endings,
+            self._attendance,
+            expectation,
+            dialect.content,
+            Gaps(gaps, gap_bounds),
+            tally,
+        )
 
     def excerpt(self, text: str, length: int = 200) -> str:
         """What the server said, as it may go into records."""
@@ -147,8 +134,7 @@ class Session:
 
     def leave_gaps_out(self) -> None:
         """Measure no gaps between chunks any more: whoever does not read at once only sees its own."""
-        nowhere: deque[int] = deque(maxlen=0)
-        self._gaps = Gaps(nowhere, nowhere)
+        self._streams.leave_gaps_out()
 
     # --- sending ------------------------------------------------------------------------------------------------------
     @property
@@ -163,7 +149,7 @@ class Session:
 
     def awaiting(self, now_ns: int) -> bool:
         """Whether anything sent may still be answered; messages that wait in the queue are not."""
-        return any(not self._quiet(entry, now_ns) for entry in self._ledger)
+        return self._endings.awaiting(now_ns)
 
     def send(
         self,
@@ -199,10 +185,7 @@ class Session:
         return [(entry.message_id, self._leave(entry, now_ns, stamp)) for entry in self._ledger.take_queue()]
 
     def _leave(self, entry: OpenMessage, now_ns: int, stamp: str) -> bytes:
-        if self._room is not None:
-            entry.digest = digest(entry.content)
-            self._room.left(entry.message_id, now_ns)
-        self._stayed(self._membership.sends(entry.conversation, now_ns))
+        self._attendance.sends(entry, now_ns)
         message = MessageSend(entry.message_id, entry.conversation, entry.content, stamp)
         encode = self._dialect.encode
         frame = encode(message) if entry.invalid is None else spoilt(message, entry.invalid, encode)
@@ -212,12 +195,11 @@ class Session:
     # --- rooms --------------------------------------------------------------------------------------------------------
     def belongs(self, conversation: str) -> None:
         """The user belongs to a conversation, whether or not it ever sends there."""
-        self._membership.belongs(conversation)
+        self._attendance.belongs(conversation)
 
     def types(self, conversation: str, event: str, now_ns: int) -> None:
         """The user says that it types, or that it has stopped."""
-        self._typing_in = conversation if event == "typing:start" else None
-        self._typed(conversation, event, now_ns)
+        self._attendance.types(conversation, event, now_ns)
 
     def gone(self, now_ns: int, lost_ns: int | None = None) -> None:
         """The connection is gone, or the run over: the user is in no conversation and types nowhere.
@@ -225,40 +207,7 @@ class Session:
         Args:
             lost_ns: when it was lost, where that was noticed late: what others sent from then on nobody owed it.
         """
-        self._stayed(self._membership.gone(now_ns if lost_ns is None else lost_ns))
-        if self._typing_in is not None:
-            self._typed(self._typing_in, "gone", now_ns)
-            self._typing_in = None
-
-    def _typed(self, conversation: str, event: str, now_ns: int) -> None:
-        client = self.identity.client
-        if self._room is not None and client is not None:
-            self._room.typed(Typed(client, self.identity.user, conversation, event, now_ns))
-
-    def _stayed(self, span: Span | None) -> None:
-        client = self.identity.client
-        if span is not None and self._room is not None and client is not None:
-            self._room.stayed(Stay(client, self.identity.user, *span))
-
-    def _is_member(self, event: str, conversation: str) -> bool:
-        """Whether an event of others is of a conversation that the connection is in; else it is counted."""
-        standing = self._membership.standing(conversation)
-        if standing is Standing.MEMBER:
-            return True
-        if standing is Standing.NOT_YET:
-            self._tally.add("before_joining", event)
-        else:
-            self._tally.add("leak", event if standing is Standing.OUTSIDER else f"{event} after leaving")
-        return False
-
-    def _record_receipt(
-        self, event: str, conversation: str, author: str | None, at_ns: int, message_id: str = "", content: str = ""
-    ) -> None:
-        room, client = self._room, self.identity.client
-        if room is not None and client is not None:
-            self._order += 1
-            code = digest(content) if message_id else None
-            room.received(event, conversation, message_id, author, code, client, self._order, at_ns)
+        self._attendance.gone(now_ns, lost_ns)
 
     # --- receiving ----------------------------------------------------------------------------------------------------
     def receive(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> ServerEvent | None:
@@ -280,7 +229,7 @@ class Session:
                 return event
             entry, stream = answer
             if at_ns - bound_ns - entry.progress_ns > self._timeout_ns:
-                self._give_up(entry)
+                self._endings.give_up(entry)
                 tally.add("stream_violation", Violation.AFTER_TIMEOUT)
                 return event
             if entry.receive_lag_ns is None or lag_ns > entry.receive_lag_ns:
@@ -288,9 +237,9 @@ class Session:
             entry.progress_ns = at_ns
             violation = stream.take(event, len(data), at_ns, bound_ns)
             if violation is not None:
-                tally.add("stream_violation", self._kind(violation, stream, event.content))
+                tally.add("stream_violation", self._streams.kind(violation, stream, event.content))
             if stream.over is not None:
-                self._end_stream(entry, stream.over, None)
+                self._endings.end_stream(entry, stream.over, None)
         elif event is None:
             tally.add("ignored_frame")
         else:
@@ -323,7 +272,7 @@ class Session:
             case TypingStop():
                 self._on_typing(event, "typing:stop", at_ns)
             case ConnectionAuthenticated():
-                self._user_id = event.user_id
+                self._attendance.user_id = event.user_id
             case ConnectionError_():
                 self._tally.add("connection_error", self.excerpt(event.code or "none", 64))
                 self._refuse_half_a_frame(event, at_ns)
@@ -339,8 +288,8 @@ class Session:
         if entry is None or entry.sent_ns is None:
             self._tally.add(self._stray_ack(ack), ack.status)
             return
-        if self._overdue(entry, at_ns - bound_ns):  # not what may have come in time and was read late
-            self._give_up(entry)
+        if self._endings.overdue(entry, at_ns - bound_ns):  # not what may have come in time and was read late
+            self._endings.give_up(entry)
             self._tally.add("late_ack", ack.status)
             return
         entry.progress_ns = at_ns
@@ -356,8 +305,8 @@ class Session:
             if (wrong := fault(ack.timestamp, entry.stamp)) is not None:
                 self._tally.add("server_timestamp", wrong)
             self.answered.append(Answer(entry.message_id, at_ns, True))
-            self._membership.acked(entry.conversation, at_ns)
-            self._finish_if_done(entry)
+            self._attendance.acked(entry.conversation, at_ns)
+            self._endings.finish_if_done(entry)
         elif ack.status == "error" and entry.outcome is None:
             self._refuse(entry, ack.error or "unspecified", at_ns)
         else:
@@ -375,26 +324,28 @@ class Session:
         entry.refused_ns = at_ns
         limited, entry.retry_after_s = self._dialect.refusal(text)
         self.answered.append(Answer(entry.message_id, at_ns, False, limited))
-        self._membership.refused(entry.conversation, at_ns)
+        self._attendance.refused(entry.conversation, at_ns)
         reason = "rate limit" if limited else self.excerpt(text)
-        self._close(entry, Outcome.REJECTED if limited else Outcome.ERROR, reason)
+        self._endings.close(entry, Outcome.REJECTED if limited else Outcome.ERROR, reason)
 
     def _on_broadcast(self, event: MessageReceive, at_ns: int) -> None:
         own, conversation = self._ledger.owns(event.message_id), event.conversation_id
         self._tally.add("broadcast", "own" if own else "other")
         if not own:
             self._correlation.saw_foreign(event.message_id)
-        if own or self._is_member("message:receive", conversation):
-            self._record_receipt("message:receive", conversation, event.author, at_ns, event.message_id, event.content)
+        if own or self._attendance.is_member("message:receive", conversation):
+            self._attendance.received(
+                "message:receive", conversation, event.author, at_ns, event.message_id, event.content
+            )
 
     def _on_typing(self, event: TypingStart | TypingStop, name: str, at_ns: int) -> None:
         """Somebody types, or has stopped; who types is not told of it (guide, Typing Events)."""
         self._tally.add("typing_received", name.removeprefix("typing:"))
-        if event.user_id is not None and event.user_id in (self._user_id, self.identity.user):
+        if self._attendance.is_own(event.user_id):
             # it may be this connection or another of the same user: the analysis knows whether there is one
             self._tally.add("typing_echo", name.removeprefix("typing:"))
-        elif self._is_member(name, event.conversation_id):
-            self._record_receipt(name, event.conversation_id, event.user_id, at_ns)
+        elif self._attendance.is_member(name, event.conversation_id):
+            self._attendance.received(name, event.conversation_id, event.user_id, at_ns)
 
     def _on_error(self, event: MessageError, at_ns: int) -> None:
         id_ = event.message_id
@@ -408,7 +359,7 @@ class Session:
         elif entry.outcome is None and id_ == entry.message_id:
             self._refuse(entry, event.text, at_ns)
         else:
-            self._end_stream(entry, StreamState.ERRORED, self.excerpt(event.text))
+            self._endings.end_stream(entry, StreamState.ERRORED, self.excerpt(event.text))
 
     def _on_nameless_error(self, event: MessageError, at_ns: int) -> None:
         """An error that names no message is about the only open one, if there is only one."""
@@ -428,84 +379,25 @@ class Session:
         end = self._ledger.end_of(self._correlation.own(id_))
         if end is not None:
             self._tally.add("late_error", end)
-        elif not self._followed.fail(id_):
+        elif not self._streams.followed.fail(id_):
             if self._correlation.is_foreign(id_):
                 self._tally.add("foreign_stream", StreamState.ERRORED)
             else:
                 self._tally.add("error_unattributed", self.excerpt(event.text))
 
-    # --- streams ------------------------------------------------------------------------------------------------------
     def _begin_stream(
         self, event: MessageStream, data: Payload, at_ns: int, bound_ns: int
     ) -> tuple[OpenMessage, Stream] | None:
-        """A chunk of a stream that is not known to be ours: whose answer is it? None where it is nobody's here."""
-        if self._followed.any and self._followed.take(event, len(data), at_ns, bound_ns):
-            return None
-        self._expectation.saw_stream()
-        matched = self._correlation.match(event.message_id, event.conversation_id)
-        if matched is None:
-            self._on_stray_stream(event, len(data), at_ns, bound_ns)
-            return None
-        entry, how = matched
-        if event.conversation_id not in ("", entry.conversation):
-            self._tally.add("stream_oddity", "in another conversation than its question")
-        if not event.content:
-            self._tally.add("stream_oddity", "empty answer" if event.is_complete else "empty first chunk")
-        if (wrong := fault(event.timestamp, entry.stamp)) is not None:
-            self._tally.add("server_timestamp", wrong)
-        self._name_unknown_fields(data, event)
-        stream = new_stream(self._dialect.content, event.message_id, event.conversation_id, self._gaps)
-        if how is not _NAMED:
-            self._tally.add("stream_by_order", how)
-            stream.guessed = True
-        entry.stream = stream
-        self._answers[event.message_id] = answer = (entry, stream)
+        answer = self._streams.begin(event, len(data), at_ns, bound_ns)
+        if answer is not None:
+            self._name_unknown_fields(data, event)
         return answer
-
-    def _on_stray_stream(self, event: MessageStream, size: int, at_ns: int, bound_ns: int) -> None:
-        """A frame of a stream that answers no open message."""
-        end = self._ledger.end_of(self._correlation.own(event.message_id))
-        state = self._guessed.get(event.message_id) or end
-        if state is None:
-            if event.conversation_id:
-                self._is_member("message:stream", event.conversation_id)
-            counter = FOREIGN if self._correlation.is_foreign(event.message_id) else UNMATCHED
-            self._followed.follow(event, size, at_ns, bound_ns, counter)
-        elif state == StreamState.COMPLETED:
-            late = Violation.SECOND_COMPLETION if event.is_complete else Violation.AFTER_COMPLETION
-            self._tally.add("stream_violation", late)
-        elif state in _GOES_ON:
-            self._tally.add("late_stream_frame", state)
-        else:
-            self._tally.add("stream_violation", f"after {state}")
-
-    def _kind(self, violation: Violation, stream: Stream, content: str) -> Violation:
-        """What a violation is called that one stream alone cannot tell: rewritten, or in truth another's content."""
-        if violation is not Violation.REWRITTEN or not content:
-            return violation
-        others = (other.answer for _, other in self._answers.values() if other is not stream and other.answer)
-        if any(content.startswith(text) or text.startswith(content) for text in others):
-            return Violation.FOREIGN
-        return violation
-
-    def _end_stream(self, entry: OpenMessage, state: StreamState, reason: str | None) -> None:
-        if entry.stream_state is None:
-            entry.stream_state = state
-            if entry.stream is not None:
-                entry.stream.over = state
-                if entry.stream.cut_pairs:
-                    self._tally.add("stream_oddity", "surrogate pair cut by a chunk", entry.stream.cut_pairs)
-            if reason is not None and entry.reason is None:
-                entry.reason = reason
-        self._finish_if_done(entry)
 
     # --- endings ------------------------------------------------------------------------------------------------------
     def expire(self, now_ns: int) -> None:
         """Give up what has been silent for longer than the reply timeout."""
-        for entry in self._ledger:
-            if self._overdue(entry, now_ns):
-                self._give_up(entry)
-        self._followed.expire(now_ns - self._timeout_ns)
+        self._endings.expire(now_ns)
+        self._streams.followed.expire(now_ns - self._timeout_ns)
 
     def lost(self, code: int) -> int:
         """The connection went away: what was on it will not be answered. Queued messages stay.
@@ -513,66 +405,15 @@ class Session:
         Returns:
             Messages that are lost with it.
         """
-        lost = 0
-        for entry in self._ledger:
-            if entry.outcome is None:
-                lost += 1
-                self._close(entry, Outcome.LOST, f"closed {code}")
-            else:
-                self._close_stream(entry, StreamState.INTERRUPTED)
-        self._followed.end_all(StreamState.INTERRUPTED)
+        lost = self._endings.lost(code)
+        self._streams.followed.end_all(StreamState.INTERRUPTED)
         return lost
 
     def abandon(self, reason: str) -> None:
         """The client gave up, or left: queued messages are dropped."""
-        for entry in self._ledger.take_queue():
-            self._close(entry, Outcome.DROPPED, reason)
+        self._endings.abandon(reason)
 
     def finish(self) -> None:
         """The run is over: whatever is open is unfinished."""
-        for entry in (*self._ledger, *self._ledger.take_queue()):
-            if entry.outcome is None:
-                self._close(entry, Outcome.UNFINISHED, None)
-            else:
-                self._close_stream(entry, StreamState.UNFINISHED)
-        self._followed.end_all(StreamState.UNFINISHED)
-
-    def _quiet(self, entry: OpenMessage, now_ns: int) -> bool:
-        """Delivered, and no answer is to be expected any more."""
-        if entry.outcome is None or entry.stream is not None or self._expectation.stream:
-            return False
-        return now_ns - entry.progress_ns > FIRST_STREAM_GRACE_NS
-
-    def _overdue(self, entry: OpenMessage, now_ns: int) -> bool:
-        return entry.sent_ns is not None and now_ns - entry.progress_ns > self._timeout_ns
-
-    def _give_up(self, entry: OpenMessage) -> None:
-        if entry.outcome is None:
-            reason = NO_ACK if entry.received_ns is None else NEVER_DELIVERED
-            self._close(entry, Outcome.TIMEOUT, reason)
-        else:
-            self._close_stream(entry, StreamState.INCOMPLETE if entry.stream is not None else StreamState.MISSING)
-
-    def _close_stream(self, entry: OpenMessage, state: StreamState) -> None:
-        unexpected = entry.stream is None and not self._expectation.stream
-        if entry.stream_state is None:
-            entry.stream_state = StreamState.NOT_EXPECTED if unexpected else state
-        self._close(entry, Outcome.DELIVERED, entry.reason)
-
-    def _finish_if_done(self, entry: OpenMessage) -> None:
-        if entry.outcome is not _DELIVERED:
-            return
-        if entry.stream_state is None and not self._expectation.worth_waiting and entry.stream is None:
-            entry.stream_state = StreamState.NOT_EXPECTED
-        if entry.stream_state is not None:
-            self._close(entry, _DELIVERED, entry.reason)
-
-    def _close(self, entry: OpenMessage, outcome: Outcome, reason: str | None) -> None:
-        stream = entry.stream
-        if stream is not None:
-            self._answers.pop(stream.stream_id, None)
-            if stream.guessed:
-                self._guessed.remember(stream.stream_id, entry.stream_state or outcome)
-        if outcome is _DELIVERED and entry.received_ns is None:
-            self._tally.add("missing_ack", "received")
-        self._ledger.close(entry, outcome, reason)
+        self._endings.finish()
+        self._streams.followed.end_all(StreamState.UNFINISHED)

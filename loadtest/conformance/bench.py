@@ -11,11 +11,13 @@ from typing import Any, Final, TypeVar
 
 import gevent
 
-from loadtest.client.client import BASE36, ChatClient, ClientConfig, State
+from loadtest.client.client import BASE36, ChatClient
+from loadtest.client.config import ClientConfig
 from loadtest.client.dial import DialError
 from loadtest.client.endpoint import Endpoint, credentials
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
+from loadtest.client.state import State
 from loadtest.client.tokens import NoToken, Tokens
 from loadtest.conformance.heard import Counts, Heard, Hearing
 from loadtest.conformance.line import Line
@@ -210,7 +212,7 @@ def _concludes(each: Heard, message_id: str) -> bool:
 
 
 class Witness:
-    """The observer of one client (see `client.client.Observer`); counts are those of the whole check."""
+    """The observer of one client (see `client.observer.Observer`); counts are those of the whole check."""
 
     def __init__(self, counts: Counts) -> None:
         self.tally = _Shared(counts)

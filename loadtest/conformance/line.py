@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from loadtest.client.closed import Closed
 from loadtest.client.dialect import GUIDE
 from loadtest.client.endpoint import Credentials, Endpoint
-from loadtest.client.transport import CLOSE_TIMEOUT_S, Closed, Transport
+from loadtest.client.transport import CLOSE_TIMEOUT_S, Transport
 from loadtest.conformance.heard import Counts, Heard, Hearing
 from loadtest.errors import FrameError, UnknownEvent
 from loadtest.protocol import (
@@ -27,7 +28,7 @@ from loadtest.protocol import (
 
 
 class Line(Hearing):
-    """One connection, from dial to close; see `client.transport.Listener` for what the transport tells.
+    """One connection, from dial to close; see `client.listener.Listener` for what the transport tells.
 
     Args:
         counts: where what the guide does not list is counted.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from loadtest.client.session import NEVER_DELIVERED
+from loadtest.client.endings import NEVER_DELIVERED
 from loadtest.model import Message, Outcome, StreamState
 from loadtest.protocol import (
     ConnectionAuthenticated,

@@ -29,7 +29,7 @@ class Tally:
 
 
 class Onlooker:
-    """The observer of one client (see `client.client.Observer`).
+    """The observer of one client (see `client.observer.Observer`).
 
     Args:
         on_connect: told of each attempt to connect.

@@ -21,9 +21,10 @@ import jwt
 import msgspec
 from msgspec import Struct
 
-from loadtest.client.client import ClientConfig, State
+from loadtest.client.config import ClientConfig
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
+from loadtest.client.state import State
 from loadtest.client.tokens import NoToken
 from loadtest.conformance.asked import check_user, read_options
 from loadtest.conformance.meanings import interval, is_good, remedy

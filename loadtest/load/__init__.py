@@ -56,9 +56,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from loadtest.load import behaviours, intruders, limit_users, plugin, shapes, users  # noqa: PLC0415
+    from loadtest.load import behaviours, intruders, limit_users, shapes, users  # noqa: PLC0415
+    from loadtest.load.plugin import listeners  # noqa: PLC0415
 
-    plugin.register()
+    listeners.register()
     return next(
         getattr(home, name) for home in (users, behaviours, limit_users, intruders, shapes) if hasattr(home, name)
     )

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 import gevent
 
-from loadtest.client.client import State
+from loadtest.client.state import State
 from loadtest.load import schedule
 from loadtest.load.actions import Action
 from loadtest.load.users import ChatUser, own_limit

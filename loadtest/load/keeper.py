@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import subprocess
 import sys
 import time
 from collections import deque
 from contextlib import suppress
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +19,11 @@ from loadtest.errors import NothingMeasured, RunFolderError
 from loadtest.model import Batch, RunInfo
 from loadtest.runs.folder import create
 from loadtest.runs.writer import RunWriter
-from loadtest.settings import OPTIONS, redacted
 
 logger = logging.getLogger(__name__)
 
 WRITE_EVERY_S: Final = 0.25
 CHECKPOINT_EVERY_S: Final = 5.0
-LIBRARIES: Final = ("locust", "gevent", "websockets", "msgspec", "PyJWT", "numpy")
 
 
 class Keeper:
@@ -107,41 +102,3 @@ class Keeper:
                 return
             self._waiting.popleft()
             gevent.sleep(0)
-
-
-def generator_facts() -> dict[str, str | int | float | None]:
-    """Machine, cores, system, Python and library versions."""
-    facts: dict[str, str | int | float | None] = {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "processors": os.cpu_count(),
-        "machine": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
-        "node": platform.node(),
-        "python": platform.python_version(),
-    }
-    return facts | {name: version(name) for name in LIBRARIES}
-
-
-def public_command(argv: list[str]) -> list[str]:
-    """The words of a command line without the values of secret options."""
-    public, hide = ["locust" if argv[0].endswith("__main__.py") else argv[0]], False
-    for word in argv[1:]:
-        name, equals, _ = word.partition("=")
-        if hide:
-            public.append("***")
-        elif _is_secret(name) and equals:
-            public.append(f"{name}=***")
-        else:
-            public.append(redacted(word) if "://" in word else word)
-        hide = not hide and _is_secret(word)
-    return public
-
-
-def _is_secret(name: str) -> bool:
-    """Whether this is a secret option, or short for one: argparse takes `--jwt-s` for `--jwt-secret`."""
-    return len(name) > 2 and any(option.secret and f"--{option.name}".startswith(name) for option in OPTIONS)
-
-
-def utc_now() -> str:
-    """This instant, ISO 8601, UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -59,6 +59,6 @@ def failed(error: Exception, hook: str) -> LoginFailed:
         return failed_status(status, getattr(response, "headers", {}).get("Retry-After"))
     if isinstance(error, TimeoutError):
         return LoginFailed("timeout")
-    theirs = (frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != _OURS)
+    theirs = (frame for frame in traceback.extract_tb(error.__traceback__) if _OURS not in Path(frame.filename).parents)
     line = next((frame.lineno for frame in theirs), "?")
     return LoginFailed(f"{type(error).__name__} in line {line} of {hook}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from locust import User
 from msgspec import Struct
 
-from loadtest.load.users import ChatUser
+from loadtest.load.people import People
+from loadtest.load.users import ChatUser, chat_classes
 from loadtest.model import Population
 from loadtest.settings import ExpectStream, Settings
 
@@ -63,3 +65,22 @@ def plan(
     seconds = run_time_s - ramp / 2.0
     streams = 0 if settings.expect_stream is ExpectStream.NO else round(admitted * seconds)
     return Plan(users, run_time_s, sent, round(sent * seconds), round((sent - admitted) * seconds), streams)
+
+
+def announcement(environment: Any, users: int | None, settings: Settings, people: People) -> str:
+    """The plan, and behind it what may not be expected, a line each.
+
+    Args:
+        users: asked for; None where a shape decides.
+    """
+    options = environment.parsed_options
+    spawn_rate = float(options.spawn_rate or 1)
+    run_time_s = float(options.run_time) if options.run_time else None
+    if environment.shape_class is None:
+        line = str(plan(environment.user_classes, users or 1, spawn_rate, run_time_s, settings))
+    else:
+        line = f"plan: users as the shape {type(environment.shape_class).__name__} decides"
+    participants = [
+        cls.room(settings) * settings.connections_per_user for cls in chat_classes(environment.user_classes)
+    ]
+    return "\n".join([line, *people.notes(users, spawn_rate, run_time_s, participants)])

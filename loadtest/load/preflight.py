@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from loadtest.client.client import ChatClient, ClientConfig
+from loadtest.client.client import ChatClient
+from loadtest.client.config import ClientConfig
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation

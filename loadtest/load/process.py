@@ -12,11 +12,13 @@ import gevent
 import gevent.pool
 from msgspec import structs
 
-from loadtest.client.client import ChatClient, ClientConfig, State
+from loadtest.client.client import ChatClient
+from loadtest.client.config import ClientConfig
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
+from loadtest.client.state import State
 from loadtest.client.tokens import BadTokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S
 from loadtest.load.alarm import Alarm

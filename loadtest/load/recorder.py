@@ -69,7 +69,7 @@ class Tally:
 
 
 class Recorder:
-    """The observer of all clients of one process (see `client.client.Observer`).
+    """The observer of all clients of one process (see `client.observer.Observer`).
 
     Args:
         process: name of the process in every batch.

@@ -13,9 +13,10 @@ import gevent
 from gevent import GreenletExit
 from locust import User, task
 
-from loadtest.client.client import ChatClient, State
+from loadtest.client.client import ChatClient
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.invalid import Invalid
+from loadtest.client.state import State
 from loadtest.load import schedule
 from loadtest.load.actions import Action, during, visits
 from loadtest.load.numbers import NoNumber

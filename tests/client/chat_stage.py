@@ -9,7 +9,8 @@ import gevent
 from real_servers import behaving
 from websockets.exceptions import ConnectionClosed
 
-from loadtest.client.client import ChatClient, ClientConfig
+from loadtest.client.client import ChatClient
+from loadtest.client.config import ClientConfig
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity

@@ -10,10 +10,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
-from loadtest.client.client import ChatClient, ClientConfig, State
+from loadtest.client.client import ChatClient
+from loadtest.client.config import ClientConfig
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
+from loadtest.client.state import State
 from loadtest.client.tokens import MintedTokens
 from loadtest.load.recorder import Recorder
 from loadtest.model import Outcome, Population

@@ -14,9 +14,12 @@ from login_server import SECRET, login_server, token
 from real_servers import behaving
 from websockets.sync.server import serve
 
-from loadtest.client.client import ChatClient, ClientConfig, State
+from loadtest.client.client import ChatClient
+from loadtest.client.config import ClientConfig
 from loadtest.client.endpoint import Endpoint
-from loadtest.client.session import Expectation, Identity
+from loadtest.client.expectation import Expectation
+from loadtest.client.message import Identity
+from loadtest.client.state import State
 from loadtest.client.tokens import (
     AnswerPaths,
     FileTokens,

@@ -9,7 +9,7 @@ from chat_stage import QUICK, Stage, close, connected, cut, hosting, say, until
 from link_stage import upgraded
 from real_servers import raw, unused_port
 
-from loadtest.client.client import State
+from loadtest.client.state import State
 from loadtest.model import Outcome
 from loadtest.settings import Backoff
 

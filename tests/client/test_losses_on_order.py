@@ -6,7 +6,7 @@ from urllib.request import urlopen
 import pytest
 from chat_stage import connected, cut, hosting, until
 
-from loadtest.client.client import State
+from loadtest.client.state import State
 from loadtest.model import Outcome
 from loadtest.settings import Backoff
 

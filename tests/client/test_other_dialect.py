@@ -15,7 +15,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
-from loadtest.client.client import ChatClient, ClientConfig
+from loadtest.client.client import ChatClient
+from loadtest.client.config import ClientConfig
 from loadtest.client.dialect import Content, Renamed
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation

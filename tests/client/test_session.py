@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.client.dialect import GUIDE
+from loadtest.client.endings import NEVER_DELIVERED, NO_ACK
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
 from loadtest.client.recent import RECENT
-from loadtest.client.session import NEVER_DELIVERED, NO_ACK, Session
+from loadtest.client.session import Session
 from loadtest.model import Message, Outcome, Population, StreamState
 
 MS = 1_000_000

@@ -16,8 +16,8 @@ from websockets.frames import Opcode
 
 from loadtest.client import dial as dial_module
 from loadtest.client import transport
+from loadtest.client.closed import ClosedBy
 from loadtest.client.dial import KERNEL_STAMPS, DialError
-from loadtest.client.transport import ClosedBy
 
 needs_kernel_stamps = pytest.mark.skipif(not KERNEL_STAMPS, reason="the platform has no receive stamps")
 

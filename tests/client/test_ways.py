@@ -12,10 +12,10 @@ import trustme
 from link_stage import Counts, Ear, dial, echo, upgraded
 from real_servers import behaving, proxying, raw, server_context, unused_port
 
+from loadtest.client.closed import ClosedBy
 from loadtest.client.dial import DialError, connect_first
 from loadtest.client.endpoint import Credentials
 from loadtest.client.proxy import Proxy
-from loadtest.client.transport import ClosedBy
 from loadtest.settings import Address, Header
 
 AUTHORITY = trustme.CA()

@@ -11,7 +11,7 @@ import sys
 import gevent
 from locust.env import Environment
 
-from loadtest.client.client import State
+from loadtest.client.state import State
 from loadtest.load import Leaving
 from loadtest.load.numbers import Numbers
 from loadtest.load.people import People

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.load.keeper import public_command
+from loadtest.load.plugin.run_info import public_command
 
 
 @pytest.mark.parametrize(
