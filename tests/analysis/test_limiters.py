@@ -93,27 +93,60 @@ def test_a_bucket_gives_back_a_token_at_a_time():
     assert token_bucket(tries(*burst(0, 2, ADMITTED), (1, REJECTED)), LIMIT, WINDOW) == Findings(false_rejections=1)
 
 
-def on_the_way(lost):
-    """Of each message: how long it was on its way, and its answer; None where that was lost."""
-    back = st.one_of(st.none(), st.integers(0, 400 * MS)) if lost else st.integers(0, 400 * MS)
-    return st.lists(st.tuples(st.integers(0, 400 * MS), back), min_size=40, max_size=40)
+def test_a_lost_message_may_be_decided_after_those_of_the_next_connection():
+    """Lost at 9.9 s, read at 20.6 s: it opened the third window, and took one of its places."""
+    lost = (9.9, UNKNOWN, 15)
+    story = [*burst(0, 3, ADMITTED), lost, *burst(10.5, 3, ADMITTED), *burst(21, 2, ADMITTED), (22, REJECTED)]
+    assert fixed_window(tries(*story), LIMIT, WINDOW).contradictions == 0
+    later = [*burst(30.7, 3, ADMITTED), (31, REJECTED)]
+    assert fixed_window(tries(*story, *later), LIMIT, WINDOW).contradictions == 0
+
+
+def test_a_lost_message_may_take_a_token_after_those_of_the_next_connection():
+    """Lost at 0 s, read at 4.9 s: the bucket was full again by then, and holds less than a token at 8 s."""
+    story = [(0, UNKNOWN, 5), (0.1, ADMITTED), (4.91, ADMITTED), (4.92, ADMITTED), (8, REJECTED)]
+    assert token_bucket(tries(*story), LIMIT, WINDOW) == Findings(ambiguous=1)
+
+
+def test_a_lost_message_that_was_given_up_counts_no_more():
+    story = [(0, UNKNOWN, 5), *burst(20, 2, ADMITTED), (21, REJECTED)]
+    for judge in (fixed_window, sliding_log, token_bucket):
+        assert judge(tries(*story), LIMIT, WINDOW) == Findings(false_rejections=1), judge
+
+
+OUT = st.integers(0, 400 * MS)
+ANSWERED, LOST = st.tuples(OUT, OUT), st.tuples(st.integers(0, TIMEOUT), st.none())
+"""How long a message was on its way, and its answer; None where that was lost."""
+
+
+def forty(way):
+    return st.lists(way, min_size=40, max_size=40)
 
 
 @given(
     kind=st.sampled_from(list(LimiterKind)),
     gaps=st.lists(st.integers(0, 6_000 * MS), max_size=40),
-    ways=st.one_of(on_the_way(lost=False), on_the_way(lost=True)),
+    ways=st.one_of(forty(ANSWERED), forty(st.one_of(ANSWERED, LOST))),
 )
 def test_a_sound_limiter_is_never_contradicted(kind, gaps, ways):
-    """Whatever the times, whenever between sent and ack it decided (in the order of sending), and whatever was lost."""
-    limiter, now, decided, story = kind.of(Rate(LIMIT, 10.0)), 0, 0, []
+    """Whatever the times, whenever between sent and ack it decided, and whatever was lost.
+
+    It decided in the order of sending, but for what was lost: that at any time after those before it.
+    """
+    now, last, messages = 0, 0, []
     for gap, (out, back) in zip(gaps, ways, strict=False):
         now += gap
-        decided = max(decided, now + out)
-        fate = REJECTED if limiter.take("user", decided) else ADMITTED
-        story.append(Try(now, now + TIMEOUT, UNKNOWN) if back is None else Try(now, decided + back, fate))
-    found = JUDGES[LimitKind(kind)](story, LIMIT, WINDOW)
-    assert found.contradictions == 0
+        decided = max(last, now + out)
+        messages.append((now, decided, back))
+        last = last if back is None else decided
+    limiter, fates = kind.of(Rate(LIMIT, 10.0)), {}
+    for place in sorted(range(len(messages)), key=lambda place: messages[place][1]):
+        fates[place] = REJECTED if limiter.take("user", messages[place][1]) else ADMITTED
+    story = [
+        Try(sent, max(sent + TIMEOUT, decided), UNKNOWN) if back is None else Try(sent, decided + back, fates[place])
+        for place, (sent, decided, back) in enumerate(messages)
+    ]
+    assert JUDGES[LimitKind(kind)](story, LIMIT, WINDOW).contradictions == 0
 
 
 # --- many users at once
