@@ -160,6 +160,19 @@ def test_received_is_no_admission_and_has_no_place_before_a_rejection():
     assert seen(found)["limit-answer"].startswith('ack received, and then ack error "Rate limit exceeded')
 
 
+@pytest.mark.parametrize("scope", list(LimitScope))
+def test_a_bucket_that_gets_tokens_while_it_is_emptied_is_found_in_its_true_size(scope):
+    """A hundred messages of 2 ms each take two tokens' time."""
+    rate, costly = Rate(100, 10.0), (order("cpu:2ms"),)
+    with serving(rate_limit=rate, limiter=Kept.BUCKET, limit_scope=scope, answers=None, faults=costly) as server:
+        found = checked(server.url, "limiter", rate_limit="100/10s")
+    limiter, (least, most) = found.limiter, found.limiter.window_bounds_s
+    assert (limiter.kind, limiter.scope.value) == (LimiterKind.BUCKET, scope.value)
+    assert limiter.limit_bounds[0] <= 100 <= limiter.limit_bounds[1], limiter
+    assert least <= 10.0 <= most, limiter
+    assert verdicts(found)["limit"] == "conforms", seen(found)
+
+
 def test_a_promise_that_is_far_too_short_fails_in_the_quick_set():
     with serving(rate_limit=Rate(10, 60.0), faults=(order("limit-mistime:-58s"),)) as server:
         found = checked(server.url, rate_limit="10/60s")

@@ -140,10 +140,10 @@ def _judge(declared: Rate | None, findings: Findings, limiter: Limiter, evidence
         note("limit", f"{limiter.evidence[0]}{as_declared}")
         findings.untested(of_limit, "there is no limit")
         return
-    if evidence.rejection is None or not limiter.limit:
+    if evidence.rejection is None or not evidence.limit:
         findings.untested(("limit", *of_limit), "; ".join(limiter.evidence))
         return
-    _judge_limit(declared, findings, limiter.limit)
+    _judge_limit(declared, findings, limiter, evidence.limit)
     _judge_scope(findings, limiter)
     _judge_answer(findings, evidence, asker)
     _judge_promise(findings, evidence)
@@ -157,13 +157,20 @@ def _judge(declared: Rate | None, findings: Findings, limiter: Limiter, evidence
         findings.differs("limiter-kind", names[limiter.kind])
 
 
-def _judge_limit(declared: Rate | None, findings: Findings, limit: int) -> None:
+def _judge_limit(declared: Rate | None, findings: Findings, limiter: Limiter, admitted: int) -> None:
+    if limiter.limit is None:
+        findings.untested(("limit",), f"{admitted} admitted, the next rejected: {limiter.evidence[-1]}")
+        return
+    least, most = limiter.limit_bounds or (limiter.limit, limiter.limit)
+    fell = next((f": {told}" for told in limiter.evidence if "got tokens" in told), "")
     if declared is None:
-        findings.differs("limit", f"{limit} admitted at once, then rejected; none is declared")
-    elif limit == declared.messages:
-        findings.conforms("limit", f"{limit} admitted, the next rejected")
+        findings.differs("limit", f"{admitted} admitted at once, then rejected{fell}; none is declared")
+    elif least <= declared.messages <= most:
+        findings.conforms("limit", f"{admitted} admitted, the next rejected{fell}")
     else:
-        findings.fails("limit", f"{limit} admitted, the next rejected; {declared} is declared: --rate-limit if meant")
+        findings.fails(
+            "limit", f"{admitted} admitted, the next rejected{fell}; {declared} is declared: --rate-limit if meant"
+        )
 
 
 def _judge_scope(findings: Findings, limiter: Limiter) -> None:
