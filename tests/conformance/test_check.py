@@ -3,12 +3,14 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
 from check_stage import RATE, SECRET, checked, seen, serving, verdicts
 from real_servers import behaving
+from websockets.exceptions import ConnectionClosed
 
 from loadtest.analysis.limiter import LimiterKind, Scope
 from loadtest.client.tokens import MintedTokens
@@ -131,33 +133,73 @@ def test_no_limit_and_no_answers(declared, verdict):
     assert "is the AI switched off?" in seen(found)["stream"]
 
 
-class Hasty:
-    """Acks each message `received` before it asks the limit of its user, and rejects it all the same."""
+class Careless:
+    """Asks the limit of each user, and does something with a message all the same before it rejects it.
 
-    def __init__(self, rate):
+    Args:
+        wrong: from the message to a frame.
+        to_others: who gets it: all other connections, or its sender.
+    """
+
+    def __init__(self, rate, wrong, to_others=False):
         self._limiter, self._lock = Kept.FIXED.of(rate), threading.Lock()
+        self._wrong, self._to_others = wrong, to_others
+        self._connections = []
 
     def __call__(self, connection):
         token = parse_qs(urlsplit(connection.request.path).query)["token"][0]
         user = jwt.decode(token, options={"verify_signature": False})["userId"]
         connection.send(GREETING)
+        self._connections.append(connection)
         for raw in connection:
-            id_ = json.loads(raw)["messageId"]
-            connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "received"}))
+            message = json.loads(raw)
+            ack = {"type": "message:ack", "messageId": message["messageId"], "status": "delivered"}
             with self._lock:
                 wait_s = self._limiter.take(user, time.monotonic_ns())
-            error = {"status": "error", "error": f"Rate limit exceeded. Try again in {wait_s} seconds"}
-            answer = error if wait_s else {"status": "delivered"}
-            connection.send(json.dumps({"type": "message:ack", "messageId": id_} | answer))
+            if wait_s:
+                ack |= {"status": "error", "error": f"Rate limit exceeded. Try again in {wait_s} seconds"}
+                others = [each for each in self._connections if each is not connection]
+                for each in others if self._to_others else [connection]:
+                    with suppress(ConnectionClosed):
+                        each.send(json.dumps(self._wrong(message)))
+            connection.send(json.dumps(ack))
 
 
-def test_received_is_no_admission_and_has_no_place_before_a_rejection():
-    with behaving(Hasty(RATE)) as port:
-        found = checked(f"ws://127.0.0.1:{port}/ws", "limiter")
+def acked_received(message):
+    return {"type": "message:ack", "messageId": message["messageId"], "status": "received"}
+
+
+def broadcast(message):
+    return {**message, "type": "message:receive", "userId": "somebody"}
+
+
+def streamed(prefix):
+    def chunk(message):
+        id_ = f"{prefix}{message['messageId']}"
+        return {"type": "message:stream", "messageId": id_, "content": "Hm.", "isComplete": True}
+
+    return chunk
+
+
+@pytest.mark.parametrize(
+    ("wrong", "to_others", "told"),
+    [
+        (acked_received, False, 'ack received, and then ack error "Rate limit exceeded'),
+        (broadcast, True, "and yet it was broadcast to another user"),
+        (broadcast, False, "and yet it was broadcast to its own user"),
+        (streamed("ai-"), False, "and yet a stream that answers it came to its own user"),
+        (streamed(""), True, "and yet a stream that answers it came to another user"),
+    ],
+    ids=["acked received", "broadcast", "echoed", "answered", "answered at the others"],
+)
+def test_a_rejected_message_gets_its_rejection_and_nothing_else(wrong, to_others, told):
+    """And that is heard in the quick set, too, which has no time for the window."""
+    with behaving(Careless(Rate(10, 60.0), wrong, to_others)) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "limiter", "valid-token", rate_limit="10/60s")
     failed = {id_ for id_, verdict in verdicts(found).items() if verdict == "fails"}
     assert failed == {"limit-answer"}, seen(found)
     assert seen(found)["limit"] == "10 admitted, the next rejected"
-    assert seen(found)["limit-answer"].startswith('ack received, and then ack error "Rate limit exceeded')
+    assert told in seen(found)["limit-answer"]
 
 
 @pytest.mark.parametrize("scope", list(LimitScope))
