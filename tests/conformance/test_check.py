@@ -223,6 +223,20 @@ def test_a_promise_that_is_far_too_short_fails_in_the_quick_set():
     assert (found.limiter.limit, found.limiter.window_s) == (10, None)
 
 
+@pytest.mark.parametrize(
+    ("full", "promise", "kind"),
+    [
+        (False, "its kind is not looked into, which would take 8 s: --full", "unclear"),
+        (True, "promised 7 s, it was ", "fixed"),
+    ],
+)
+def test_the_full_set_waits_for_windows_that_the_quick_one_has_no_time_for(full, promise, kind):
+    """A window of 2 s, of which the server says 7."""
+    with serving(faults=(order("limit-mistime:+5s"),)) as server:
+        found = checked(server.url, "limiter", "valid-token", full=full)
+    assert (seen(found)["limit-promise"].startswith(promise), found.limiter.kind) == (True, kind), seen(found)
+
+
 def test_what_a_burst_shows_stands_though_there_is_no_time_for_the_rest(served, monkeypatch):
     monkeypatch.setattr("loadtest.conformance.check.FULL_S", 0.5)
     found = checked(served.url, "limiter")
