@@ -13,7 +13,7 @@ from loadtest.analysis.drift import drift
 from loadtest.analysis.finding import Evidence
 from loadtest.analysis.generator import generator
 from loadtest.analysis.isolation import isolation
-from loadtest.analysis.limits import judge_limits
+from loadtest.analysis.limits.run import judge_limits
 from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records

@@ -1,7 +1,7 @@
 """How evidence of a server's rate limit is collected: what to send when. Knows no clock and no socket.
 
-See `analysis.limiter` for what is concluded from it. It takes a little over one window; two where windows begin by the
-clock, or where rejected messages count, too.
+See `analysis.limits.limiter` for what is concluded from it. It takes a little over one window; two where windows begin
+by the clock, or where rejected messages count, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from msgspec import structs
 
-from loadtest.analysis.limiter import NS_PER_S, Evidence, Return, Try, by_clock
+from loadtest.analysis.limits.evidence import NS_PER_S, Evidence, Return, Try, by_clock
 from loadtest.settings import Rate
 
 LOOKS: Final = 100

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 import msgspec
 
 from loadtest.analysis.conformance import Case, CaseVerdict, Conformance
-from loadtest.analysis.limiter import Limiter, LimiterKind
+from loadtest.analysis.limits.limiter import Limiter, LimiterKind
 from loadtest.report.escaping import escaped
 from loadtest.report.junit import cleaned, document
 

@@ -12,7 +12,7 @@ from check_stage import RATE, SECRET, checked, seen, serving, verdicts
 from real_servers import behaving
 from websockets.exceptions import ConnectionClosed
 
-from loadtest.analysis.limiter import LimiterKind, Scope
+from loadtest.analysis.limits.limiter import LimiterKind, Scope
 from loadtest.client.tokens import MintedTokens
 from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen

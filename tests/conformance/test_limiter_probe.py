@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.analysis.limiter import NS_PER_S, LimiterKind, Scope, Try, identify, promise_error_s
+from loadtest.analysis.limits.evidence import NS_PER_S, Try
+from loadtest.analysis.limits.limiter import LimiterKind, Scope, identify, promise_error_s
 from loadtest.conformance.cases.limiter import QUICK_S as QUICK_LIMIT_S
 from loadtest.conformance.check import QUICK_S
 from loadtest.conformance.limiter_probe import LimiterProbe, Who

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from loadtest.analysis.conformance import Case, CaseVerdict, Conformance
-from loadtest.analysis.limiter import Limiter, LimiterKind, Scope
+from loadtest.analysis.limits.limiter import Limiter, LimiterKind, Scope
 from loadtest.report import conformance as report
 
 ACKS = Case(

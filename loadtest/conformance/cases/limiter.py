@@ -11,7 +11,8 @@ from typing import Final
 import gevent
 from msgspec import structs
 
-from loadtest.analysis.limiter import Evidence, Limiter, LimiterKind, Scope, Try, identify, promise_error_s
+from loadtest.analysis.limits.evidence import Evidence, Try
+from loadtest.analysis.limits.limiter import Limiter, LimiterKind, Scope, identify, promise_error_s
 from loadtest.client.dialect import GUIDE
 from loadtest.conformance.bench import LIMITED, Bench, CannotTest, at_once
 from loadtest.conformance.checklist import GROUPS, Findings

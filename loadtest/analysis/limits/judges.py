@@ -28,8 +28,8 @@ class Fate(Enum):
     """It may count or not: timed out, lost, or refused for another reason."""
 
 
-class Try(NamedTuple):
-    """One message of a user; ns.
+class Decision(NamedTuple):
+    """What became of one message of a user; ns.
 
     Attributes:
         sent_ns: the server decided no earlier.
@@ -42,7 +42,7 @@ class Try(NamedTuple):
 
 
 Attempt = tuple[int, int, Fate]
-"""A `Try`, or its plain fields: where there are a million, their names cost more than their judgement."""
+"""A `Decision`, or its plain fields: where there are a million, their names cost more than their judgement."""
 
 
 class Findings(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.analysis.buckets import possible_buckets
+from loadtest.analysis.limits.buckets import possible_buckets
 from loadtest.server.limiter import TokenBucket
 from loadtest.settings import Rate
 

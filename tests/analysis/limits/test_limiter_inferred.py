@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.analysis.limiter import Evidence, LimiterKind, Return, Scope, Try, identify, promise_error_s, roundest
+from loadtest.analysis.limits.evidence import Evidence, Return, Try
+from loadtest.analysis.limits.limiter import LimiterKind, Scope, identify, promise_error_s, roundest
 
 
 def at(seconds, admitted=True, promised=None):

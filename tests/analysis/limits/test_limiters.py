@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.analysis.kept_windows import Decisions, kept_windows
-from loadtest.analysis.limiters import JUDGES, Fate, Findings, Try, fixed_window, sliding_log, token_bucket
+from loadtest.analysis.limits.judges import JUDGES, Decision, Fate, Findings, fixed_window, sliding_log, token_bucket
+from loadtest.analysis.limits.kept import Decisions, kept_windows
 from loadtest.server.limiter import LimiterKind
 from loadtest.settings import LimitKind, Rate
 
@@ -21,7 +21,8 @@ ADMITTED, REJECTED, UNKNOWN = Fate.ADMITTED, Fate.REJECTED, Fate.UNKNOWN
 def tries(*story, took_s=0.01):
     """Messages by (second of sending, fate), or with the seconds to the answer as a third."""
     return [
-        Try(round(at * SECOND), round((at + (more[0] if more else took_s)) * SECOND), fate) for at, fate, *more in story
+        Decision(round(at * SECOND), round((at + (more[0] if more else took_s)) * SECOND), fate)
+        for at, fate, *more in story
     ]
 
 
@@ -75,7 +76,9 @@ def test_readings_that_are_too_many_to_keep_apart_contradict_nothing():
     for _ in range(2_000):
         now += rng.randrange(3 * SECOND)
         fate = REJECTED if limiter.take("user", now) else ADMITTED
-        story.append(Try(now, now + 30 * SECOND, UNKNOWN) if rng.random() < 0.5 else Try(now, now + 10 * MS, fate))
+        story.append(
+            Decision(now, now + 30 * SECOND, UNKNOWN) if rng.random() < 0.5 else Decision(now, now + 10 * MS, fate)
+        )
     assert fixed_window(story, LIMIT, WINDOW).contradictions == 0
 
 
@@ -143,7 +146,9 @@ def test_a_sound_limiter_is_never_contradicted(kind, gaps, ways):
     for place in sorted(range(len(messages)), key=lambda place: messages[place][1]):
         fates[place] = REJECTED if limiter.take("user", messages[place][1]) else ADMITTED
     story = [
-        Try(sent, max(sent + TIMEOUT, decided), UNKNOWN) if back is None else Try(sent, decided + back, fates[place])
+        Decision(sent, max(sent + TIMEOUT, decided), UNKNOWN)
+        if back is None
+        else Decision(sent, decided + back, fates[place])
         for place, (sent, decided, back) in enumerate(messages)
     ]
     assert JUDGES[LimitKind(kind)](story, LIMIT, WINDOW).contradictions == 0
@@ -181,7 +186,7 @@ def test_nothing_is_found_in_whoever_kept_the_windows_at_a_glance(data):
         now, story = data.draw(st.integers(0, 100 * SECOND)), []
         for gap, took, fate in data.draw(st.lists(attempt, min_size=1, max_size=12)):
             now += gap
-            story.append(Try(now, now + took, fate))
+            story.append(Decision(now, now + took, fate))
         stories.append(story)
     for story, kept in zip(stories, kept_windows(decisions(*stories), LIMIT, WINDOW), strict=True):
         assert not kept or fixed_window(story, LIMIT, WINDOW) == Findings()
@@ -192,5 +197,5 @@ def test_a_user_whose_answers_come_at_once_is_kept_exactly_where_nothing_is_foun
     limiter, now, story = LimiterKind.FIXED.of(Rate(LIMIT, 10.0)), 0, []
     for gap in gaps:
         now += gap
-        story.append(Try(now, now, REJECTED if limiter.take("user", now) else ADMITTED))
+        story.append(Decision(now, now, REJECTED if limiter.take("user", now) else ADMITTED))
     assert kept_windows(decisions(story), LIMIT, WINDOW).all()
