@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from loadtest.analysis.limiter import Limiter
+from loadtest.analysis.limits.limiter import Limiter
 
 SCHEMA: Final = 1
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from loadtest.analysis.limits import Limits
+from loadtest.analysis.limits.run import Limits
 from loadtest.analysis.records import Records
 from loadtest.analysis.samples import REFUSALS
 from loadtest.analysis.values import Counts, Ending

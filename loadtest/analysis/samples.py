@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.analysis.limits import retry_after_errors
+from loadtest.analysis.limits.run import retry_after_errors
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.model import Connect, Disconnect, Outage, Outcome, StreamState

@@ -10,7 +10,7 @@ from loadtest.analysis.finding import Evidence
 from loadtest.analysis.fold import Fold
 from loadtest.analysis.generator import generator
 from loadtest.analysis.isolation import isolation
-from loadtest.analysis.limits import judge_limits
+from loadtest.analysis.limits.run import judge_limits
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
 from loadtest.analysis.recovery import recovery

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from loadtest.analysis.drift import Drift
 from loadtest.analysis.generator import Generator
 from loadtest.analysis.isolation import Isolation
-from loadtest.analysis.limits import Limits
+from loadtest.analysis.limits.run import Limits
 from loadtest.analysis.recovery import Recovery
 from loadtest.analysis.rooms.values import Rooms
 from loadtest.analysis.server import Server

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.analysis.conformance import Conformance
-from loadtest.analysis.limiter import Limiter, LimiterKind
+from loadtest.analysis.limits.limiter import Limiter, LimiterKind
 from loadtest.client.tokens import MintedTokens, Tokens
 from loadtest.conformance.asked import check_user, read_options
 from loadtest.conformance.bench import PLACES, Bench, CannotTest, Probe

@@ -1,7 +1,7 @@
 """How evidence of a server's rate limit is collected: what to send when. Knows no clock and no socket.
 
-See `analysis.limiter` for what is concluded from it. It takes a little over one window; two where windows begin by the
-clock, or where rejected messages count, too.
+See `analysis.limits.limiter` for what is concluded from it. It takes a little over one window; two where windows begin
+by the clock, or where rejected messages count, too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final, Protocol
 
-from loadtest.analysis.limiter import NS_PER_S, Evidence, Return, Try, by_clock
+from msgspec import structs
+
+from loadtest.analysis.limits.evidence import NS_PER_S, Evidence, Return, Try, by_clock
 from loadtest.settings import Rate
 
 LOOKS: Final = 100
@@ -65,18 +67,22 @@ class LimiterProbe:
         self._other_first: Try | None = None
         self._other_rejected: Try | None = None
         self._limit = 0
+        self._first_connection: list[Try] = []
         self.seen = Evidence(())
         """What there is so far."""
 
     def run(self) -> Evidence:
         """Collect; blocks for as long as it takes."""
+        return structs.replace(self._collect(), first_connection=tuple(self._first_connection))
+
+    def _collect(self) -> Evidence:
         burst = self._use_up()
         self.seen = evidence = Evidence(burst)
         rejection = evidence.rejection
         if rejection is None:
             return evidence
         self._limit = evidence.limit
-        (second,) = self._asker.ask(Who.SECOND_CONNECTION, 1)
+        second = self._second_connection()
         self.seen = Evidence(burst, second)
         # A promise is the rest of the window, or until the next token: the time to look at, either way.
         self._window_s = float(rejection.retry_after_s or self._declared.window_s)
@@ -92,15 +98,27 @@ class LimiterProbe:
         self._asker.expect(needed_s)
         return self._watch(burst, second)
 
+    def _ask(self, who: Who, messages: int) -> list[Try]:
+        tries = self._asker.ask(who, messages)
+        if who is Who.FIRST:
+            self._first_connection += tries
+        return tries
+
     # --- the first user -----------------------------------------------------------------------------------------------
     def _use_up(self) -> tuple[Try, ...]:
-        burst = self._asker.ask(Who.FIRST, self._declared.messages + 1)
+        burst = self._ask(Who.FIRST, self._declared.messages + 1)
         most = max(MOST_BURST, 3 * self._declared.messages)
         while len(burst) < most and all(each.admitted for each in burst):
-            burst += self._asker.ask(Who.FIRST, min(len(burst), most - len(burst)))
+            burst = burst + self._ask(Who.FIRST, min(len(burst), most - len(burst)))
         return tuple(burst)
 
-    def _watch(self, burst: tuple[Try, ...], second: Try) -> Evidence:
+    def _second_connection(self) -> tuple[Try, ...]:
+        tries = self._ask(Who.SECOND_CONNECTION, 1)
+        if tries[0].admitted:  # perhaps by a token that has just fallen
+            tries = tries + self._ask(Who.SECOND_CONNECTION, self._limit)
+        return tuple(tries)
+
+    def _watch(self, burst: tuple[Try, ...], second: tuple[Try, ...]) -> Evidence:
         self._step_s = max(self._window_s / LOOKS, LEAST_STEP_S)
         last = next(each for each in reversed(burst) if each.admitted is False)
         # How long the burst took: what was sent in it may come back over as long a time.
@@ -128,7 +146,7 @@ class LimiterProbe:
         due_ns = first.sent_ns + round(longest_s * NS_PER_S)
         while self._asker.now_ns() < due_ns:
             self._other_does_what_is_due(first)
-            (look,) = self._asker.ask(Who.FIRST, 1)
+            (look,) = self._ask(Who.FIRST, 1)
             if look.admitted:
                 return self._all_at_once(Who.FIRST, first, rejected, look, pause_s)
             rejected = look if look.admitted is False else rejected
@@ -138,7 +156,7 @@ class LimiterProbe:
     def _after_silence(self, first: Try, rejected: Try) -> tuple[Return | None, Try | None]:
         """How the first user is admitted again then, and its message where that is rejected."""
         self._asker.sleep(self._window_s * 1.02)
-        (look,) = self._asker.ask(Who.FIRST, 1)
+        (look,) = self._ask(Who.FIRST, 1)
         if look.admitted:
             return self._all_at_once(Who.FIRST, first, rejected, look, 0.0), None
         return None, look if look.admitted is False else None
@@ -148,7 +166,7 @@ class LimiterProbe:
         due_ns = last.answered_ns + round(self._longest_s * NS_PER_S)
         rejected: Try | None = None
         while self._asker.now_ns() < due_ns:
-            (look,) = self._asker.ask(Who.FIRST, 1)
+            (look,) = self._ask(Who.FIRST, 1)
             if look.admitted and rejected is not None:
                 return self._all_at_once(Who.FIRST, last, rejected, look, pause_s)
             rejected = look if look.admitted is False else rejected
@@ -157,7 +175,7 @@ class LimiterProbe:
 
     def _all_at_once(self, who: Who, first: Try, rejected: Try, look: Try, pause_s: float) -> Return:
         self._asker.sleep(pause_s)
-        more = self._asker.ask(who, self._limit)
+        more = self._ask(who, self._limit)
         return Return(first, rejected, look, min(1 + sum(each.admitted is True for each in more), self._limit))
 
     # --- the other user -----------------------------------------------------------------------------------------------
@@ -171,10 +189,10 @@ class LimiterProbe:
 
     def _begin_other(self) -> None:
         if self._other_first is None:
-            (self._other_first,) = self._asker.ask(Who.OTHER, 1)
+            (self._other_first,) = self._ask(Who.OTHER, 1)
 
     def _other_uses_up(self) -> None:
-        tries = self._asker.ask(Who.OTHER, self._limit)
+        tries = self._ask(Who.OTHER, self._limit)
         self._other_rejected = next((each for each in reversed(tries) if each.admitted is False), None)
 
     def _spread(self, returned: Return, pause_s: float) -> Return | None:
@@ -192,7 +210,7 @@ class LimiterProbe:
             return None
         due_ns = began.sent_ns + round(window_s * PATIENCE * NS_PER_S)
         while self._asker.now_ns() < due_ns:
-            (look,) = self._asker.ask(Who.OTHER, 1)
+            (look,) = self._ask(Who.OTHER, 1)
             if look.admitted:
                 return self._all_at_once(Who.OTHER, began, rejected, look, pause_s)
             rejected = look if look.admitted is False else rejected

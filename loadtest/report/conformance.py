@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 import msgspec
 
 from loadtest.analysis.conformance import Case, CaseVerdict, Conformance
-from loadtest.analysis.limiter import Limiter, LimiterKind
+from loadtest.analysis.limits.limiter import Limiter, LimiterKind
 from loadtest.report.escaping import escaped
 from loadtest.report.junit import cleaned, document
 
@@ -110,14 +110,17 @@ def _limiter_lines(limiter: Limiter) -> list[str]:
 def _limiter_words(limiter: Limiter) -> str:
     if limiter.kind is LimiterKind.NONE:
         return "none found"
-    if limiter.limit is None:
+    if limiter.kind is LimiterKind.UNCLEAR and limiter.limit is None:
         return "unclear"
     kind = "kind unclear" if limiter.kind is LimiterKind.UNCLEAR else limiter.kind.value
+    limit = "limit unknown" if limiter.limit is None else f"{limiter.limit} messages"
+    if limiter.limit_bounds is not None and limiter.limit_bounds[0] < limiter.limit_bounds[1]:
+        limit += " ({} to {})".format(*limiter.limit_bounds)
     window = "window unknown" if limiter.window_s is None else f"in {limiter.window_s:g} s"
     scope = (
         "" if limiter.scope is None else f", per {limiter.scope}" if limiter.scope != "all" else ", for all together"
     )
-    return f"{kind}, {limiter.limit} messages {window}{scope}"
+    return f"{kind}, {limit}{' ' if limiter.limit else ', '}{window}{scope}"
 
 
 def _junit_case(case: Case) -> Element:

@@ -188,6 +188,29 @@ def test_a_token_that_is_refused_on_return_is_replaced_by_a_fresh_one(tmp_path, 
     assert set(outcomes[1:-1]) <= {"AUTH_FAILED"}
 
 
+def test_a_token_that_expires_before_its_endpoint_said_is_replaced_on_return(tmp_path):
+    """It is to live for 15 minutes, and does for a second at most."""
+    lives = iter([0.3])
+    users = tmp_path / "users.csv"
+    users.write_text("email,password\nann@x,b\n")
+    accounts = UsersFile(users, ("email", "password"))
+    with login_server() as login, backend() as server:
+        login.answer = lambda *_: (200, {}, json.dumps({"token": token("ann", next(lives, 900)), "expiresIn": 900}))
+        endpoint = LoginEndpoint(f"{login.url}/login", json_template('{"email": "{email}"}'))
+        exchange = HttpLogin(accounts, endpoint, None, AnswerPaths("token", life="expiresIn"), 5.0)
+        source = LoginTokens(exchange, Pace(1000.0, 1), 1, False, accounts)
+        client, recorder = client_of(server.url, source)
+        assert client.connect()
+        expiry = jwt.decode(server.shown[0], options={"verify_signature": False})["exp"]
+        gevent.sleep(expiry - time.time())
+        client.reset()
+        until(lambda: client.state is State.AUTHENTICATED and len(server.shown) == 3)
+        client.disconnect()
+        assert login.count("/login") == 2
+    assert server.shown[0] == server.shown[1] != server.shown[2]
+    assert [connect.outcome for connect in recorder.take().connects] == ["ok", "AUTH_FAILED", "ok"]
+
+
 @pytest.mark.parametrize("code", [1008, 4001, 4401, 4403])
 def test_a_close_code_alone_refuses_a_token_too(code):
     with backend() as server:

@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
+import jwt
 import pytest
+from real_servers import behaving
 
 SECRET = "a secret of the tests, long enough for HS256"
 CHECK = [sys.executable, "-m", "loadtest", "check"]
@@ -18,10 +21,10 @@ def environment(**more):
     return clean | {"LOADTEST_JWT_SECRET": SECRET} | more
 
 
-def check(*options, **more):
+def check(*options, timeout=60, **more):
     return subprocess.run(
         [*CHECK, *options], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(**more),
-        timeout=60, check=False,
+        timeout=timeout, check=False,
     )  # fmt: skip
 
 
@@ -47,6 +50,49 @@ def test_a_case_that_fails_ends_with_1(start_reference_server):
     suite = ElementTree.fromstring(done.stdout)[0]
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
     assert suite.find("testcase/failure").get("message").startswith("ALARM: it was LET IN")
+
+
+def test_the_full_set_waits_for_a_window_beside_other_cases(start_reference_server):
+    """One of 2 s, of which the server says 7: more than the quick set has time for."""
+    server = start_reference_server("--rate-limit", "10/2s", "--fault", "limit-mistime:+5s")
+    done = check(
+        *("--host", server.url, "--full", "--only", "limiter", "--only", "valid-token", "--format", "json"),
+        *("--rate-limit", "10/2s"),
+    )
+    assert (done.returncode, done.stderr) == (1, "the rate limit is watched for about 8 s\n")
+    found = json.loads(done.stdout)
+    assert (found["limiter"]["kind"], found["limiter"]["window_s"]) == ("fixed", 2.0)
+    assert {case["id"] for case in found["cases"] if case["verdict"] == "fails"} == {"limit-promise"}
+
+
+@pytest.mark.long
+def test_the_full_set_on_the_guides_own_limit(reference_server):
+    done = check("--host", reference_server.url, "--full", "--format", "json", timeout=110)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    told = {case["id"]: case["verdict"] for case in found["cases"] if case["verdict"] != "conforms"}
+    assert told == {"auto-scroll": "cannot be tested", "internal-error": "cannot be tested"}
+    assert {"kind": "fixed", "limit": 10, "window_s": 60.0, "scope": "user"}.items() <= found["limiter"].items()
+    assert 60 < found["took_s"] < 100
+
+
+def test_it_is_the_user_and_writes_to_the_conversation_that_are_asked_for():
+    users, conversations = [], set()
+
+    def welcome(connection):
+        token = parse_qs(urlsplit(connection.request.path).query)["token"][0]
+        users.append(jwt.decode(token, SECRET, algorithms=["HS256"])["userId"])
+        connection.send(json.dumps({"type": "connection:authenticated"}))
+        conversations.update(json.loads(raw).get("conversationId") for raw in connection)
+
+    with behaving(welcome) as port:
+        done = check(
+            *("--host", f"ws://127.0.0.1:{port}/ws", "--only", "early-message", "--reply-timeout", "100ms"),
+            *("--user", "40", "--conversation", "room of {userId}"),
+        )
+    assert done.returncode == 0, done.stderr
+    assert users[0] == "load-40"
+    assert conversations == {"room of load-40", None}, "but for a message without one"
 
 
 @pytest.mark.parametrize(

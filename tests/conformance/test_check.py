@@ -3,14 +3,16 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
 from check_stage import RATE, SECRET, checked, seen, serving, verdicts
 from real_servers import behaving
+from websockets.exceptions import ConnectionClosed
 
-from loadtest.analysis.limiter import LimiterKind, Scope
+from loadtest.analysis.limits.limiter import LimiterKind, Scope
 from loadtest.client.tokens import MintedTokens
 from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
@@ -131,33 +133,86 @@ def test_no_limit_and_no_answers(declared, verdict):
     assert "is the AI switched off?" in seen(found)["stream"]
 
 
-class Hasty:
-    """Acks each message `received` before it asks the limit of its user, and rejects it all the same."""
+class Careless:
+    """Asks the limit of each user, and does something with a message all the same before it rejects it.
 
-    def __init__(self, rate):
+    Args:
+        wrong: from the message to a frame.
+        to_others: who gets it: all other connections, or its sender.
+    """
+
+    def __init__(self, rate, wrong, to_others=False):
         self._limiter, self._lock = Kept.FIXED.of(rate), threading.Lock()
+        self._wrong, self._to_others = wrong, to_others
+        self._connections = []
 
     def __call__(self, connection):
         token = parse_qs(urlsplit(connection.request.path).query)["token"][0]
         user = jwt.decode(token, options={"verify_signature": False})["userId"]
         connection.send(GREETING)
+        self._connections.append(connection)
         for raw in connection:
-            id_ = json.loads(raw)["messageId"]
-            connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "received"}))
+            message = json.loads(raw)
+            ack = {"type": "message:ack", "messageId": message["messageId"], "status": "delivered"}
             with self._lock:
                 wait_s = self._limiter.take(user, time.monotonic_ns())
-            error = {"status": "error", "error": f"Rate limit exceeded. Try again in {wait_s} seconds"}
-            answer = error if wait_s else {"status": "delivered"}
-            connection.send(json.dumps({"type": "message:ack", "messageId": id_} | answer))
+            if wait_s:
+                ack |= {"status": "error", "error": f"Rate limit exceeded. Try again in {wait_s} seconds"}
+                others = [each for each in self._connections if each is not connection]
+                for each in others if self._to_others else [connection]:
+                    with suppress(ConnectionClosed):
+                        each.send(json.dumps(self._wrong(message)))
+            connection.send(json.dumps(ack))
 
 
-def test_received_is_no_admission_and_has_no_place_before_a_rejection():
-    with behaving(Hasty(RATE)) as port:
-        found = checked(f"ws://127.0.0.1:{port}/ws", "limiter")
+def acked_received(message):
+    return {"type": "message:ack", "messageId": message["messageId"], "status": "received"}
+
+
+def broadcast(message):
+    return {**message, "type": "message:receive", "userId": "somebody"}
+
+
+def streamed(prefix):
+    def chunk(message):
+        id_ = f"{prefix}{message['messageId']}"
+        return {"type": "message:stream", "messageId": id_, "content": "Hm.", "isComplete": True}
+
+    return chunk
+
+
+@pytest.mark.parametrize(
+    ("wrong", "to_others", "told"),
+    [
+        (acked_received, False, 'ack received, and then ack error "Rate limit exceeded'),
+        (broadcast, True, "and yet it was broadcast to another user"),
+        (broadcast, False, "and yet it was broadcast to its own user"),
+        (streamed("ai-"), False, "and yet a stream that answers it came to its own user"),
+        (streamed(""), True, "and yet a stream that answers it came to another user"),
+    ],
+    ids=["acked received", "broadcast", "echoed", "answered", "answered at the others"],
+)
+def test_a_rejected_message_gets_its_rejection_and_nothing_else(wrong, to_others, told):
+    """And that is heard in the quick set, too, which has no time for the window."""
+    with behaving(Careless(Rate(10, 60.0), wrong, to_others)) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "limiter", "valid-token", rate_limit="10/60s")
     failed = {id_ for id_, verdict in verdicts(found).items() if verdict == "fails"}
     assert failed == {"limit-answer"}, seen(found)
     assert seen(found)["limit"] == "10 admitted, the next rejected"
-    assert seen(found)["limit-answer"].startswith('ack received, and then ack error "Rate limit exceeded')
+    assert told in seen(found)["limit-answer"]
+
+
+@pytest.mark.parametrize("scope", list(LimitScope))
+def test_a_bucket_that_gets_tokens_while_it_is_emptied_is_found_in_its_true_size(scope):
+    """A hundred messages of 2 ms each take two tokens' time."""
+    rate, costly = Rate(100, 10.0), (order("cpu:2ms"),)
+    with serving(rate_limit=rate, limiter=Kept.BUCKET, limit_scope=scope, answers=None, faults=costly) as server:
+        found = checked(server.url, "limiter", rate_limit="100/10s")
+    limiter, (least, most) = found.limiter, found.limiter.window_bounds_s
+    assert (limiter.kind, limiter.scope.value) == (LimiterKind.BUCKET, scope.value)
+    assert limiter.limit_bounds[0] <= 100 <= limiter.limit_bounds[1], limiter
+    assert least <= 10.0 <= most, limiter
+    assert verdicts(found)["limit"] == "conforms", seen(found)
 
 
 def test_a_promise_that_is_far_too_short_fails_in_the_quick_set():
@@ -166,6 +221,20 @@ def test_a_promise_that_is_far_too_short_fails_in_the_quick_set():
     assert verdicts(found)["limit-promise"] == "fails", seen(found)
     assert seen(found)["limit-promise"].startswith("promised 2 s, rejected after ")
     assert (found.limiter.limit, found.limiter.window_s) == (10, None)
+
+
+@pytest.mark.parametrize(
+    ("full", "promise", "kind"),
+    [
+        (False, "its kind is not looked into, which would take 8 s: --full", "unclear"),
+        (True, "promised 7 s, it was ", "fixed"),
+    ],
+)
+def test_the_full_set_waits_for_windows_that_the_quick_one_has_no_time_for(full, promise, kind):
+    """A window of 2 s, of which the server says 7."""
+    with serving(faults=(order("limit-mistime:+5s"),)) as server:
+        found = checked(server.url, "limiter", "valid-token", full=full)
+    assert (seen(found)["limit-promise"].startswith(promise), found.limiter.kind) == (True, kind), seen(found)
 
 
 def test_what_a_burst_shows_stands_though_there_is_no_time_for_the_rest(served, monkeypatch):

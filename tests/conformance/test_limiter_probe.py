@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.analysis.limiter import NS_PER_S, LimiterKind, Scope, Try, identify, promise_error_s
+from loadtest.analysis.limits.evidence import NS_PER_S, Try
+from loadtest.analysis.limits.limiter import LimiterKind, Scope, identify, promise_error_s
 from loadtest.conformance.cases.limiter import QUICK_S as QUICK_LIMIT_S
 from loadtest.conformance.check import QUICK_S
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
@@ -41,10 +42,11 @@ class Penal:
 
 
 class InVirtualTime:
-    """Asks a limiter, with a clock that moves when somebody waits."""
+    """Asks a limiter, with a clock that moves when somebody waits, and between two messages that are sent together."""
 
-    def __init__(self, limiter, scope=Scope.USER, rtt_ns=1_000_000, began_ns=7_000_000_000, silent=False):
+    def __init__(self, limiter, scope=Scope.USER, rtt_ns=1_000_000, began_ns=7_000_000_000, silent=False, apart_ns=0):
         self._limiter, self._scope, self._rtt_ns, self._silent = limiter, scope, rtt_ns, silent
+        self._apart_ns = apart_ns
         self._now_ns = self.began_ns = began_ns
         self.asked = 0
 
@@ -59,18 +61,20 @@ class InVirtualTime:
 
     def ask(self, who, messages):
         self.asked += messages
-        sent_ns, self._now_ns = self._now_ns, self._now_ns + self._rtt_ns
-        return [self._try(self._key(who), sent_ns) for _ in range(messages)]
+        sent_ns = [self._now_ns + place * self._apart_ns for place in range(messages)]
+        self._now_ns = sent_ns[-1] + self._rtt_ns
+        return [self._try(self._key(who), each) for each in sent_ns]
 
     def _key(self, who):
         users = {Who.FIRST: "a", Who.SECOND_CONNECTION: "a", Who.OTHER: "b"}
         return {Scope.USER: users[who], Scope.CONNECTION: who.name, Scope.ALL: "everybody"}[self._scope]
 
     def _try(self, key, sent_ns):
+        answered_ns = sent_ns + self._rtt_ns
         if self._silent:
-            return Try(sent_ns, self._now_ns, None)
+            return Try(sent_ns, answered_ns, None)
         wait = 0 if self._limiter is None else self._limiter.take(key, sent_ns + self._rtt_ns // 2)
-        return Try(sent_ns, self._now_ns, wait == 0, wait or None)
+        return Try(sent_ns, answered_ns, wait == 0, wait or None)
 
     @property
     def took_s(self):
@@ -104,6 +108,33 @@ def test_any_limit_is_recognized_whatever_was_declared(kind, rate, rtt_ns, scope
     low, high = limiter.window_bounds_s
     assert low <= rate.window_s <= high
     assert asker.took_s < 2.1 * rate.window_s
+
+
+@pytest.mark.parametrize(("rate", "declared"), [(Rate(100, 10.0), Rate(100, 10.0)), (Rate(80, 10.0), GUIDE)])
+def test_tokens_that_fall_while_a_bucket_is_emptied_are_no_part_of_its_size(rate, declared):
+    """Sent 2 ms apart, a hundred take two tokens' time, and eighty one."""
+    limiter = found(InVirtualTime(Kept.BUCKET.of(rate), apart_ns=2_000_000), declared)
+    size = rate.messages
+    assert (limiter.kind, limiter.limit, limiter.limit_bounds) == (LimiterKind.BUCKET, size, (size, size))
+    assert limiter.window_s == 10.0
+    low, high = limiter.window_bounds_s
+    assert low <= 10.0 <= high
+    assert f"a bucket of {size} that got tokens while it was emptied" in limiter.evidence
+
+
+@given(
+    rate=st.builds(Rate, st.integers(2, 80), st.sampled_from([1.0, 2.0, 5.0, 10.0, 60.0])),
+    rtt_ns=st.integers(100_000, 150_000_000),
+    apart_ns=st.integers(0, 20_000_000),
+    scope=st.sampled_from([Scope.USER, Scope.CONNECTION]),
+)
+def test_what_is_told_of_a_bucket_is_true_however_slowly_it_is_emptied(rate, rtt_ns, apart_ns, scope):
+    limiter = found(InVirtualTime(Kept.BUCKET.of(rate), scope, rtt_ns, apart_ns=apart_ns), rate)
+    assert limiter.kind in (LimiterKind.BUCKET, LimiterKind.UNCLEAR, LimiterKind.NONE)
+    if limiter.kind is LimiterKind.BUCKET:
+        assert limiter.scope is scope
+        assert limiter.limit_bounds[0] <= rate.messages <= limiter.limit_bounds[1]
+        assert limiter.window_bounds_s[0] <= rate.window_s <= limiter.window_bounds_s[1]
 
 
 @given(RATES, st.integers(0, 60 * NS_PER_S))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from locust_command import LocustRun, locust
-from login_server import login_server
+from login_server import login_server, token
 
 from loadtest.runs.reader import RunReader
 
@@ -69,6 +69,36 @@ def test_users_of_a_file_log_in_stay_fresh_and_come_back_and_nothing_of_it_is_sh
     for secret in ("HUSH", "refresh-user", "eyJ"):
         assert secret not in done.stdout
         assert nothing_holds(secret, results)
+
+
+@pytest.mark.long
+def test_tokens_that_expire_in_the_middle_of_a_run_cost_a_refusal_each_and_nothing_else(server, tmp_path):
+    """Their endpoint says 15 minutes, and they live for two seconds at most: whoever comes back has an old one."""
+    users, results = tmp_path / "users.csv", tmp_path / "results"
+    users.write_text("email,password\n" + "".join(f"user{n}@x,HUSH{n}\n" for n in range(6)))
+    with login_server() as login:
+
+        def answer(_path, body, _headers):
+            return 200, {}, json.dumps({"token": token(body["email"].partition("@")[0], 1), "expiresIn": 900})
+
+        login.answer = answer
+        done = locust(
+            *OPTIONS, "--host", server.url, "-t", "7s", "--outage-every", "2500ms", "--reconnect-base", "100ms",
+            "--results", str(results), "--users-file", str(users), "--login-url", f"{login.url}/login",
+            "--login-life-path", "expiresIn", "RoamingUser",
+        )  # fmt: skip
+        logins = login.count("/login")
+    counts = json.loads((results / "latest" / "summary.json").read_text())["counts"]
+    # a run may end between a user's refusal and its fresh token
+    assert counts["auth_failures"] - 6 <= counts["auth_recoveries"] <= counts["auth_failures"], done.stdout
+    assert counts["auth_recoveries"] > 3
+    assert 6 + counts["auth_recoveries"] <= logins - 1 <= 6 + counts["auth_failures"]
+    assert f"refused, then let in with a fresh token: {counts['auth_recoveries']}" in done.stdout
+    assert (counts["unaccounted"], counts["login_failures"]) == (0, 0)
+    with closing(sqlite3.connect(results / "latest" / "run.db")) as db:
+        endings = {ended for (ended,) in db.execute("SELECT ended FROM outages")}
+    assert endings <= {"recovered", "run ended"}
+    assert server.stop()["auth_failed"] == counts["auth_failures"]
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from xml.etree import ElementTree
 
+import pytest
+
 from loadtest.analysis.conformance import Case, CaseVerdict, Conformance
-from loadtest.analysis.limiter import Limiter, LimiterKind, Scope
+from loadtest.analysis.limits.limiter import Limiter, LimiterKind, Scope
 from loadtest.report import conformance as report
 
 ACKS = Case(
@@ -70,3 +72,20 @@ def test_a_limit_that_was_not_looked_at_is_left_out():
     found = Conformance("ws://host/ws", (ACKS,), Limiter(LimiterKind.UNCLEAR), 1.0)
     assert "rate limit" not in report.text(found)
     assert not found.failed
+
+
+@pytest.mark.parametrize(
+    ("limiter", "words"),
+    [
+        (Limiter(LimiterKind.NONE, evidence=("100 admitted",)), "none found"),
+        (Limiter(LimiterKind.UNCLEAR, evidence=("no answer",)), "unclear"),
+        (Limiter(LimiterKind.BUCKET, 100, 10.0, Scope.USER, (9.8, 10.2), ("x",), (100, 100)),
+         "bucket, 100 messages in 10 s, per user"),
+        (Limiter(LimiterKind.BUCKET, 100, 10.0, Scope.USER, (9.6, 10.4), ("x",), (99, 101)),
+         "bucket, 100 messages (99 to 101) in 10 s, per user"),
+        (Limiter(LimiterKind.BUCKET, None, None, Scope.ALL, None, ("x",)),
+         "bucket, limit unknown, window unknown, for all together"),
+    ],
+)  # fmt: skip
+def test_a_limit_in_words(limiter, words):
+    assert f"rate limit: {words}\n" in report.text(Conformance("ws://host/ws", (), limiter, 1.0))

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 import gevent
 from msgspec import structs
 
-from loadtest.analysis.limiter import Evidence, Limiter, LimiterKind, Scope, Try, identify, promise_error_s
+from loadtest.analysis.limits.evidence import Evidence, Try
+from loadtest.analysis.limits.limiter import Limiter, LimiterKind, Scope, identify, promise_error_s
 from loadtest.client.dialect import GUIDE
 from loadtest.conformance.bench import LIMITED, Bench, CannotTest, at_once
 from loadtest.conformance.checklist import GROUPS, Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
 from loadtest.conformance.line import Line, told
-from loadtest.protocol import RATE_LIMIT, ConnectionError_, MessageAck, MessageError, excerpt
+from loadtest.protocol import (
+    RATE_LIMIT,
+    ConnectionError_,
+    MessageAck,
+    MessageError,
+    MessageReceive,
+    MessageStream,
+    excerpt,
+)
 from loadtest.settings import Rate
 
 FIRST, OTHER = LIMITED
+LISTENER: Final = 0
+"""Hears what becomes of messages that are rejected; sends nothing else."""
 LEAST_USERS: Final = 4
 """Two of them have no other cases, beside which the limit would be found too low."""
 QUICK_S: Final = 7.5
@@ -28,6 +40,8 @@ QUICK_S: Final = 7.5
 WINDOWS: Final = 3.0
 LEAST_FULL_S: Final = 30.0
 WORTH_TELLING_S: Final = 5.0
+REJECTED_AGAIN: Final = 3
+"""Messages that a listener hears nothing of; a bucket may have a token for the first."""
 GUIDE_RATE: Final = Rate(10, 60.0)
 """Looked for where none is declared."""
 PROMISE_TOLERANCE_S: Final = 0.25
@@ -57,6 +71,8 @@ def check(bench: Bench, findings: Findings, alone: bool) -> Limiter:
             raise
         evidence = structs.replace(probe.seen, cut_short="there was no time to watch it any longer")
     limiter = identify(evidence)
+    if evidence.rejection is not None:
+        asker.listen()
     _judge(bench.declared, findings, limiter, evidence, asker)
     return limiter
 
@@ -69,6 +85,8 @@ class _Lines:
         places = {Who.FIRST: FIRST, Who.SECOND_CONNECTION: FIRST, Who.OTHER: OTHER}
         opened = at_once(*(partial(bench.line, place) for place in places.values()))
         self._lines = dict(zip(places, opened, strict=True))
+        self._listener: Line | None = None
+        self._rejected: set[str] = set()
         self.rejection: str | None = None
         """The first rejection, in words."""
         self.rejected_otherwise: str | None = None
@@ -89,12 +107,14 @@ class _Lines:
     def ask(self, who: Who, messages: int) -> list[Try]:
         line = self._lines[who]
         since = line.mark()
-        asked = {}
-        for _ in range(messages):
-            fields = self._bench.message("x")
-            asked[fields["messageId"]] = line.say(fields)
+        asked = dict(self._say(line) for _ in range(messages))
         answers = line.answers(list(asked), since, self._bench.patience_s)
         return [self._outcome(line, id_, sent_ns, answers.get(id_)) for id_, sent_ns in asked.items()]
+
+    def _say(self, line: Line) -> tuple[str, int]:
+        """Send a message; its id, and when it left."""
+        fields = self._bench.message("x")
+        return fields["messageId"], line.say(fields)
 
     def _outcome(self, line: Line, id_: str, sent_ns: int, answer: Heard | None) -> Try:
         if answer is None:
@@ -110,7 +130,31 @@ class _Lines:
         if not isinstance(event, MessageAck):
             self.rejected_otherwise = told(answer, line)
         self.received_first = self.received_first or bool(line.all(lambda each: _receives(each, id_)))
+        self._rejected.add(id_)
         return Try(sent_ns, answer.at_ns, False, promised)
+
+    def listen(self) -> None:
+        """Let another participant hear what becomes of messages beyond the limit; it is used up by now."""
+        bench = self._bench
+        if bench.user(LISTENER) not in map(bench.user, LIMITED):  # else its one message would count against it
+            with suppress(CannotTest, gevent.Timeout):
+                self._listener = bench.line(LISTENER)
+                self._listener.answers([self._say(self._listener)[0]], 0, bench.patience_s)
+                self.ask(Who.FIRST, REJECTED_AGAIN)
+        gevent.sleep(bench.hush_s)
+
+    def beyond_an_answer(self) -> str | None:
+        """What else a message has led to that was rejected, in words."""
+        lines = {"another user": [self._listener, self._lines[Who.OTHER]]}
+        lines["its own user"] = [self._lines[Who.FIRST], self._lines[Who.SECOND_CONNECTION]]
+        for who, heard_by in lines.items():
+            for event in (each.event for line in heard_by if line is not None for each in line.heard):
+                match event:
+                    case MessageReceive(message_id=id_) if id_ in self._rejected:
+                        return f"it was broadcast to {who}"
+                    case MessageStream(message_id=id_) if {id_, GUIDE.message_of(id_)} & self._rejected:
+                        return f"a stream that answers it came to {who}"
+        return None
 
 
 def _receives(each: Heard, id_: str) -> bool:
@@ -140,10 +184,10 @@ def _judge(declared: Rate | None, findings: Findings, limiter: Limiter, evidence
         note("limit", f"{limiter.evidence[0]}{as_declared}")
         findings.untested(of_limit, "there is no limit")
         return
-    if evidence.rejection is None or not limiter.limit:
+    if evidence.rejection is None or not evidence.limit:
         findings.untested(("limit", *of_limit), "; ".join(limiter.evidence))
         return
-    _judge_limit(declared, findings, limiter.limit)
+    _judge_limit(declared, findings, limiter, evidence.limit)
     _judge_scope(findings, limiter)
     _judge_answer(findings, evidence, asker)
     _judge_promise(findings, evidence)
@@ -157,13 +201,20 @@ def _judge(declared: Rate | None, findings: Findings, limiter: Limiter, evidence
         findings.differs("limiter-kind", names[limiter.kind])
 
 
-def _judge_limit(declared: Rate | None, findings: Findings, limit: int) -> None:
+def _judge_limit(declared: Rate | None, findings: Findings, limiter: Limiter, admitted: int) -> None:
+    if limiter.limit is None:
+        findings.untested(("limit",), f"{admitted} admitted, the next rejected: {limiter.evidence[-1]}")
+        return
+    least, most = limiter.limit_bounds or (limiter.limit, limiter.limit)
+    fell = next((f": {told}" for told in limiter.evidence if "got tokens" in told), "")
     if declared is None:
-        findings.differs("limit", f"{limit} admitted at once, then rejected; none is declared")
-    elif limit == declared.messages:
-        findings.conforms("limit", f"{limit} admitted, the next rejected")
+        findings.differs("limit", f"{admitted} admitted at once, then rejected{fell}; none is declared")
+    elif least <= declared.messages <= most:
+        findings.conforms("limit", f"{admitted} admitted, the next rejected{fell}")
     else:
-        findings.fails("limit", f"{limit} admitted, the next rejected; {declared} is declared: --rate-limit if meant")
+        findings.fails(
+            "limit", f"{admitted} admitted, the next rejected{fell}; {declared} is declared: --rate-limit if meant"
+        )
 
 
 def _judge_scope(findings: Findings, limiter: Limiter) -> None:
@@ -177,7 +228,10 @@ def _judge_scope(findings: Findings, limiter: Limiter) -> None:
 
 
 def _judge_answer(findings: Findings, evidence: Evidence, asker: _Lines) -> None:
-    if asker.rejected_otherwise is not None:
+    beyond = asker.beyond_an_answer()
+    if beyond is not None:
+        findings.fails("limit-answer", f'rejected by "{asker.rejection}", and yet {beyond}')
+    elif asker.rejected_otherwise is not None:
         findings.differs("limit-answer", asker.rejected_otherwise)
     elif evidence.rejection is None or evidence.rejection.retry_after_s is None:
         findings.fails("limit-answer", f'ack error "{asker.rejection}": it does not say how long to wait')

@@ -1,6 +1,6 @@
 """Users who kept a fixed window beyond doubt, found for all of them at once. Pure.
 
-`limiters.fixed_window` goes through the messages of a user one by one. Of a sound server it finds nothing in nearly all
+`judges.fixed_window` goes through the messages of a user one by one. Of a sound server it finds nothing in nearly all
 users, and of these most can be seen from afar: no message was on its way at an edge of a window.
 """
 
@@ -22,7 +22,7 @@ class Decisions:
 
     Attributes:
         starts: the first row of each user; shape u.
-        sent_ns, known_ns: as in `limiters.Try`; shape n.
+        sent_ns, known_ns: as in `judges.Decision`; shape n.
         admitted, rejected: neither where it is not known whether the message counts; shape n.
     """
 

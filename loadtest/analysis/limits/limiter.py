@@ -2,7 +2,8 @@
 
 The procedure that collects the evidence is `conformance.limiter_probe`; what it relies on:
 
-- A full allowance of N is used up at once: N is the number admitted before the first rejection.
+- A full allowance of N is used up at once: N is the number admitted before the first rejection, less the tokens that a
+  bucket got meanwhile (`buckets`).
 - When the first message is admitted again, a *bucket* has one token, which fell after window / N; a *fixed window* and
   a *sliding log* have all N, since the N were sent together.
 - Another user sends 1, and the other N - 1 half a window later. When it is admitted again, a fixed window has all N; a
@@ -15,11 +16,12 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import Final
 
+import numpy as np
 from msgspec import Struct
 
-NS_PER_S: Final = 1_000_000_000
+from loadtest.analysis.limits.buckets import Bucket, possible_buckets
+from loadtest.analysis.limits.evidence import NS_PER_S, Evidence, by_clock
 
 
 class LimiterKind(StrEnum):
@@ -43,81 +45,6 @@ class Scope(StrEnum):
     """Other users, too: perhaps everybody from one address."""
 
 
-class Try(Struct, frozen=True):
-    """One message that asked to be admitted; the server decided between the two instants (monotonic ns).
-
-    Attributes:
-        admitted: None where no answer came.
-        retry_after_s: the X of "Try again in X seconds"; None where nothing was promised.
-    """
-
-    sent_ns: int
-    answered_ns: int
-    admitted: bool | None
-    retry_after_s: int | None = None
-
-
-class Return(Struct, frozen=True):
-    """How a user that had used up its limit was admitted again.
-
-    Attributes:
-        first: its first message.
-        rejected: its last message that was rejected.
-        admitted: the first that was admitted after that.
-        at_once: messages admitted together then, that one included.
-    """
-
-    first: Try
-    rejected: Try
-    admitted: Try
-    at_once: int
-
-    @property
-    def wait_ns(self) -> tuple[int, int]:
-        """Least and greatest time from the server's first decision to its readmission."""
-        return (
-            max(self.rejected.sent_ns - self.first.answered_ns, 0),
-            self.admitted.answered_ns - self.first.sent_ns,
-        )
-
-
-class Evidence(Struct, frozen=True):
-    """What was seen of a limit; what has not been tried is None or empty.
-
-    Attributes:
-        burst: messages sent as fast as possible, up to the first rejections.
-        second_connection: one of the same user on another connection, while the first was rejected.
-        other_user: one of another user, likewise.
-        returned: how the user of the burst was admitted again.
-        spread: how another user was, that had sent 1 message, and the rest of its limit half a window later.
-        next_return: how the user of the burst was admitted again after `returned`, where that was watched.
-        penal: whether it was admitted after a silence only, and not as long as it went on asking.
-        rejected_again: the message that was rejected after as long a silence as was promised.
-        cut_short: why the rest was not tried, where it was not.
-    """
-
-    burst: tuple[Try, ...]
-    second_connection: Try | None = None
-    other_user: Try | None = None
-    returned: Return | None = None
-    spread: Return | None = None
-    next_return: Return | None = None
-    penal: bool = False
-    rejected_again: Try | None = None
-    cut_short: str = ""
-
-    @property
-    def limit(self) -> int:
-        """Messages admitted before the first that was not."""
-        taken = next((place for place, each in enumerate(self.burst) if each.admitted is False), len(self.burst))
-        return sum(each.admitted is True for each in self.burst[:taken])
-
-    @property
-    def rejection(self) -> Try | None:
-        """The first rejection."""
-        return next((each for each in self.burst if each.admitted is False), None)
-
-
 class Limiter(Struct, frozen=True):
     """A rate limit as far as it is known.
 
@@ -126,6 +53,7 @@ class Limiter(Struct, frozen=True):
         window_s: length of the window, or time in which an empty bucket is full again; seconds.
         window_bounds_s: it is certain to lie between these; None where it was not measured.
         evidence: what it is concluded from, in sentences.
+        limit_bounds: likewise, of a bucket that got tokens while it was emptied; None where the limit was counted.
     """
 
     kind: LimiterKind
@@ -134,6 +62,7 @@ class Limiter(Struct, frozen=True):
     scope: Scope | None = None
     window_bounds_s: tuple[float, float] | None = None
     evidence: tuple[str, ...] = ()
+    limit_bounds: tuple[int, int] | None = None
 
 
 def identify(evidence: Evidence) -> Limiter:
@@ -144,7 +73,9 @@ def identify(evidence: Evidence) -> Limiter:
         return Limiter(LimiterKind.UNCLEAR if silent else LimiterKind.NONE, evidence=tuple(told))
     scope = _scope(evidence, told)
     kind = _kind(evidence, told)
-    bounds = _window(evidence, kind, told)
+    if kind is LimiterKind.BUCKET:
+        return _bucket(evidence, scope, told)
+    bounds = _window(evidence, told)
     promised = evidence.rejection.retry_after_s
     window = roundest(*bounds) if bounds is not None else None
     if evidence.returned is None and evidence.rejected_again is None and promised is not None:
@@ -193,7 +124,8 @@ def _of_burst(evidence: Evidence) -> str:
 
 def _scope(evidence: Evidence, told: list[str]) -> Scope | None:
     second, other = evidence.second_connection, evidence.other_user
-    if second is not None and second.admitted:
+    admitted = sum(each.admitted is True for each in second)
+    if admitted * 2 > evidence.limit:
         told.append("meanwhile the same user was admitted on a second connection: each connection has its own limit")
         return Scope.CONNECTION
     if other is not None and other.admitted is False:
@@ -201,12 +133,13 @@ def _scope(evidence: Evidence, told: list[str]) -> Scope | None:
             "another user was rejected meanwhile, too: the limit is not one user's own, or that user's was used up"
         )
         return Scope.ALL
-    if second is None or second.admitted is None:
+    if all(each.admitted is None for each in second):
         return None
+    rejected = f"admitted {admitted} of {len(second)} times" if admitted else "rejected"
     if other is None or other.admitted is None:
-        told.append("meanwhile the same user was rejected on a second connection; no other user was tried")
+        told.append(f"meanwhile the same user was {rejected} on a second connection; no other user was tried")
         return Scope.USER
-    told.append("meanwhile the same user was rejected on a second connection, and another user admitted")
+    told.append(f"meanwhile the same user was {rejected} on a second connection, and another user admitted")
     return Scope.USER
 
 
@@ -242,12 +175,10 @@ def _kind(evidence: Evidence, told: list[str]) -> LimiterKind:
     return LimiterKind.FIXED if fixed else LimiterKind.SLIDING
 
 
-def _window(evidence: Evidence, kind: LimiterKind, told: list[str]) -> tuple[float, float] | None:
+def _window(evidence: Evidence, told: list[str]) -> tuple[float, float] | None:
     returned, spread, after = evidence.returned, evidence.spread, evidence.next_return
     if returned is None or evidence.penal:
         return None
-    if kind is LimiterKind.BUCKET:
-        return _bucket_window(evidence, returned)
     if by_clock(returned, spread):
         told.append(
             "two users who began at different times were admitted again at the same: windows begin by the clock"
@@ -263,22 +194,31 @@ def _window(evidence: Evidence, kind: LimiterKind, told: list[str]) -> tuple[flo
     return (low / NS_PER_S, high / NS_PER_S) if low <= high else None
 
 
-def _bucket_window(evidence: Evidence, returned: Return) -> tuple[float, float]:
-    """A full bucket was emptied at the first message: token k falls k / N windows later."""
-    low, high = (float(ns) for ns in returned.wait_ns)
-    after = evidence.next_return
-    if after is not None:
-        fallen = returned.at_once + 1
-        low = max(low, (after.rejected.sent_ns - returned.first.answered_ns) / fallen)
-        high = min(high, (after.admitted.answered_ns - returned.first.sent_ns) / fallen)
-    if low > high:  # more than one had fallen by the time of the first look
-        low, high = (float(ns) / returned.at_once for ns in returned.wait_ns)
-    return low * evidence.limit / NS_PER_S, high * evidence.limit / NS_PER_S
+def _bucket(evidence: Evidence, scope: Scope | None, told: list[str]) -> Limiter:
+    """The bucket that fits all that its user sent; of several the one of the roundest size."""
+    possible = _possible_buckets(evidence, scope)
+    if not possible:
+        told.append("no bucket that fills evenly would have admitted just these: its size and window are not known")
+        return Limiter(LimiterKind.BUCKET, scope=scope, evidence=tuple(told))
+    sizes = least, most = possible[0].size, possible[-1].size
+    best = min(possible, key=lambda each: abs(each.size - roundest(least, most)))
+    if least < evidence.limit:
+        these = str(least) if least == most else f"{least} to {most}"
+        told.append(f"a bucket of {these} that got tokens while it was emptied")
+    windows_ns = [each.window_ns for each in possible]
+    bounds_s = min(low for low, _ in windows_ns) / NS_PER_S, max(high for _, high in windows_ns) / NS_PER_S
+    if math.isinf(bounds_s[1]):
+        return Limiter(LimiterKind.BUCKET, best.size, None, scope, None, tuple(told), sizes)
+    window_s = roundest(*(ns / NS_PER_S for ns in best.window_ns))
+    return Limiter(LimiterKind.BUCKET, best.size, window_s, scope, bounds_s, tuple(told), sizes)
 
 
-def by_clock(returned: Return, spread: Return | None) -> bool:
-    """Whether two users' windows ended together, though they began apart."""
-    return spread is not None and spread.wait_ns[1] < returned.wait_ns[0]
+def _possible_buckets(evidence: Evidence, scope: Scope | None) -> list[Bucket]:
+    tries = evidence.first_connection
+    if scope is not Scope.CONNECTION:
+        tries = tuple(sorted(tries + evidence.second_connection, key=lambda each: each.sent_ns))
+    sent, answered = (np.array([getattr(each, name) for each in tries]) for name in ("sent_ns", "answered_ns"))
+    return possible_buckets(sent, answered, [each.admitted for each in tries])
 
 
 def _seconds(ns: int) -> str:

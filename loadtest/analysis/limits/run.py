@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from loadtest.analysis.kept_windows import Decisions, kept_windows
-from loadtest.analysis.limiters import JUDGES, NONE, Attempt, Fate, Findings
+from loadtest.analysis.limits.judges import JUDGES, NONE, Attempt, Fate, Findings
+from loadtest.analysis.limits.kept import Decisions, kept_windows
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.model import Outcome

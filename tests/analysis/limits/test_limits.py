@@ -4,7 +4,7 @@ import pytest
 from staged_run import MS, SECOND, START, answered, batch, message, stage
 
 from loadtest.analysis.isolation import Isolation
-from loadtest.analysis.limiters import JUDGES, Fate, Try
+from loadtest.analysis.limits.judges import JUDGES, Decision, Fate
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
@@ -195,7 +195,7 @@ def test_as_many_as_were_ordered_are_found_and_none_in_a_sound_limiter(kind, fau
     for place in range(200):
         at = place * 400 * MS
         fate = Fate.REJECTED if limiter.take("user", at + MS) else Fate.ADMITTED
-        tries.append(Try(at, at + 2 * MS, fate))
+        tries.append(Decision(at, at + 2 * MS, fate))
     found = JUDGES[LimitKind(kind)](tries, 10, 10 * SECOND)
     assert found.contradictions == getattr(found, field)
     ordered = counts.faults.get(fault, 0)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.analysis.kept_windows import Decisions, kept_windows
-from loadtest.analysis.limiters import JUDGES, Fate, Findings, Try, fixed_window, sliding_log, token_bucket
+from loadtest.analysis.limits.judges import JUDGES, Decision, Fate, Findings, fixed_window, sliding_log, token_bucket
+from loadtest.analysis.limits.kept import Decisions, kept_windows
 from loadtest.server.limiter import LimiterKind
 from loadtest.settings import LimitKind, Rate
 
@@ -21,7 +21,8 @@ ADMITTED, REJECTED, UNKNOWN = Fate.ADMITTED, Fate.REJECTED, Fate.UNKNOWN
 def tries(*story, took_s=0.01):
     """Messages by (second of sending, fate), or with the seconds to the answer as a third."""
     return [
-        Try(round(at * SECOND), round((at + (more[0] if more else took_s)) * SECOND), fate) for at, fate, *more in story
+        Decision(round(at * SECOND), round((at + (more[0] if more else took_s)) * SECOND), fate)
+        for at, fate, *more in story
     ]
 
 
@@ -75,7 +76,9 @@ def test_readings_that_are_too_many_to_keep_apart_contradict_nothing():
     for _ in range(2_000):
         now += rng.randrange(3 * SECOND)
         fate = REJECTED if limiter.take("user", now) else ADMITTED
-        story.append(Try(now, now + 30 * SECOND, UNKNOWN) if rng.random() < 0.5 else Try(now, now + 10 * MS, fate))
+        story.append(
+            Decision(now, now + 30 * SECOND, UNKNOWN) if rng.random() < 0.5 else Decision(now, now + 10 * MS, fate)
+        )
     assert fixed_window(story, LIMIT, WINDOW).contradictions == 0
 
 
@@ -93,27 +96,62 @@ def test_a_bucket_gives_back_a_token_at_a_time():
     assert token_bucket(tries(*burst(0, 2, ADMITTED), (1, REJECTED)), LIMIT, WINDOW) == Findings(false_rejections=1)
 
 
-def on_the_way(lost):
-    """Of each message: how long it was on its way, and its answer; None where that was lost."""
-    back = st.one_of(st.none(), st.integers(0, 400 * MS)) if lost else st.integers(0, 400 * MS)
-    return st.lists(st.tuples(st.integers(0, 400 * MS), back), min_size=40, max_size=40)
+def test_a_lost_message_may_be_decided_after_those_of_the_next_connection():
+    """Lost at 9.9 s, read at 20.6 s: it opened the third window, and took one of its places."""
+    lost = (9.9, UNKNOWN, 15)
+    story = [*burst(0, 3, ADMITTED), lost, *burst(10.5, 3, ADMITTED), *burst(21, 2, ADMITTED), (22, REJECTED)]
+    assert fixed_window(tries(*story), LIMIT, WINDOW).contradictions == 0
+    later = [*burst(30.7, 3, ADMITTED), (31, REJECTED)]
+    assert fixed_window(tries(*story, *later), LIMIT, WINDOW).contradictions == 0
+
+
+def test_a_lost_message_may_take_a_token_after_those_of_the_next_connection():
+    """Lost at 0 s, read at 4.9 s: the bucket was full again by then, and holds less than a token at 8 s."""
+    story = [(0, UNKNOWN, 5), (0.1, ADMITTED), (4.91, ADMITTED), (4.92, ADMITTED), (8, REJECTED)]
+    assert token_bucket(tries(*story), LIMIT, WINDOW) == Findings(ambiguous=1)
+
+
+def test_a_lost_message_that_was_given_up_counts_no_more():
+    story = [(0, UNKNOWN, 5), *burst(20, 2, ADMITTED), (21, REJECTED)]
+    for judge in (fixed_window, sliding_log, token_bucket):
+        assert judge(tries(*story), LIMIT, WINDOW) == Findings(false_rejections=1), judge
+
+
+OUT = st.integers(0, 400 * MS)
+ANSWERED, LOST = st.tuples(OUT, OUT), st.tuples(st.integers(0, TIMEOUT), st.none())
+"""How long a message was on its way, and its answer; None where that was lost."""
+
+
+def forty(way):
+    return st.lists(way, min_size=40, max_size=40)
 
 
 @given(
     kind=st.sampled_from(list(LimiterKind)),
     gaps=st.lists(st.integers(0, 6_000 * MS), max_size=40),
-    ways=st.one_of(on_the_way(lost=False), on_the_way(lost=True)),
+    ways=st.one_of(forty(ANSWERED), forty(st.one_of(ANSWERED, LOST))),
 )
 def test_a_sound_limiter_is_never_contradicted(kind, gaps, ways):
-    """Whatever the times, whenever between sent and ack it decided (in the order of sending), and whatever was lost."""
-    limiter, now, decided, story = kind.of(Rate(LIMIT, 10.0)), 0, 0, []
+    """Whatever the times, whenever between sent and ack it decided, and whatever was lost.
+
+    It decided in the order of sending, but for what was lost: that at any time after those before it.
+    """
+    now, last, messages = 0, 0, []
     for gap, (out, back) in zip(gaps, ways, strict=False):
         now += gap
-        decided = max(decided, now + out)
-        fate = REJECTED if limiter.take("user", decided) else ADMITTED
-        story.append(Try(now, now + TIMEOUT, UNKNOWN) if back is None else Try(now, decided + back, fate))
-    found = JUDGES[LimitKind(kind)](story, LIMIT, WINDOW)
-    assert found.contradictions == 0
+        decided = max(last, now + out)
+        messages.append((now, decided, back))
+        last = last if back is None else decided
+    limiter, fates = kind.of(Rate(LIMIT, 10.0)), {}
+    for place in sorted(range(len(messages)), key=lambda place: messages[place][1]):
+        fates[place] = REJECTED if limiter.take("user", messages[place][1]) else ADMITTED
+    story = [
+        Decision(sent, max(sent + TIMEOUT, decided), UNKNOWN)
+        if back is None
+        else Decision(sent, decided + back, fates[place])
+        for place, (sent, decided, back) in enumerate(messages)
+    ]
+    assert JUDGES[LimitKind(kind)](story, LIMIT, WINDOW).contradictions == 0
 
 
 # --- many users at once
@@ -148,7 +186,7 @@ def test_nothing_is_found_in_whoever_kept_the_windows_at_a_glance(data):
         now, story = data.draw(st.integers(0, 100 * SECOND)), []
         for gap, took, fate in data.draw(st.lists(attempt, min_size=1, max_size=12)):
             now += gap
-            story.append(Try(now, now + took, fate))
+            story.append(Decision(now, now + took, fate))
         stories.append(story)
     for story, kept in zip(stories, kept_windows(decisions(*stories), LIMIT, WINDOW), strict=True):
         assert not kept or fixed_window(story, LIMIT, WINDOW) == Findings()
@@ -159,5 +197,5 @@ def test_a_user_whose_answers_come_at_once_is_kept_exactly_where_nothing_is_foun
     limiter, now, story = LimiterKind.FIXED.of(Rate(LIMIT, 10.0)), 0, []
     for gap in gaps:
         now += gap
-        story.append(Try(now, now, REJECTED if limiter.take("user", now) else ADMITTED))
+        story.append(Decision(now, now, REJECTED if limiter.take("user", now) else ADMITTED))
     assert kept_windows(decisions(story), LIMIT, WINDOW).all()

@@ -1,0 +1,1 @@
+"""Rate limits: which one a server keeps, and how well it keeps the one that was declared. Pure."""
