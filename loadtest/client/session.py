@@ -139,7 +139,7 @@ class Session:
         self._correlation = Correlation(self._ledger, dialect, alone=identity.client is None)
         self._answers: dict[str, tuple[OpenMessage, Stream]] = {}
         self._guessed: Recent[str] = Recent()  # how streams ended whose ids name no message
-        self._followed = Followed(dialect.content, tally)
+        self._followed = Followed(dialect.content, tally, self._is_foreign)
 
     def excerpt(self, text: str, length: int = 200) -> str:
         """What the server said, as it may go into records."""
@@ -288,7 +288,7 @@ class Session:
             entry.progress_ns = at_ns
             violation = stream.take(event, len(data), at_ns, bound_ns)
             if violation is not None:
-                tally.add("stream_violation", self._kind(violation, stream, event.content))
+                tally.add("stream_violation", violation)
             if stream.over is not None:
                 self._end_stream(entry, stream.over, None)
         elif event is None:
@@ -454,7 +454,9 @@ class Session:
         if (wrong := fault(event.timestamp, entry.stamp)) is not None:
             self._tally.add("server_timestamp", wrong)
         self._name_unknown_fields(data, event)
-        stream = new_stream(self._dialect.content, event.message_id, event.conversation_id, self._gaps)
+        stream = new_stream(
+            self._dialect.content, event.message_id, event.conversation_id, self._gaps, self._is_foreign
+        )
         if how is not _NAMED:
             self._tally.add("stream_by_order", how)
             stream.guessed = True
@@ -479,14 +481,10 @@ class Session:
         else:
             self._tally.add("stream_violation", f"after {state}")
 
-    def _kind(self, violation: Violation, stream: Stream, content: str) -> Violation:
-        """What a violation is called that one stream alone cannot tell: rewritten, or in truth another's content."""
-        if violation is not Violation.REWRITTEN or not content:
-            return violation
-        others = (other.answer for _, other in self._answers.values() if other is not stream and other.answer)
-        if any(content.startswith(text) or text.startswith(content) for text in others):
-            return Violation.FOREIGN
-        return violation
+    def _is_foreign(self, stream: Stream, content: str) -> bool:
+        """Whether a text is that of an answer which goes on beside this one, to whomever."""
+        own = (answer for _, answer in self._answers.values())
+        return any(other.shows(content) for other in (*own, *self._followed.streams()) if other is not stream)
 
     def _end_stream(self, entry: OpenMessage, state: StreamState, reason: str | None) -> None:
         if entry.stream_state is None:
