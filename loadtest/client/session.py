@@ -53,6 +53,8 @@ _DELIVERED: Final = Outcome.DELIVERED  # to find a member in its enum takes as l
 _NAMED: Final = Matched.NAMED
 _GOES_ON: Final = frozenset({StreamState.INTERRUPTED, StreamState.NOT_EXPECTED, Outcome.LOST})
 """Ends of a message that are not the server's: it may well go on with the answer, and breaks no rule by it."""
+_GIVEN_UP: Final = frozenset({StreamState.INCOMPLETE, StreamState.MISSING, Outcome.TIMEOUT})
+"""Ends of what was silent for longer than the reply timeout."""
 
 
 class Answer(NamedTuple):
@@ -478,6 +480,8 @@ class Session:
             self._tally.add("stream_violation", late)
         elif state in _GOES_ON:
             self._tally.add("late_stream_frame", state)
+        elif state in _GIVEN_UP:
+            self._tally.add("stream_violation", Violation.AFTER_TIMEOUT)
         else:
             self._tally.add("stream_violation", f"after {state}")
 
@@ -549,7 +553,8 @@ class Session:
             reason = NO_ACK if entry.received_ns is None else NEVER_DELIVERED
             self._close(entry, Outcome.TIMEOUT, reason)
         else:
-            self._close_stream(entry, StreamState.INCOMPLETE if entry.stream is not None else StreamState.MISSING)
+            begun = entry.stream is not None and entry.stream.chunks > 0
+            self._close_stream(entry, StreamState.INCOMPLETE if begun else StreamState.MISSING)
 
     def _close_stream(self, entry: OpenMessage, state: StreamState) -> None:
         unexpected = entry.stream is None and not self._expectation.stream

@@ -177,8 +177,25 @@ def test_an_answer_to_a_message_that_timed_out_is_named_so():
     chat.send()
     chat.session.expire(TIMEOUT + MS)
     chat.chunk("A", 31_000)
-    assert violations(chat) == {"after timeout": 1}
+    assert violations(chat) == {"after the timeout": 1}
     assert chat.only.outcome is Outcome.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("before", "state"), [([], StreamState.MISSING), (["A"], StreamState.INCOMPLETE)], ids=["begins", "goes on"]
+)
+@pytest.mark.parametrize("swept", [True, False])
+def test_an_answer_that_goes_on_after_the_timeout_is_named_so_whether_or_not_it_was_given_up(before, state, swept):
+    chat = Chat(expects=True)
+    delivered(chat)
+    for content in before:
+        chat.chunk(content, 100)
+    if swept:
+        chat.session.expire(TIMEOUT + 101 * MS)
+    chat.chunk("AB", 31_000)
+    chat.chunk("AB", 31_010, done=True)
+    assert violations(chat) == {"after the timeout": 2}
+    assert chat.only.stream_state is state
 
 
 def test_an_interrupted_answer_that_goes_on_after_the_return_is_no_violation():
