@@ -163,6 +163,11 @@ class Session:
         """Messages that wait for a connection."""
         return self._ledger.queued
 
+    @property
+    def expecting(self) -> bool:
+        """Whether anything may yet be silent for too long: a message, or a stream of others."""
+        return len(self._ledger) > 0 or len(self._followed) > 0
+
     def awaiting(self, now_ns: int) -> bool:
         """Whether anything sent may still be answered; messages that wait in the queue are not."""
         return any(not self._quiet(entry, now_ns) for entry in self._ledger)

@@ -216,7 +216,7 @@ ONE_BY_ONE = [
     ("stream-shrink", {"stream_violations": 1, "stream_violation: shrunk": 1}),
     ("stream-rewrite", {"stream_violations": 1, "stream_violation: rewritten": 1}),
     ("stream-reorder", {"stream_violations": 1, "stream_violation: reordered": 1}),
-    ("stream-unknown", {"unmatched_stream: ": 1, "foreign_stream: unfinished": 1}),
+    ("stream-unknown", {"unmatched_stream: ": 1, "foreign_stream: incomplete": 1}),
     ("stream-after", {"stream_violations": 1, "stream_violation: after completion": 1}),
     ("stream-complete-twice", {"stream_violations": 1, "stream_violation: second completion": 1}),
     ("stream-empty-first", {"stream_oddity: empty first chunk": 1}),
