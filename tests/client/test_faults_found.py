@@ -5,6 +5,7 @@ How often it was done is the server's own count. Found is what the summary of a 
 """
 
 import time
+from collections import Counter
 
 import gevent
 import pytest
@@ -20,6 +21,7 @@ from loadtest.model import SETTLED_NS, Population
 from loadtest.server import AnswerStyle
 from loadtest.server.faults.kinds import Fault
 from loadtest.server.faults.orders import order
+from loadtest.server.streams import StreamIds
 from loadtest.settings import Backoff, Rate
 
 MESSAGES = 12
@@ -191,8 +193,8 @@ def idle(play):
 def played(tmp_path):
     """Play to the end; what the server counted, and what was found."""
 
-    def run(play, *orders, limit=None, answers=ANSWERS):
-        with served(answers=answers, rate_limit=limit) as server:
+    def run(play, *orders, limit=None, answers=ANSWERS, **options):
+        with served(answers=answers, rate_limit=limit, **options) as server:
             playing = Play(server, limit, orders)
             play(playing)
             return server.counts, playing.users.end(tmp_path)
@@ -262,6 +264,21 @@ def test_without_an_order_nothing_is_found(played, play, messages):
     counts, found = played(play, answers=style(play))
     assert (counts.faults, found.findings) == ({}, {})
     assert [found.summary.counts[name] for name in ("delivered", "streams_completed")] == [messages] * 2
+
+
+@pytest.mark.parametrize(
+    ("ids", "guessed"),
+    [(StreamIds.SAME, {}), (StreamIds.RANDOM, {"stream_by_order: the only one waiting": MESSAGES - 1})],
+)
+def test_answers_are_checked_whatever_their_ids(played, ids, guessed):
+    """Twelve faults, each in an answer of its own; one of them leaves none that could be matched."""
+    faults = {fault: each for fault, each in ONE_BY_ONE if fault.startswith("stream-") and ":" not in fault}
+    assert len(faults) == MESSAGES
+    orders = [f"{fault}:from={place},to={place}" for place, fault in enumerate(faults, 1)]
+    counts, found = played(one_by_one, *orders, stream_ids=ids)
+    assert counts.faults == dict.fromkeys(faults, 1)
+    total = sum((Counter(each) for each in faults.values()), Counter(guessed))
+    assert found.findings == total
 
 
 # --- the rate limit
