@@ -65,7 +65,7 @@ class Violation(StrEnum):
     AFTER_COMPLETION = "after completion"
     SECOND_COMPLETION = "second completion"
     AFTER_TIMEOUT = "after the timeout"
-    """It goes on after a silence of more than the reply timeout."""
+    """It goes on, or begins, after a silence of more than the reply timeout."""
 
 
 class Population(StrEnum):

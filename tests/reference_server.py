@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from loadtest.server import ChatServer, ServerOptions
+from loadtest.server.counts import ServerCounts
+from loadtest.server.faults.orders import order
+
+SECRET = "a secret of the tests, long enough for HS256"
 STOP_TIMEOUT_S = 15.0
+Answer = TypeVar("Answer")
 
 
 class ReferenceServer:
@@ -23,7 +34,7 @@ class ReferenceServer:
     """
 
     def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
-        self.secret = "a secret of the tests, long enough for HS256"
+        self.secret = SECRET
         self._counts = folder / "counts.json"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "loadtest", "serve", "--port", "0", "--counts-file", str(self._counts), *options],
@@ -58,3 +69,60 @@ class ReferenceServer:
         if self._process.poll() is None:
             self._process.kill()
         self._process.communicate()
+
+
+class Served:
+    """A `ChatServer` that runs in a thread of this process.
+
+    Attributes:
+        url: address to connect to.
+    """
+
+    def __init__(self, server: ChatServer, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = server.url
+        self._server, self._loop = server, loop
+
+    @property
+    def counts(self) -> ServerCounts:
+        """What it has counted by now, all at one moment."""
+        return self._call(lambda: copy.deepcopy(self._server.counts))
+
+    def order(self, *texts: str) -> None:
+        """Have it do wrong what is ordered, from now on."""
+        self._call(lambda: self._server.order([order(text) for text in texts]))
+
+    def clear(self) -> None:
+        """Take all orders back."""
+        self._call(self._server.clear_orders)
+
+    def _call(self, do: Callable[[], Answer]) -> Answer:
+        """Between two things that the server does."""
+
+        async def ask() -> Answer:
+            return do()
+
+        return asyncio.run_coroutine_threadsafe(ask(), self._loop).result(10)
+
+
+@contextmanager
+def served(**options: Any) -> Iterator[Served]:
+    """A reference server in this process, with options of its own: as true as `ReferenceServer`, and cheaper."""
+    ready, stop, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
+    given = ServerOptions(**{"jwt_secret": SECRET, "control_port": 0} | options)
+    servers = []
+
+    async def serve() -> None:
+        async with ChatServer(given) as server:
+            servers.append(server)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield Served(servers[0], loop)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()

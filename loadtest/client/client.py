@@ -279,7 +279,7 @@ class ChatClient:
             else:
                 self._transport.give_up_silent(now_ns)
         unread = self._transport is not None and self._transport.unread(now_ns)
-        if self._session.open and not unread:  # else the answers may be there already, in time
+        if self._session.expecting and not unread:  # else the answers may be there already, in time
             self._session.expire(now_ns)
             self._hand_over()
 

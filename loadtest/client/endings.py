@@ -62,7 +62,8 @@ class Endings:
             reason = NO_ACK if entry.received_ns is None else NEVER_DELIVERED
             self.close(entry, Outcome.TIMEOUT, reason)
         else:
-            self._close_stream(entry, StreamState.INCOMPLETE if entry.stream is not None else StreamState.MISSING)
+            begun = entry.stream is not None and entry.stream.chunks > 0
+            self._close_stream(entry, StreamState.INCOMPLETE if begun else StreamState.MISSING)
 
     def end_stream(self, entry: OpenMessage, state: StreamState, reason: str | None) -> None:
         """The answer of a message has ended."""

@@ -6,11 +6,12 @@ when their question left is not known, and who joined in the middle has not seen
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from loadtest.client.dialect import Content
 from loadtest.client.recent import Recent
-from loadtest.client.stream import NOWHERE, Stream, new_stream
+from loadtest.client.stream import NOWHERE, IsForeign, Stream, new_stream
 from loadtest.client.tally import Tally
 from loadtest.model import StreamState, Violation
 from loadtest.protocol import MessageStream
@@ -30,15 +31,19 @@ class Followed:
     Counts `foreign_stream_frame` and `unmatched_stream` (frames), `foreign_stream` (streams by how they ended) and
     `foreign_stream_violation` by kind.
 
+    Args:
+        is_foreign: see `Stream`.
+
     Attributes:
         any: whether there has been one.
     """
 
-    __slots__ = ("_content", "_ended", "_open", "_tally", "any")
+    __slots__ = ("_content", "_ended", "_is_foreign", "_open", "_tally", "any")
 
-    def __init__(self, content: Content, tally: Tally) -> None:
+    def __init__(self, content: Content, tally: Tally, is_foreign: IsForeign) -> None:
         self._content = content
         self._tally = tally
+        self._is_foreign = is_foreign
         self.any = False
         self._open: dict[str, tuple[Stream, str]] = {}
         self._ended: Recent[str] = Recent()
@@ -67,7 +72,7 @@ class Followed:
         if len(self._open) >= FOLLOWED:
             self._end(next(iter(self._open)), "one of too many")
         self.any = True
-        stream = new_stream(self._content, chunk.message_id, chunk.conversation_id, NOWHERE)
+        stream = new_stream(self._content, chunk.message_id, chunk.conversation_id, NOWHERE, self._is_foreign)
         self._open[chunk.message_id] = (stream, counter)
         self.take(chunk, size, at_ns, bound_ns)
 
@@ -88,6 +93,10 @@ class Followed:
         for id_, (stream, _) in list(self._open.items()):
             if stream.last_content_ns is not None and stream.last_content_ns < silent_since_ns:
                 self._end(id_, StreamState.INCOMPLETE)
+
+    def streams(self) -> Iterator[Stream]:
+        """Those that go on."""
+        return (stream for stream, _ in self._open.values())
 
     def __len__(self) -> int:
         return len(self._open)

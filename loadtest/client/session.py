@@ -147,6 +147,11 @@ class Session:
         """Messages that wait for a connection."""
         return self._ledger.queued
 
+    @property
+    def expecting(self) -> bool:
+        """Whether anything may yet be silent for too long: a message, or a stream of others."""
+        return len(self._ledger) > 0 or len(self._streams.followed) > 0
+
     def awaiting(self, now_ns: int) -> bool:
         """Whether anything sent may still be answered; messages that wait in the queue are not."""
         return self._endings.awaiting(now_ns)
@@ -237,7 +242,7 @@ class Session:
             entry.progress_ns = at_ns
             violation = stream.take(event, len(data), at_ns, bound_ns)
             if violation is not None:
-                tally.add("stream_violation", self._streams.kind(violation, stream, event.content))
+                tally.add("stream_violation", violation)
             if stream.over is not None:
                 self._endings.end_stream(entry, stream.over, None)
         elif event is None:

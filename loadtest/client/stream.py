@@ -7,7 +7,7 @@ that only what is wrong needs answered.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import MutableSequence
+from collections.abc import Callable, MutableSequence
 from typing import Final, NamedTuple
 
 from loadtest.client.dialect import Content
@@ -35,13 +35,19 @@ NOWHERE: Final = Gaps(deque(maxlen=0), deque(maxlen=0))
 """For gaps that are in nobody's numbers."""
 
 
+IsForeign = Callable[["Stream", str], bool]
+
+
 class Stream:
     """An answer while it streams, of cumulative chunks; instants in ns.
+
+    A chunk with the text of another answer changes nothing: it is none of this one's.
 
     Args:
         stream_id: its id on the wire.
         conversation: the one that its first chunk names; "" for none.
         gaps: where its gaps go.
+        is_foreign: whether a text that does not go on from this answer's is that of another one.
 
     Attributes:
         answer: the text so far; what the server showed last.
@@ -59,6 +65,7 @@ class Stream:
         "_earlier",
         "_gap_bounds",
         "_gaps",
+        "_is_foreign",
         "_last_content_bound_ns",
         "answer",
         "bytes",
@@ -77,8 +84,9 @@ class Stream:
         "violations",
     )
 
-    def __init__(self, stream_id: str, conversation: str, gaps: Gaps) -> None:
+    def __init__(self, stream_id: str, conversation: str, gaps: Gaps, is_foreign: IsForeign) -> None:
         self.stream_id = stream_id
+        self._is_foreign = is_foreign
         self._conversation = conversation
         self._gaps, self._gap_bounds = gaps
         self.answer = ""
@@ -129,10 +137,23 @@ class Stream:
             self._last_content_bound_ns = bound_ns
             self._before = before
             self.answer = content
-        if chunk.is_complete and violation is not Violation.FOREIGN:
+        if chunk.is_complete and (violation is not Violation.FOREIGN or self._is_here(chunk)):
             self.over = _COMPLETED
             self.completed_ns, self.completed_bound_ns = at_ns, bound_ns
         return violation
+
+    def shows(self, content: str) -> bool:
+        """Whether a text is this answer's so far, begins as that does, or goes on from it.
+
+        An answer that takes its own text back is known by none: deltas are soon alike.
+        """
+        text = self.answer
+        known = bool(text) and text.startswith(self._before)
+        return known and (content.startswith(text) or text.startswith(content))
+
+    def _is_here(self, chunk: MessageStream) -> bool:
+        """Whether a chunk is of this stream's conversation."""
+        return not self._conversation or chunk.conversation_id in ("", self._conversation)
 
     def _unchanged(self) -> Violation | None:
         """A chunk that adds nothing and does not complete."""
@@ -145,7 +166,7 @@ class Stream:
         last one skipped. A server that takes back less than its last step is called so too: the texts are the same.
         """
         content = chunk.content
-        if self._conversation and chunk.conversation_id not in ("", self._conversation):
+        if not self._is_here(chunk):
             return self._violated(Violation.FOREIGN)
         if _is_high(before[-1]) and content.startswith(before[:-1]):
             self.cut_pairs += 1  # the character is whole now
@@ -154,9 +175,15 @@ class Stream:
             if chunk.is_complete:
                 return self._violated(Violation.TRUNCATED)
             return self._violated(Violation.REORDERED if 0 < len(self._before) < len(content) else Violation.SHRUNK)
+        return self._other_text(before, content)
+
+    def _other_text(self, before: str, content: str) -> Violation | None:
+        """A chunk that neither goes on from the text before nor is a part of it."""
         if self._earlier and content.startswith(self._earlier):
             self._earlier = ""
             return None
+        if self._is_foreign(self, content):
+            return self._violated(Violation.FOREIGN)
         self._earlier = before
         return self._violated(Violation.REWRITTEN)
 
@@ -174,12 +201,14 @@ class DeltaStream(Stream):
 
     __slots__ = ("_all_at_end",)
 
-    def __init__(self, stream_id: str, conversation: str, gaps: Gaps, *, all_at_end: bool) -> None:
-        super().__init__(stream_id, conversation, gaps)
+    def __init__(
+        self, stream_id: str, conversation: str, gaps: Gaps, is_foreign: IsForeign, *, all_at_end: bool
+    ) -> None:
+        super().__init__(stream_id, conversation, gaps, is_foreign)
         self._all_at_end = all_at_end
 
     def take(self, chunk: MessageStream, size: int, at_ns: int, bound_ns: int) -> Violation | None:
-        if self._conversation and chunk.conversation_id not in ("", self._conversation):
+        if not self._is_here(chunk):
             self.chunks, self.bytes = self.chunks + 1, self.bytes + size
             return self._violated(Violation.FOREIGN)
         if not (chunk.is_complete and self._all_at_end):
@@ -198,11 +227,11 @@ class DeltaStream(Stream):
         return before + delta
 
 
-def new_stream(content: Content, stream_id: str, conversation: str, gaps: Gaps) -> Stream:
+def new_stream(content: Content, stream_id: str, conversation: str, gaps: Gaps, is_foreign: IsForeign) -> Stream:
     """A stream whose chunks hold that. See `Stream` for the rest."""
     if content is Content.CUMULATIVE:
-        return Stream(stream_id, conversation, gaps)
-    return DeltaStream(stream_id, conversation, gaps, all_at_end=content is Content.DELTAS_THEN_ALL)
+        return Stream(stream_id, conversation, gaps, is_foreign)
+    return DeltaStream(stream_id, conversation, gaps, is_foreign, all_at_end=content is Content.DELTAS_THEN_ALL)
 
 
 def _is_high(character: str) -> bool:
@@ -210,5 +239,5 @@ def _is_high(character: str) -> bool:
     return "\ud800" <= character <= "\udbff"
 
 
-NO_STREAM: Final = Stream("", "", NOWHERE)
+NO_STREAM: Final = Stream("", "", NOWHERE, lambda _, __: False)
 """What is known of the answer to a message that has none."""

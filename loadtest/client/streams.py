@@ -21,6 +21,8 @@ from loadtest.protocol import MessageStream
 _NAMED: Final = Matched.NAMED
 _GOES_ON: Final = frozenset({StreamState.INTERRUPTED, StreamState.NOT_EXPECTED, Outcome.LOST})
 """Ends of a message that are not the server's: it may well go on with the answer, and breaks no rule by it."""
+_GIVEN_UP: Final = frozenset({StreamState.INCOMPLETE, StreamState.MISSING, Outcome.TIMEOUT})
+"""Ends of what was silent for longer than the reply timeout."""
 
 
 class Streams:
@@ -63,7 +65,7 @@ class Streams:
         self._content = content
         self._gaps = gaps
         self._tally = tally
-        self.followed = Followed(content, tally)
+        self.followed = Followed(content, tally, self._is_foreign)
 
     def leave_gaps_out(self) -> None:
         """Measure no gaps between chunks any more: whoever does not read at once only sees its own."""
@@ -85,22 +87,13 @@ class Streams:
             self._tally.add("stream_oddity", "empty answer" if event.is_complete else "empty first chunk")
         if (wrong := fault(event.timestamp, entry.stamp)) is not None:
             self._tally.add("server_timestamp", wrong)
-        stream = new_stream(self._content, event.message_id, event.conversation_id, self._gaps)
+        stream = new_stream(self._content, event.message_id, event.conversation_id, self._gaps, self._is_foreign)
         if how is not _NAMED:
             self._tally.add("stream_by_order", how)
             stream.guessed = True
         entry.stream = stream
         self._endings.answers[event.message_id] = answer = (entry, stream)
         return answer
-
-    def kind(self, violation: Violation, stream: Stream, content: str) -> Violation:
-        """What a violation is called that one stream alone cannot tell: rewritten, or in truth another's content."""
-        if violation is not Violation.REWRITTEN or not content:
-            return violation
-        others = (other.answer for _, other in self._endings.answers.values() if other is not stream and other.answer)
-        if any(content.startswith(text) or text.startswith(content) for text in others):
-            return Violation.FOREIGN
-        return violation
 
     def _on_stray(self, event: MessageStream, size: int, at_ns: int, bound_ns: int) -> None:
         """A frame of a stream that answers no open message."""
@@ -116,5 +109,12 @@ class Streams:
             self._tally.add("stream_violation", late)
         elif state in _GOES_ON:
             self._tally.add("late_stream_frame", state)
+        elif state in _GIVEN_UP:
+            self._tally.add("stream_violation", Violation.AFTER_TIMEOUT)
         else:
             self._tally.add("stream_violation", f"after {state}")
+
+    def _is_foreign(self, stream: Stream, content: str) -> bool:
+        """Whether a text is that of an answer which goes on beside this one, to whomever."""
+        own = (answer for _, answer in self._endings.answers.values())
+        return any(other.shows(content) for other in (*own, *self.followed.streams()) if other is not stream)

@@ -69,7 +69,7 @@ class Chunk(Struct, frozen=True):
         content: all of the answer so far.
         wait_s: seconds from when the frame before it was due; None for right behind that one.
         is_complete: whether it is the completion frame.
-        stream_id: id of another stream, if it is not to go under the answer's own.
+        stream_id: id to go under, of what is no part of this answer.
         error: what went wrong, for a `message:error` in place of a chunk.
     """
 

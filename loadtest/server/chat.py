@@ -163,7 +163,7 @@ class Chat:
         stream_id = self._stream_ids.of(message.message_id)
         if self._stream_ids is not StreamIds.PREFIXED:
             truth.stream_id = stream_id
-        frames = self._delivery.frames(sender, self._writer.answer(message.content), truth)
+        frames = self._delivery.frames(sender, message, self._writer.answer(message.content), truth)
         write = partial(self._chunk, stream_id, message.conversation_id)
         self._streams.add(Stream(frames, write, truth, self._answered))
 

@@ -62,8 +62,14 @@ class Delivery:
         self._counts.broadcasts += 1
         self._spread(event, sender, self._rooms.members(message.conversation_id), truth)
 
-    def frames(self, sender: Participant, answer: Answer, truth: MessageTruth) -> Iterator[Chunk]:  # noqa: ARG002
-        """The frames of an answer to come."""
+    def frames(
+        self,
+        sender: Participant,  # noqa: ARG002
+        message: MessageSend,  # noqa: ARG002
+        answer: Answer,
+        truth: MessageTruth,  # noqa: ARG002
+    ) -> Iterator[Chunk]:
+        """The frames of the answer to a message."""
         return answer.frames()
 
     def close(self) -> None:

@@ -98,7 +98,36 @@ def test_a_chunk_with_the_content_of_another_answer_is_foreign():
     chat.chunk("two and", 120, id_="ai-m1")
     chat.chunk("one and", 130, id_="ai-m1", done=True)
     assert violations(chat) == {"foreign": 1}
-    assert chat.only.chars == 7
+    assert (chat.only.chars, list(chat.gaps)) == (7, [30 * MS])
+
+
+def test_two_answers_that_swap_their_texts_are_both_found_out():
+    chat = Chat()
+    delivered(chat, "m1")
+    delivered(chat, "m2")
+    for content, id_ in (("one", "m1"), ("two", "m2"), ("two", "m1"), ("one", "m2"), ("one and", "m1"), ("two!", "m2")):
+        chat.chunk(content, 100, id_=f"ai-{id_}")
+    assert violations(chat) == {"foreign": 2}
+
+
+def test_a_completion_with_the_content_of_another_answer_completes():
+    chat = Chat()
+    delivered(chat, "m1")
+    delivered(chat, "m2")
+    chat.chunk("one", 100, id_="ai-m1")
+    chat.chunk("two", 110, id_="ai-m2")
+    chat.chunk("two", 120, id_="ai-m1", done=True)
+    assert violations(chat) == {"foreign": 1}
+    assert (chat.only.completed_ns, chat.only.chars) == (120 * MS, 3)
+
+
+def test_deltas_side_by_side_are_not_taken_for_each_others():
+    chat = Chat()
+    delivered(chat, "m1")
+    delivered(chat, "m2")
+    for content, id_ in (("The", "m2"), (" cat", "m2"), ("A", "m1"), (" cat", "m1"), (" sat", "m2"), (" sat", "m1")):
+        chat.chunk(content, 100, id_=f"ai-{id_}")
+    assert violations(chat) == {"rewritten": 4}
 
 
 def test_a_server_may_call_the_conversation_otherwise_as_long_as_it_stays_with_it():
@@ -148,8 +177,25 @@ def test_an_answer_to_a_message_that_timed_out_is_named_so():
     chat.send()
     chat.session.expire(TIMEOUT + MS)
     chat.chunk("A", 31_000)
-    assert violations(chat) == {"after timeout": 1}
+    assert violations(chat) == {"after the timeout": 1}
     assert chat.only.outcome is Outcome.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("before", "state"), [([], StreamState.MISSING), (["A"], StreamState.INCOMPLETE)], ids=["begins", "goes on"]
+)
+@pytest.mark.parametrize("swept", [True, False])
+def test_an_answer_that_goes_on_after_the_timeout_is_named_so_whether_or_not_it_was_given_up(before, state, swept):
+    chat = Chat(expects=True)
+    delivered(chat)
+    for content in before:
+        chat.chunk(content, 100)
+    if swept:
+        chat.session.expire(TIMEOUT + 101 * MS)
+    chat.chunk("AB", 31_000)
+    chat.chunk("AB", 31_010, done=True)
+    assert violations(chat) == {"after the timeout": 2}
+    assert chat.only.stream_state is state
 
 
 def test_an_interrupted_answer_that_goes_on_after_the_return_is_no_violation():
@@ -312,6 +358,17 @@ def test_a_stream_is_checked_at_the_other_participants_too():
     assert chat.count("foreign_stream_violation", "rewritten") == 1
     assert violations(chat) == {}
     assert list(chat.gaps) == []
+
+
+def test_an_answer_with_the_text_of_another_participants_is_found_at_either():
+    chat = Chat()
+    others(chat, "theirs", done=False)
+    delivered(chat)
+    chat.chunk("ours", 100)
+    chat.chunk("theirs", 110)
+    chat.chunk("ours", 120, id_="ai-other")
+    assert violations(chat) == {"foreign": 1}
+    assert chat.count("foreign_stream_violation", "foreign") == 1
 
 
 @pytest.mark.parametrize(("done", "kind"), [(False, "after completion"), (True, "second completion")])

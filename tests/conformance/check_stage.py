@@ -1,62 +1,19 @@
-"""A reference server in a thread of its own, and a check of it without a process for it."""
+"""A check of a reference server, without a process for either."""
 
-import asyncio
-import threading
-from contextlib import contextmanager
+from reference_server import SECRET, served
 
 from loadtest.conformance.check import Asked, Checker
 from loadtest.load.people import People
-from loadtest.server import AnswerStyle, ChatServer, ServerOptions
-from loadtest.server.faults.orders import order
+from loadtest.server import AnswerStyle
 from loadtest.settings import Rate, settings
 
-SECRET = "a secret of the tests, long enough for HS256"
 RATE = Rate(10, 2.0)
 QUICK = AnswerStyle(ttft_s=0.02, gap_s=0.005, chunks=6)
 
 
-class Served:
-    """A server that runs; `order` and `clear` are those of its faults."""
-
-    def __init__(self, server, loop):
-        self.url = server.url
-        self._server, self._loop = server, loop
-
-    def order(self, *texts):
-        self._call(lambda: self._server.order([order(text) for text in texts]))
-
-    def clear(self):
-        self._call(self._server.clear_orders)
-
-    def _call(self, do):
-        done = threading.Event()
-        self._loop.call_soon_threadsafe(lambda: (do(), done.set()))
-        assert done.wait(10)
-
-
-@contextmanager
 def serving(**options):
-    """A reference server with options of its own."""
-    told, ready, loop = [], threading.Event(), asyncio.new_event_loop()
-    given = {"jwt_secret": SECRET, "port": 0, "rate_limit": RATE, "answers": QUICK, "control_port": 0} | options
-
-    async def serve():
-        stop = asyncio.Event()
-        async with ChatServer(ServerOptions(**given)) as server:
-            told.extend((server, stop))
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(10)
-    server, stop = told
-    try:
-        yield Served(server, loop)
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+    """A reference server for a check, with options of its own."""
+    return served(**{"rate_limit": RATE, "answers": QUICK} | options)
 
 
 def checked(url, *only, full=False, user=None, **options):

@@ -304,7 +304,7 @@ FAULTS = {
     "stream-shrink": "cumulative",
     "stream-rewrite": "cumulative",
     "stream-reorder": "cumulative",
-    "stream-foreign": "cumulative",
+    "stream-unknown": "cumulative",
     "stream-after": "cumulative",
     "stream-complete-twice": "cumulative",
     "stream-delta": "cumulative",

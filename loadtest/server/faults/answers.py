@@ -36,9 +36,9 @@ def _repeated(frames: Frames, _: float) -> Frames:
 
 
 def _shrunk(frames: Frames, _: float) -> Frames:
+    """To less than its first chunk: what takes back less than its last step looks like a chunk that was overtaken."""
     at = _middle(frames)
-    shorter = frames[at - 1].content[:-1]
-    return [*frames[:at], Chunk(shorter), *frames[at:]]
+    return [*frames[:at], Chunk(frames[0].content[:-1]), *frames[at:]]
 
 
 def _rewritten(frames: Frames, _: float) -> Frames:
@@ -55,7 +55,7 @@ def _reordered(frames: Frames, _: float) -> Frames:
     return [*frames[: at - 1], *swapped, *frames[at + 1 :]]
 
 
-def _foreign(frames: Frames, _: float) -> Frames:
+def _unknown(frames: Frames, _: float) -> Frames:
     stranger = Chunk("of somebody else", stream_id=f"{STREAM_ID_PREFIX}unknown-{uuid4()}")
     return [*frames[:1], stranger, *frames[1:]]
 
@@ -98,7 +98,7 @@ FAULTY: Final[dict[Fault, Callable[[Frames, float], Frames]]] = {
     Fault.STREAM_REWRITE: _rewritten,
     Fault.STREAM_REORDER: _reordered,
     Fault.STREAM_FREEZE: _frozen,
-    Fault.STREAM_FOREIGN: _foreign,
+    Fault.STREAM_UNKNOWN: _unknown,
     Fault.STREAM_EMPTY_FIRST: _empty_first,
     Fault.STREAM_COMPLETE_TWICE: _completed_twice,
     Fault.STREAM_AFTER: _after,

@@ -23,6 +23,7 @@ from ..post import Post
 from ..rooms import Rooms
 from ..truth import MessageTruth, TruthLog
 from .answers import FAULTY
+from .crosstalk import Crosstalk
 from .endings import Endings
 from .kinds import Fault
 from .orders import Order
@@ -63,6 +64,7 @@ class FaultyDelivery(Delivery):
         self._script = script
         self._truth = truth
         self._endings = endings
+        self._crosstalk = Crosstalk(script)
         self._random = Random(1)  # of random CPU costs
         self._acks: dict[Fault, Order] = {}  # of the message under way: one is handled to its end before the next
         self._late: dict[asyncio.TimerHandle, MessageTruth] = {}
@@ -172,15 +174,21 @@ class FaultyDelivery(Delivery):
             self._script.did(Fault.BROADCAST_LEAK, truth, len(chosen))
 
     # --- Answers ------------------------------------------------------------------------------------------------------
-    def frames(self, sender: Participant, answer: Answer, truth: MessageTruth) -> Iterator[Chunk]:
-        """The frames of an answer to come, and what is done to them."""
+    def frames(self, sender: Participant, message: MessageSend, answer: Answer, truth: MessageTruth) -> Iterator[Chunk]:
+        """The frames of the answer to a message, and what is done to them."""
+        frames = self._faulty(sender, message, answer, truth)
+        return self._crosstalk.mixed(message, frames, truth) if self._script.has(Fault.STREAM_FOREIGN) else frames
+
+    def _faulty(
+        self, sender: Participant, message: MessageSend, answer: Answer, truth: MessageTruth
+    ) -> Iterator[Chunk]:
         due = {
             fault: order
             for fault in (*FAULTY, Fault.STREAM_CUT)
             if len(answer.ends) >= fault.kind.least_chunks and (order := self._script.due(fault))
         }
         if not due:
-            return super().frames(sender, answer, truth)
+            return super().frames(sender, message, answer, truth)
         frames = list(answer.frames())
         middle = len(answer.ends) // 2
         for fault, order in due.items():

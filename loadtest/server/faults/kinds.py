@@ -20,6 +20,7 @@ class Per(StrEnum):
     BROADCAST = "accepted message with another participant to read it"
     OUTSIDER = "accepted message with somebody in another conversation"
     ANSWER = "answer"
+    BESIDE = "answer that another one is streamed beside, in the same conversation"
     ADMISSION = "message that the rate limit admits"
     REJECTION = "message that the rate limit rejects"
     UPGRADE = "upgrade to a WebSocket"
@@ -45,6 +46,7 @@ class Fault(StrEnum):
     STREAM_REWRITE = "stream-rewrite"
     STREAM_REORDER = "stream-reorder"
     STREAM_FOREIGN = "stream-foreign"
+    STREAM_UNKNOWN = "stream-unknown"
     STREAM_AFTER = "stream-after"
     STREAM_COMPLETE_TWICE = "stream-complete-twice"
     STREAM_EMPTY_FIRST = "stream-empty-first"
@@ -143,10 +145,11 @@ KINDS: Final[dict[Fault, Kind]] = {
     Fault.STREAM_MISSING: Kind(Per.ANSWER, "no frame of it"),
     Fault.STREAM_TRUNCATE: Kind(Per.ANSWER, "its first half alone, and no completion", least_chunks=2),
     Fault.STREAM_REPEAT: Kind(Per.ANSWER, "a chunk twice", least_chunks=2),
-    Fault.STREAM_SHRINK: Kind(Per.ANSWER, "a chunk with less content than the one before it", least_chunks=2),
+    Fault.STREAM_SHRINK: Kind(Per.ANSWER, "a chunk with less content than its first", least_chunks=2),
     Fault.STREAM_REWRITE: Kind(Per.ANSWER, "from its middle on, what came before reads differently", least_chunks=2),
-    Fault.STREAM_REORDER: Kind(Per.ANSWER, "two chunks in the wrong order", least_chunks=2),
-    Fault.STREAM_FOREIGN: Kind(Per.ANSWER, "among its chunks one of a stream that answers nothing"),
+    Fault.STREAM_REORDER: Kind(Per.ANSWER, "two chunks in the wrong order, behind one that is not", least_chunks=4),
+    Fault.STREAM_FOREIGN: Kind(Per.BESIDE, "among its chunks one with the text of the other"),
+    Fault.STREAM_UNKNOWN: Kind(Per.ANSWER, "among its chunks one of a stream that answers nothing"),
     Fault.STREAM_AFTER: Kind(Per.ANSWER, "a chunk after its completion"),
     Fault.STREAM_COMPLETE_TWICE: Kind(Per.ANSWER, "two completions"),
     Fault.STREAM_EMPTY_FIRST: Kind(Per.ANSWER, "an empty chunk before the first, with the delivered ack"),

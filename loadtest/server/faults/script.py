@@ -60,6 +60,10 @@ class Script:
         """Of each order, in the order of the table of faults."""
         return [progress for fault in Fault for _, progress, _ in self._orders.get(fault, ())]
 
+    def has(self, fault: Fault) -> bool:
+        """Whether there is an order of this fault."""
+        return fault in self._orders
+
     def due(self, fault: Fault) -> Order | None:
         """An occasion has come: the order to carry out, if there is one."""
         if self._over or fault not in self._orders:

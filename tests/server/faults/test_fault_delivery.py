@@ -159,7 +159,7 @@ def test_without_an_order_all_is_as_the_guide_says(hear: Hear) -> None:
         ("stream-shrink", {"shrunk": 1}),
         ("stream-rewrite", {"rewritten": 1}),
         ("stream-reorder", {"shrunk": 1}),
-        ("stream-foreign", {"unknown message:stream": 1}),
+        ("stream-unknown", {"unknown message:stream": 1}),
         ("stream-after", {"after completion": 1}),
         ("stream-complete-twice", {"second completion": 1}),
         ("stream-empty-first", {"empty": 1}),
@@ -183,6 +183,37 @@ def _ledger_closes(server: ChatServer) -> None:
     counts = server.counts
     assert counts.messages == counts.broadcasts + counts.rejected + counts.invalid + counts.failed
     assert counts.streams_started == counts.streams_completed + counts.streams_cancelled
+
+
+def test_a_foreign_chunk_has_the_text_of_an_answer_that_is_streamed_beside_it(play: Play, tmp_path: Path) -> None:
+    answers = AnswerStyle(ttft_s=0.02, gap_s=0.02, chunks=4)
+    shown: dict[str, str] = {}
+    foreign = []
+
+    async def story(stage: Stage) -> None:
+        ann, eve = await stage.client("ann"), await stage.client("eve")
+        await ann.say("m1")
+        await ann.hear_until(messageId="ai-m1", isComplete=True)  # no other one beside it
+        await eve.say("m2", "milk")  # in another conversation
+        await ann.say("m3")
+        await ann.say("m4")
+        for _ in range(2):
+            for frame in await ann.hear_until(type="message:stream", isComplete=True):
+                if frame["type"] == "message:stream":
+                    id_, content = frame["messageId"], frame["content"]
+                    if content.startswith(shown.get(id_, content)):
+                        shown[id_] = content
+                    else:
+                        foreign.append((id_, content == shown["ai-m4" if id_ == "ai-m3" else "ai-m3"]))
+
+    faults = (order("stream-foreign:from=2,to=2"),)
+    server = play(story, answers=answers, faults=faults, truth_file=tmp_path / "truth.jsonl")
+    assert server.counts.faults == {"stream-foreign": 1}
+    ((id_, is_the_others),) = foreign
+    assert is_the_others
+    truths = _truths(tmp_path / "truth.jsonl")
+    assert truths[id_.removeprefix("ai-")]["faults"] == ["stream-foreign"]
+    assert {len(truths[message_id]["content_ns"]) for message_id in ("m1", "m2", "m3", "m4")} == {4}
 
 
 def test_several_faults_are_found_side_by_side(hear: Hear) -> None:
@@ -299,7 +330,7 @@ def test_moments_are_of_the_first_of_two_and_of_chunks_with_content(hear: Hear, 
         "ack-double",
         "stream-complete-twice",
         "stream-empty-first",
-        "stream-foreign",
+        "stream-unknown",
         truth_file=tmp_path / "truth.jsonl",
     )
     truths = _truths(tmp_path / "truth.jsonl")
