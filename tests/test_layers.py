@@ -9,7 +9,7 @@ import pytest
 import loadtest
 
 PACKAGE = Path(loadtest.__file__).parent
-OWN_BASE = {"protocol", "model", "metrics", "errors", "settings", "histogram", "objectives", "open_files"}
+OWN_BASE = {"protocol", "model", "metrics", "errors", "settings", "histogram", "objectives", "open_files", "garbage"}
 OUTSIDE = {"asyncio", "os", "random", "selectors", "socket", "sqlite3", "subprocess", "threading", "time"}
 """Standard modules that reach out of the process or read a clock: not for what is pure."""
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from loadtest.garbage import collect_rarely
 from loadtest.open_files import raise_file_limit
 from loadtest.protocol import CLOSE_POLICY
 from loadtest.server import AnswerStyle, ChatServer, Distribution, ServerCounts, ServerOptions
@@ -102,6 +103,7 @@ def serve(counts_file: Path | None, **given: Any) -> None:
     for name, path in (("--counts-file", counts_file), ("--truth-file", given["truth_file"])):
         _check_writable(name, path)
     raise_file_limit()  # as those who connect to it do
+    collect_rarely()
     asyncio.run(_serve(_options(given), counts_file, show_secret=not given["jwt_secret"]))
 
 

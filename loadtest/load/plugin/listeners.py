@@ -19,6 +19,7 @@ import locust
 from locust.runners import WorkerRunner
 
 from loadtest.errors import UsageError
+from loadtest.garbage import collect_rarely
 from loadtest.load.options import add_options
 from loadtest.load.plugin.head_side import HeadSide
 from loadtest.load.plugin.reports import FIELD
@@ -96,6 +97,7 @@ class Plugin:
 
     def _take_side(self, runner: Any, options: Any) -> Side:
         files = raise_file_limit()
+        collect_rarely()
         if isinstance(runner, WorkerRunner):
             self._worker = WorkerSide(runner, files, options.source_addresses)
             self._take_messages()
