@@ -13,7 +13,8 @@ from loadtest.analysis.records import load
 from loadtest.analysis.rooms.judge import CLOCKS
 from loadtest.analysis.summary import summarize
 from loadtest.analysis.values import Summary
-from loadtest.client.client import ChatClient, ClientConfig
+from loadtest.client.client import ChatClient
+from loadtest.client.config import ClientConfig
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity

@@ -13,7 +13,7 @@ from chat_stage import until
 from reference_server import SECRET, served
 from run_stage import NEVER, SEED, Users
 
-from loadtest.client.client import State
+from loadtest.client.state import State
 from loadtest.client.tokens import MintedTokens
 from loadtest.client.tokens.bad import BadTokens
 from loadtest.load.recorder import Aside

@@ -211,7 +211,6 @@ def test_what_a_full_read_left_behind_may_be_as_old_as_what_it_took(monkeypatch)
 
 def test_without_stamps_the_bound_reaches_back_from_the_callback(monkeypatch):
     monkeypatch.setattr(dial_module, "KERNEL_STAMPS", False)
-    monkeypatch.setattr(transport, "KERNEL_STAMPS", False)
     ear, counts, release, sent = Ear(), Counts(), threading.Event(), []
 
     def script(connection):
