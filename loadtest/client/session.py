@@ -156,11 +156,6 @@ class Session:
         """Messages whose end is not known yet, queued ones included."""
         return len(self._ledger)
 
-    @property
-    def queued(self) -> int:
-        """Messages that wait for a connection."""
-        return self._ledger.queued
-
     def awaiting(self, now_ns: int) -> bool:
         """Whether anything sent may still be answered; messages that wait in the queue are not."""
         return any(not self._quiet(entry, now_ns) for entry in self._ledger)
