@@ -99,7 +99,7 @@ def hosting():
 class Stage:
     """One client, and what was recorded of it; with a `seat` it takes part in a room."""
 
-    def __init__(self, url, ping_timeout_s=None, seat=None, **config):
+    def __init__(self, url, ping_timeout_s=None, seat=None, on_event=None, **config):
         self.recorder = Recorder("test", NoTable())
         endpoint = Endpoint(url=url, connect_timeout_s=5.0, max_frame_size=2**20, ping_timeout_s=ping_timeout_s)
         self.client = ChatClient(
@@ -110,6 +110,7 @@ class Stage:
             Expectation(False),
             self.recorder,
             random.Random(1),
+            on_event,
             room=self.recorder.rooms,
         )
 
