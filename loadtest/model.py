@@ -384,7 +384,7 @@ class Typed(Struct, frozen=True, array_like=True, gc=False):
     user: str
     conversation: str
     event: str
-    """`typing:start` or `typing:stop`; `gone` where the connection went away while it typed."""
+    """`typing:start` or `typing:stop`; `gone` where the connection went away while it typed, and the server knew."""
     sent_ns: int
 
 

@@ -62,6 +62,8 @@ _CAUSES: Final = {
     ClosedBy.PING_TIMEOUT: Cause.PING_TIMEOUT,
     ClosedBy.RETRY: Cause.INTERNAL_ERROR,
 }
+_HALF_OPEN: Final = (ClosedBy.SILENCE, ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
+"""Ends of which the server is not told."""
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
 _REFUSING_CODES: Final = (CLOSE_POLICY, 4001, 4401, 4403)
 """Close codes that refuse a token before anybody is welcome: the guide's, and those that servers make of HTTP's."""
@@ -347,7 +349,7 @@ class ChatClient:
 
     def finish(self) -> None:
         """The run is over: close every open record. The connection stays as it is."""
-        self._session.gone(time.monotonic_ns(), self._silent_ns or None)
+        self._session.gone(self._silent_ns or time.monotonic_ns(), told=not self._silent_ns)
         self._session.finish()
         self._hand_over()
         self._end_flush("run ended")
@@ -538,7 +540,7 @@ class ChatClient:
         self.losses += 1
         self.last_loss = f"{closed.code} by {closed.by.name.lower().replace('_', ' ')}"
         lost_ns = self._silent_ns or closed.lost_ns or now
-        self._session.gone(now, lost_ns)
+        self._session.gone(lost_ns, told=closed.by not in _HALF_OPEN)
         lost = self._session.lost(closed.code)
         self._hand_over()
         self._silent_ns = 0

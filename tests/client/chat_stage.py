@@ -56,7 +56,9 @@ class Host:
         say(connection, "connection:authenticated", connectionId="c", timestamp="")
         with suppress(ConnectionClosed):
             for frame in connection:
-                self._on_message(connection, json.loads(frame))
+                event = json.loads(frame)
+                if event["type"] == "message:send":
+                    self._on_message(connection, event)
 
     def _on_message(self, connection, message):
         self.contents.append(message["content"])

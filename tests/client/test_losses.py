@@ -230,6 +230,29 @@ def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_someth
     assert stay.until_ns == batch.outages[0].lost_ns < batch.outages[0].noticed_ns
 
 
+def test_who_types_into_a_half_open_connection_does_so_after_its_stay_and_nobody_is_told_that_it_stopped():
+    with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
+        joined(stage)
+        stage.client.typing_start("c")
+        stage.client.expire(time.monotonic_ns() + 11 * SECOND)
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    (typed,) = batch.typed
+    assert typed.event == "typing:start"
+    assert typed.sent_ns > stay.until_ns
+
+
+def test_who_is_cut_off_while_it_types_stops_with_its_stay():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.typing_start("c")
+        cut(host.connections[0])
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert [typed.event for typed in batch.typed] == ["typing:start", "gone"]
+    assert batch.typed[1].sent_ns == stay.until_ns
+
+
 def test_nothing_is_owed_to_who_has_sent_its_close_frame():
     with hosting() as host, connected(host.url, seat=7) as stage:
         joined(stage)
