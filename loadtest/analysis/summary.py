@@ -12,7 +12,7 @@ from loadtest.analysis import ledger
 from loadtest.analysis.drift import drift
 from loadtest.analysis.finding import Evidence
 from loadtest.analysis.generator import generator
-from loadtest.analysis.isolation import isolation
+from loadtest.analysis.isolation import isolation, typing_isolation
 from loadtest.analysis.limits import judge_limits
 from loadtest.analysis.measure import of_counts, of_samples
 from loadtest.analysis.measured import Measured
@@ -96,6 +96,7 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         intruders=ledger.intruders(records),
         invalid={outcome: found for outcome in Outcome if (found := ledger.reasons(messages, outcome, invalid=True))},
         by_step=fold.steps(),
+        typing_isolation=typing_isolation(measured),
     )
 
 

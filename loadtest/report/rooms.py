@@ -54,6 +54,10 @@ def rows(summary: Summary) -> Sequence[tuple[str, str, str]]:
             (f"stopped by the server{_after(typing)}", number(typing.automatic), DASH),
             ("typing events that came back to who typed", DASH, number(typing.echoes)),
         ]
+    isolation = summary.typing_isolation
+    if isolation is not None and isolation.ratio is not None and isolation.ci95 is not None:
+        low, high = isolation.ci95
+        found.append(("ack delivered p50 while others type", f"x{isolation.ratio:.2f} [{low:.2f}, {high:.2f}]", DASH))
     return found
 
 

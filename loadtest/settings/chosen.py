@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True):
     above_factor: float
     above_burst: int
     abuse_period: float | None
+    typing_period: float | None
     limiter: LimitKind
     invalid_share: float
     bad_tokens: float
@@ -225,8 +226,22 @@ def _check_together(parsed: dict[str, Any]) -> None:
             f"--connections-per-user: {tabs} connections share --rate-limit {limit}, and each needs a message to join "
             f"its conversation; give at most {limit.messages}"
         )
+    _check_periods(parsed)
     _check_recovery(parsed)
     check_identity(parsed)
+
+
+def _check_periods(parsed: dict[str, Any]) -> None:
+    if parsed["abuse_period"] and parsed["typing_period"]:
+        raise ValueError(
+            "--typing-period: with --abuse-period nobody could tell what slows down the others; give one of the two"
+        )
+    for name in ("abuse_period", "typing_period"):
+        if parsed[name] and parsed["session_length"]:
+            raise ValueError(
+                f"--{name.replace('_', '-')}: its periods are the clock's, and whoever comes and goes "
+                "(--session-length) has a clock of its own; give one of the two"
+            )
 
 
 def _check_recovery(parsed: dict[str, Any]) -> None:

@@ -167,6 +167,13 @@ LOAD_OPTIONS: Final = (
         "TIME",
     ),
     Option(
+        "typing-period",
+        positive_duration,
+        None,
+        "users type in every other period of this length only, as in 10s: measures how far that slows down the acks",
+        "TIME",
+    ),
+    Option(
         "limiter",
         one_of(LimitKind),
         "auto",
