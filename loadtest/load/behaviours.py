@@ -17,8 +17,6 @@ from loadtest.model import Population
 from loadtest.protocol import CLIENT_TYPING_STOP_S, TYPING_AUTO_STOP_S
 from loadtest.settings import Rate, Settings
 
-OUTAGE_EVERY_S: Final = 20.0
-"""Mean time between the outages of a user who makes its own, where the options do not say."""
 PAUSE_VERDICT_S: Final = 1.0
 """How long after a slow reader reads on it is looked at whether the server has kept its connection."""
 
@@ -171,17 +169,15 @@ class InRoom(ChatUser):
 
 
 class Roaming(ChatUser):
-    """Loses its connection without a close frame every `--outage-every` on average, and comes back."""
+    """Loses its connection without a close frame every `--loss-every` on average, and comes back."""
 
     abstract = True
     population = Population.OUTAGE
 
     def actions(self) -> Iterator[Action]:
-        mean_s = self.settings.outage_every or OUTAGE_EVERY_S
-        outages = itertools.accumulate(self.rng.expovariate(1.0 / mean_s) for _ in itertools.count())
-        return heapq.merge(
-            super().actions(), (Action(at, self.lose_connection) for at in outages), key=lambda a: a.at_s
-        )
+        each = 1.0 / self.settings.loss_every
+        losses = itertools.accumulate(self.rng.expovariate(each) for _ in itertools.count())
+        return heapq.merge(super().actions(), (Action(at, self.lose_connection) for at in losses), key=lambda a: a.at_s)
 
     def lose_connection(self, _intended_ns: int) -> None:
         self.client.reset()
@@ -200,7 +196,7 @@ class FallingSilent(Roaming):
 
 
 class Leaving(Roaming):
-    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage.
+    """Closes with 1000 every `--loss-every` on average, and connects again after `--away`: no outage.
 
     Its schedule goes on meanwhile; what it says waits in its queue, and is sent at once when it is back.
     """

@@ -89,9 +89,10 @@ class Settings(Struct, frozen=True):
     away: float
     read_pause: float
     read_pause_every: float
-    outage_every: float | None
+    loss_every: float
     outage_command: str | None
     outage_at: tuple[float, ...]
+    outage_every: float | None
     outage_timeout: float
     weights: dict[str, float]
     max_frame_size: int
@@ -249,6 +250,11 @@ def _check_recovery(parsed: dict[str, Any]) -> None:
         raise ValueError("--reconnect-max: is below --reconnect-base; raise the one or lower the other")
     if parsed["outage_at"] and not parsed["outage_command"]:
         raise ValueError("--outage-at: says when --outage-command runs; give that, or leave this out")
+    if parsed["outage_every"] is not None and not parsed["outage_command"]:
+        raise ValueError(
+            "--outage-every: says when --outage-command runs; give that, or --loss-every for users who lose their "
+            "connections by themselves"
+        )
     if parsed["outage_command"] and not parsed["outage_at"] and parsed["outage_every"] is None:
         raise ValueError("--outage-command: when is it to run? Give --outage-at or --outage-every")
     if parsed["read_pause"] >= parsed["read_pause_every"]:

@@ -36,13 +36,13 @@ class Done:
 
 @pytest.fixture(scope="module")
 def lost(reference_server_of, tmp_path_factory):
-    words = "-u 12 -r 12 -t 7s --outage-every 1s --silence 300ms --away 300ms ResetUser SilentUser LeavingUser"
+    words = "-u 12 -r 12 -t 7s --loss-every 1s --silence 300ms --away 300ms ResetUser SilentUser LeavingUser"
     return Done(reference_server_of, tmp_path_factory.mktemp("lost"), ["reconnect"], *shlex.split(words))
 
 
 @pytest.fixture(scope="module")
 def held(reference_server_of, tmp_path_factory):
-    words = "-u 18 -r 18 -t 7s --outage-every 2s --read-pause 500ms --read-pause-every 1500ms"
+    words = "-u 18 -r 18 -t 7s --loss-every 2s --read-pause 500ms --read-pause-every 1500ms"
     scenarios = ["slow_readers", "idle", "soak"]
     return Done(reference_server_of, tmp_path_factory.mktemp("held"), scenarios, *shlex.split(words))
 
