@@ -224,6 +224,7 @@ def test_who_fell_silent_tells_nobody_that_it_types():
 def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_something():
     with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
         joined(stage)
+        joined(stage)  # what it last received came some time after it had joined
         stage.client.expire(time.monotonic_ns() + 11 * SECOND)
         back(stage, host)
         stay, batch = stay_of(stage)
