@@ -294,6 +294,28 @@ class Outage(Struct, frozen=True, array_like=True, gc=False):
         return self.ended in ("gave up", "lost again") or (self.ended == "run ended" and self.attempts > 0)
 
 
+class Flush(Struct, frozen=True, array_like=True, gc=False):
+    """One offline queue that was sent at once, when its user was back."""
+
+    user: str
+    user_class: str
+    after_outage: bool
+    """Whether it was an outage that its messages had waited for: its row has the same numbers. Else the user had left
+    or given up, and came back, which is no outage."""
+    began_ns: int
+    """When the user was authenticated."""
+    ended_ns: int | None
+    """Last of its messages acked (delivered or refused); None where one never was."""
+    sent: int
+    dropped: int = 0
+    """Pushed out of the full queue before."""
+    rejected: int = 0
+    """Of those sent, the ones that the rate limit refused."""
+    ended: str = "answered"
+    """`answered`, `unanswered` (a message was given up), `lost` (the connection went away before), `left` (the user
+    closed with 1000 before) or `run ended`."""
+
+
 class Ghost(Struct, frozen=True, array_like=True, gc=False):
     """The old, half-open connection of a user who fell silent and noticed it: to the server it is still there."""
 
@@ -362,7 +384,7 @@ class Typed(Struct, frozen=True, array_like=True, gc=False):
     user: str
     conversation: str
     event: str
-    """`typing:start` or `typing:stop`; `gone` where the connection went away while it typed."""
+    """`typing:start` or `typing:stop`; `gone` where the connection went away while it typed, and the server knew."""
     sent_ns: int
 
 
@@ -468,6 +490,7 @@ class Batch(Struct, frozen=True, array_like=True):
     server: list[ServerSample] = []
     steps: list[Step] = []
     ghosts: list[Ghost] = []
+    flushes: list[Flush] = []
 
 
 class WorkerEnd(StrEnum):

@@ -1,6 +1,6 @@
 """Connections that are lost, in every way, and users who come back by the guide's schedule.
 
-    locust -f locustfiles/reconnect.py --host ws://127.0.0.1:5000/ws --outage-every 30s
+    locust -f locustfiles/reconnect.py --host ws://127.0.0.1:5000/ws --loss-every 30s
     locust -f locustfiles/reconnect.py --host ... --outage-command './restart-backend' --outage-at 60s SteadyUser
 
 Name a class behind the options for one cause alone. What the server cuts, or a restart, falls on all of them;

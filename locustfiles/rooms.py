@@ -3,7 +3,8 @@
     locust -f locustfiles/rooms.py --host ws://127.0.0.1:5000/ws -u 200
 
 `--participants 5` makes smaller rooms, `--connections-per-user 2` gives each user a second tab. Who is in a room has
-sent a message there (backend.md): all join by one within two seconds, and it costs one of the rate limit.
+sent a message there (backend.md): all join by one within two seconds, and it costs one of the rate limit. With
+`--typing-period 10s` they type in every other ten seconds only: `isolation from typing` is what that does to the acks.
 """
 
 from loadtest.load import InRoom, Typing
@@ -13,7 +14,7 @@ class RoomUser(InRoom):
     """Joins, and writes at --message-rate."""
 
     participants = 20
-    weight = 12
+    weight = 11
 
 
 class RoomTypingUser(InRoom, Typing):
@@ -29,6 +30,14 @@ class RoomForgetfulUser(InRoom, Typing):
 
     participants = 20
     says_stop = False
+    weight = 1
+
+
+class RoomHastyUser(InRoom, Typing):
+    """Says that it types four times a second: the server is to tell the others once a second."""
+
+    participants = 20
+    repeats_s = 0.25
     weight = 1
 
 

@@ -22,7 +22,7 @@ class TypingUser(Typing):
 
 
 class WanderingUser(Roaming):
-    """Loses its connection now and then: --outage-every, better 600s than 20s here."""
+    """Loses its connection now and then: --loss-every, better 600s than 20s here."""
 
     weight = 1
 

@@ -39,6 +39,6 @@ class SharedConversationUser(ChatUser):
 
 
 class LeavingUser(Roaming):
-    """Loses its connection every --outage-every, mostly in the middle of an answer: `interrupted`, and no failure."""
+    """Loses its connection every --loss-every, mostly in the middle of an answer: `interrupted`, and no failure."""
 
     weight = 1

@@ -244,6 +244,22 @@ def test_a_trace_is_given_once():
         settings({"traceparent": "true", "header": "Traceparent: 00-ab-cd-01"})
 
 
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (
+            {"abuse_period": "10s", "typing_period": "10s"},
+            "--typing-period: with --abuse-period nobody could tell what slows down the others; give one of the two",
+        ),
+        ({"abuse_period": "10s", "session_length": "1m", "away_time": "1m"}, "--abuse-period: its periods are the"),
+        ({"typing_period": "10s", "session_length": "1m", "away_time": "1m"}, "--typing-period: its periods are the"),
+    ],
+)
+def test_periods_are_of_one_kind_and_of_one_clock(values, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        settings(values)
+
+
 def test_a_text_needs_room_for_the_id_that_the_log_of_the_model_is_matched_by():
     assert settings({"llm_log": "llm.jsonl", "message_length": "28"}).llm_log == "llm.jsonl"
     with pytest.raises(

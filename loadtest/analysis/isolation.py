@@ -1,8 +1,8 @@
-"""Do users above the rate limit slow down those within it? Pure.
+"""Do users above the rate limit slow down those within it, and typists everybody? Pure.
 
-With `--abuse-period` users above the limit send in every other period only. Neighbouring periods without and with them
-make a pair, so that what changes slowly over a run changes both; the figure is the geometric mean of the ratios of
-medians, and its interval Student's t over the pairs.
+With `--abuse-period` users above the limit send in every other period only, with `--typing-period` users type in every
+other one only. Neighbouring periods without and with them make a pair, so that what changes slowly over a run changes
+both; the figure is the geometric mean of the ratios of medians, and its interval Student's t over the pairs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FEWEST_MESSAGES: Final = 6
 
 
 class Isolation(Struct, frozen=True):
-    """Latency of users within the limit with users above it beside them, to that without.
+    """Latency of users within the limit with others beside them, users above it or typists, to that without.
 
     Attributes:
         ratio: of medians of `ack_delivered`, geometric mean over pairs; null where withheld.
@@ -49,15 +49,38 @@ class Isolation(Struct, frozen=True):
 
 
 def isolation(measured: Measured) -> Isolation | None:
-    """The figure of a run; None for a run without periods, or without users above the limit."""
-    period_s = measured.records.info.options.get("abuse_period")
-    if not isinstance(period_s, (int, float)) or not measured.of_population(Population.LIMIT).any():
+    """What users above the limit do; None for a run without periods, or without such users."""
+    period_s = _period_s(measured, "abuse_period")
+    if period_s is None or not measured.of_population(Population.LIMIT).any():
         return None
+    return _beside(measured, period_s, "users above the limit", "--abuse-period")
+
+
+def typing_isolation(measured: Measured) -> Isolation | None:
+    """What typing does; None for a run without periods, or without typing."""
+    period_s = _period_s(measured, "typing_period")
+    if period_s is None or not measured.records.count("typing_sent"):
+        return None
+    return _beside(measured, period_s, "typists", "--typing-period")
+
+
+def _period_s(measured: Measured, option: str) -> float | None:
+    period_s = measured.records.info.options.get(option)
+    return period_s if isinstance(period_s, (int, float)) else None
+
+
+def _beside(measured: Measured, period_s: float, who: str, option: str) -> Isolation:
+    """The figure.
+
+    Args:
+        who: is there in every other period.
+        option: that says how long a period is.
+    """
     if len(clocks := measured.records.by_key(CLOCKS)) > 1:  # each user keeps the periods by the clock of its machine
         return Isolation(
             None, None, 0, period_s,
-            withheld=f"users ran on {len(clocks)} hosts, whose periods with and without users above the limit are not "
-            "the same; run them on one",
+            withheld=f"users ran on {len(clocks)} hosts, whose periods with and without {who} are not the same; run "
+            "them on one",
         )  # fmt: skip
     medians = _medians(measured, round(period_s * NS))
     pairs = [
@@ -68,7 +91,7 @@ def isolation(measured: Measured) -> Isolation | None:
         return Isolation(
             None, None, len(pairs), period_s,
             withheld=f"it takes {FEWEST_PAIRS} pairs of periods with {FEWEST_MESSAGES} messages each: a longer run, or "
-            "a shorter --abuse-period",
+            f"a shorter {option}",
         )  # fmt: skip
     if not np.isfinite(pairs).all():
         return Isolation(None, None, len(pairs), period_s, withheld="a median was never answered")

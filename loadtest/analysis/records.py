@@ -9,6 +9,7 @@ from loadtest.model import (
     Connect,
     Counts,
     Disconnect,
+    Flush,
     Ghost,
     Health,
     Login,
@@ -62,6 +63,7 @@ class Records:
     ghosts: tuple[Ghost, ...] = ()
     intruders: tuple[Connect, ...] = ()
     steps: tuple[Step, ...] = ()
+    flushes: tuple[Flush, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -122,6 +124,7 @@ def load(run: RunReader) -> Records:
         ghosts=tuple(run.ghosts()),
         intruders=tuple(connect for connect in connects if connect.bad_token is not None),
         steps=tuple(run.steps()),
+        flushes=tuple(run.flushes()),
     )
 
 

@@ -66,6 +66,7 @@ class Queue(Struct, frozen=True):
         outcomes: number by outcome.
         broadcasts: of those that left, as the senders heard them: `in order`, `out of order`, `again` (duplicates).
         out_of_order: those that another member received out of their order; None without rooms.
+        after_absences: those of `sent` whose users had not lost their connections, but had left and come back.
     """
 
     waited: int
@@ -73,6 +74,7 @@ class Queue(Struct, frozen=True):
     outcomes: dict[str, int]
     broadcasts: dict[str, int]
     out_of_order: int | None = None
+    after_absences: int = 0
 
 
 class Ghosts(Struct, frozen=True):
@@ -191,6 +193,7 @@ def _queue(records: Records, rooms: RoomMetrics | None) -> Queue | None:
         outcomes={str(outcome): found[outcome] for outcome in Outcome if outcome in found},
         broadcasts=records.by_key("flushed_broadcast"),
         out_of_order=rooms.flushed_out_of_order if rooms is not None else None,
+        after_absences=sum(flush.sent for flush in records.flushes if not flush.after_outage),
     )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from loadtest.analysis.limits.run import retry_after_errors
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
-from loadtest.model import Connect, Disconnect, Outage, Outcome, StreamState
+from loadtest.model import Connect, Disconnect, Flush, Outage, Outcome, StreamState
 from loadtest.runs.columns import MISSING, Bools, Ints, Messages
 
 REFUSALS: Final = ("AUTH_FAILED", "AUTH_REQUIRED", "http 401", "http 403")
@@ -239,8 +239,13 @@ def _or_never(instant: int | None, outage: Outage) -> float | None:
     return NEVER if instant is None and outage.without_end else instant
 
 
+def _flush(flush: Flush) -> Span:
+    """A queue, to when it was answered: `NEVER` where it was not; whoever left did not wait for it."""
+    return flush.user, flush.began_ns, NEVER if flush.ended_ns is None and flush.ended != "left" else flush.ended_ns
+
+
 def _flushed(outage: Outage) -> float | None:
-    """When the queue was answered, `NEVER` where it was not; whoever left did not wait for it."""
+    """The same of an outage, in files of older versions, which know of no flushes apart."""
     return NEVER if outage.flushed_ns is None and outage.queued and outage.ended != "left" else outage.flushed_ns
 
 
@@ -266,6 +271,8 @@ def event_samples(records: Records, key: str, user_class: str | None = None) -> 
     Args:
         key: one of `EVENTS`.
     """
+    if key == "queue_flush" and records.flushes:
+        return _spans(map(_flush, _of_class(records.flushes, user_class)))
     if key in OF_OUTAGES:
         return _spans(map(OF_OUTAGES[key], _of_class(records.outages, user_class)))
     return _spans(_EVENT_SPANS[key](records, user_class))
@@ -306,7 +313,7 @@ def connect_part(records: Records, part: str) -> Samples:
     return _spans((user, began, None if length is None else began + length) for user, began, length in lengths)
 
 
-Event = TypeVar("Event", Connect, Disconnect, Outage)
+Event = TypeVar("Event", Connect, Disconnect, Outage, Flush)
 
 
 def _of_class(events: Sequence[Event], user_class: str | None) -> Sequence[Event]:

@@ -9,7 +9,7 @@ from loadtest.analysis.drift import drift
 from loadtest.analysis.finding import Evidence
 from loadtest.analysis.fold import Fold
 from loadtest.analysis.generator import generator
-from loadtest.analysis.isolation import isolation
+from loadtest.analysis.isolation import isolation, typing_isolation
 from loadtest.analysis.limits.run import judge_limits
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import Records
@@ -71,6 +71,7 @@ def summarize(measured: Measured, demanded: Sequence[Objective] = ()) -> Summary
         intruders=ledger.intruders(records),
         invalid={outcome: found for outcome in Outcome if (found := ledger.reasons(messages, outcome, invalid=True))},
         by_step=fold.steps(),
+        typing_isolation=typing_isolation(measured),
     )
 
 

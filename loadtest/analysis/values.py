@@ -164,6 +164,7 @@ class Summary(Struct, frozen=True):
         recovery: how connections were lost, and how users came back; null in files that know of none.
         limits: how the server kept the declared rate limit; null where nobody came near it.
         isolation: what users above the limit do to the latency of those within; null without `--abuse-period`.
+        typing_isolation: what typing does to that latency; null without `--typing-period`, or where nobody typed.
         intruders: connects with bad tokens by what was bad and what came of it.
         invalid: messages that were invalid on purpose, by outcome and reason.
         by_step: the steps of a load shape; empty without one.
@@ -201,6 +202,7 @@ class Summary(Struct, frozen=True):
     intruders: dict[str, int] = {}
     invalid: dict[str, dict[str, int]] = {}
     by_step: list[StepGroup] = []
+    typing_isolation: Isolation | None = None
 
     @property
     def empty(self) -> bool:

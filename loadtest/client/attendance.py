@@ -60,16 +60,17 @@ class Attendance:
         self._typing_in = conversation if event == "typing:start" else None
         self._typed(conversation, event, now_ns)
 
-    def gone(self, now_ns: int, lost_ns: int | None = None) -> None:
+    def gone(self, lost_ns: int, told: bool = True) -> None:
         """The connection is gone, or the run over: the user is in no conversation and types nowhere.
 
         Args:
-            lost_ns: when it was lost, where that was noticed late: what others sent from then on nobody owed it.
+            lost_ns: when it was lost, which may be noticed late: what others sent from then on nobody owed it.
+            told: whether the server knows of it, so that it has others told who typed; not of a half-open one.
         """
-        self._stayed(self._membership.gone(now_ns if lost_ns is None else lost_ns))
-        if self._typing_in is not None:
-            self._typed(self._typing_in, "gone", now_ns)
-            self._typing_in = None
+        self._stayed(self._membership.gone(lost_ns))
+        if self._typing_in is not None and told:
+            self._typed(self._typing_in, "gone", lost_ns)
+        self._typing_in = None
 
     def _typed(self, conversation: str, event: str, now_ns: int) -> None:
         client = self._identity.client

@@ -23,7 +23,7 @@ from loadtest.client.dial import DialError, Dialled
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import credentials, new_trace_id
 from loadtest.client.expectation import Expectation
-from loadtest.client.flush import Flush
+from loadtest.client.flush import OpenFlush
 from loadtest.client.ghost import GhostWatch
 from loadtest.client.invalid import Invalid
 from loadtest.client.message import Identity, named
@@ -62,6 +62,8 @@ _CAUSES: Final = {
     ClosedBy.PING_TIMEOUT: Cause.PING_TIMEOUT,
     ClosedBy.RETRY: Cause.INTERNAL_ERROR,
 }
+_HALF_OPEN: Final = (ClosedBy.SILENCE, ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
+"""Ends of which the server is not told."""
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
 _REFUSING_CODES: Final = (CLOSE_POLICY, 4001, 4401, 4403)
 """Close codes that refuse a token before anybody is welcome: the guide's, and those that servers make of HTTP's."""
@@ -88,6 +90,7 @@ class ChatClient:
         "_admission",
         "_config",
         "_dialect",
+        "_dropped",
         "_flush",
         "_ghost",
         "_gone",
@@ -148,7 +151,8 @@ class ChatClient:
         self._admission: gevent.event.AsyncResult | None = None
         self._gone = gevent.event.Event()
         self._outage: OpenOutage | None = None
-        self._flush: Flush | None = None
+        self._flush: OpenFlush | None = None
+        self._dropped = 0  # messages that the full queue has lost since the user was last there
         self._ghost: GhostWatch | None = None
         self._silent_ns = 0
         self._reconnector: gevent.Greenlet | None = None
@@ -181,8 +185,8 @@ class ChatClient:
         if self.state is State.AUTHENTICATED and self._transport is not None:
             frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s), invalid)
             self._put_on_wire(self._transport, message_id, frame, now)
-        elif self._session.enqueue(message_id, conversation, content, intended, invalid) and self._outage is not None:
-            self._outage.dropped()
+        else:
+            self._dropped += self._session.enqueue(message_id, conversation, content, intended, invalid)
         self._observer.on_sent(now - intended)
         self._hand_over()
         return message_id
@@ -250,9 +254,7 @@ class ChatClient:
             if self.state in (State.AUTHENTICATED, State.CONNECTED):  # a dial that is broken off tells nobody
                 self._gone.wait(CLOSE_TIMEOUT_S + 1.0)
         self.state = State.DISCONNECTED
-        self._session.abandon("disconnected")
-        self._hand_over()
-        self._end_outage("left")
+        self._abandon("disconnected", "left")
 
     # --- what the process does ----------------------------------------------------------------------------------------
     @property
@@ -293,9 +295,10 @@ class ChatClient:
 
     def finish(self) -> None:
         """The run is over: close every open record. The connection stays as it is."""
-        self._session.gone(time.monotonic_ns(), self._silent_ns or None)
+        self._session.gone(self._silent_ns or time.monotonic_ns(), told=not self._silent_ns)
         self._session.finish()
         self._hand_over()
+        self._end_flush("run ended")
         self._end_outage("run ended")
         if self._ghost is not None:
             self._ghost.leave()
@@ -349,9 +352,7 @@ class ChatClient:
     def _give_up(self, reason: str) -> None:
         self.state = State.ERROR
         self._observer.tally.add("gave_up", reason)
-        self._session.abandon(reason)
-        self._hand_over()
-        self._end_outage("gave up")
+        self._abandon(reason, "gave up")
 
     def _attempt(self, reconnect: bool, number: int | None, backoff_ns: int | None) -> str:
         """One dial and login; returns `ok` or what stopped it.
@@ -461,12 +462,14 @@ class ChatClient:
         self.losses += 1
         self.last_loss = f"{closed.code} by {closed.by.name.lower().replace('_', ' ')}"
         lost_ns = self._silent_ns or closed.lost_ns or now
-        self._session.gone(now, lost_ns)
+        self._session.gone(lost_ns, told=closed.by not in _HALF_OPEN)
         lost = self._session.lost(closed.code)
         self._hand_over()
         self._silent_ns = 0
         self.state = State.DISCONNECTED
-        if closed.by is not ClosedBy.CLIENT and not self._leaving:
+        left = self._leaving or closed.by is ClosedBy.CLIENT
+        self._end_flush("left" if left else "lost")
+        if not left:
             self._begin_outage(closed, lost_ns, lost_ns if closed.by is ClosedBy.RETRY else now, lost)
 
     def _notice_silence(self, now_ns: int) -> None:
@@ -503,11 +506,14 @@ class ChatClient:
     def _flush_queue(self, at_ns: int) -> None:
         now = time.monotonic_ns()
         flushed = self._session.flush(now, timestamp(time.time())) if self._sending else []
-        ids = [message_id for message_id, _ in flushed]
+        dropped, self._dropped = self._dropped, 0
+        flush = None
+        if flushed:
+            ids = [message_id for message_id, _ in flushed]
+            flush = self._flush = OpenFlush(ids, at_ns, dropped, after_outage=self._outage is not None)
         if self._outage is not None:
-            self._outage.authenticated(at_ns, ids)
-        if ids:
-            self._flush = Flush(ids)
+            self._outage.authenticated(at_ns, flush)
+            self._outage.dropped(dropped)
         for message_id, frame in flushed:
             if self._transport is not None:
                 self._put_on_wire(self._transport, message_id, frame, now)
@@ -534,33 +540,56 @@ class ChatClient:
         self.state = State.RECONNECTING
         self._reconnector = gevent.spawn(self._reconnect)
 
-    def _heed_flushed(self, flush: Flush, message_id: str) -> None:
+    def _heed_flushed(self, flush: OpenFlush, message_id: str) -> None:
         """Hold a broadcast of an own message against the order of the flush."""
         found = flush.heard(message_id)
         if found is not None:
             self._observer.tally.add("flushed_broadcast", found)
 
+    def _abandon(self, reason: str, ended: str) -> None:
+        """Away for good: what waits is dropped, and an outage that was not over ends."""
+        self._session.abandon(reason)
+        self._hand_over()
+        self._end_outage(ended)
+        self._dropped = 0
+
     def _end_outage(self, ended: str) -> None:
-        if self._outage is not None:
-            self._observer.on_outage(self._outage.record(self.identity.user, self.identity.user_class, ended))
+        outage = self._outage
+        if outage is not None:
+            if not outage.reconnected:  # else they are the next one's
+                outage.dropped(self._dropped)
+                self._dropped = 0
+            self._observer.on_outage(outage.record(self.identity.user, self.identity.user_class, ended))
             self._outage = None
+
+    def _end_flush(self, ended: str) -> None:
+        """Tell of a flush; what still comes back of it is heeded all the same."""
+        flush = self._flush
+        if flush is not None and not flush.told:
+            flush.told = True
+            self._observer.on_flush(flush.record(self.identity.user, self.identity.user_class, ended))
 
     # --- helpers ------------------------------------------------------------------------------------------------------
     def _hand_over(self) -> None:
         """Pass finished records and answers on."""
-        session = self._session
-        if session.ended:
-            for message in session.ended:
-                self._observer.on_message(message)
-                outage = self._outage
-                if message.outcome is Outcome.TIMEOUT and outage is not None and outage.unanswered(message.message_id):
-                    self._end_outage("recovered")
-            session.ended.clear()
-        if session.answered:
-            for answer in session.answered:
-                if self._outage is not None and self._outage.answered(*answer):
-                    self._end_outage("recovered")
-            session.answered.clear()
+        session, flush, outage = self._session, self._flush, self._outage
+        if not (session.ended or session.answered):
+            return
+        for message in session.ended:
+            self._observer.on_message(message)
+            if message.outcome is Outcome.TIMEOUT and flush is not None:
+                flush.unanswered(message.message_id)
+        session.ended.clear()
+        for answer in session.answered:
+            if flush is not None:
+                flush.answered(answer.message_id, answer.at_ns, answer.limited)
+            if outage is not None:
+                outage.answered(answer.at_ns, answer.delivered)
+        session.answered.clear()
+        if flush is not None and flush.over:
+            self._end_flush("answered")
+        if outage is not None and outage.over:
+            self._end_outage("recovered")
 
     def _put_on_wire(self, transport: Transport, message_id: str, frame: bytes, sent_ns: int) -> None:
         self.on_leaving("message:send", frame, message_id, sent_ns)

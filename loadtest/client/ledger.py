@@ -39,11 +39,6 @@ class Ledger:
         """Messages whose end is not known yet, queued ones included."""
         return len(self._open)
 
-    @property
-    def queued(self) -> int:
-        """Messages that wait for a connection."""
-        return len(self._queue)
-
     def __iter__(self) -> Iterator[OpenMessage]:
         """Messages on the wire whose end is not known, oldest first; they may be closed meanwhile."""
         return iter([entry for entry in self._open.values() if entry.sent_ns is not None])

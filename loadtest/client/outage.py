@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadtest.client.flush import OpenFlush
 from loadtest.model import Cause, Outage
 
 
@@ -29,12 +30,8 @@ class OpenOutage:
         self._attempts = 0
         self._authenticated_ns: int | None = None
         self._recovered_ns: int | None = None
-        self._flushed_ns: int | None = None
-        self._queued = 0
+        self._flush: OpenFlush | None = None
         self._dropped = 0
-        self._rejected = 0
-        self._waiting: set[str] = set()
-        self._unanswered = False
 
     def waited(self, backoff_ns: int) -> None:
         """The client has waited by its schedule."""
@@ -44,43 +41,24 @@ class OpenOutage:
         """One more try to reconnect begins."""
         self._attempts += 1
 
-    def dropped(self) -> None:
-        """The full queue lost a message."""
-        self._dropped += 1
+    def dropped(self, messages: int) -> None:
+        """The full queue has lost so many messages of those that waited."""
+        self._dropped += messages
 
-    def authenticated(self, now_ns: int, flushed: list[str]) -> None:
-        """Back again; `flushed` are the ids of the messages that had waited and were sent at once."""
+    def authenticated(self, now_ns: int, flush: OpenFlush | None) -> None:
+        """Back again; `flush` is what had waited and was sent at once, where anything had."""
         self._authenticated_ns = now_ns
-        self._queued = len(flushed)
-        self._waiting = set(flushed)
+        self._flush = flush
 
-    def answered(self, message_id: str, at_ns: int, delivered: bool, limited: bool = False) -> bool:
-        """A final ack came; returns whether the outage is over with it.
-
-        Args:
-            limited: whether the rate limit refused it.
-        """
-        if self._authenticated_ns is None:
-            return False
-        if delivered and self._recovered_ns is None:
+    def answered(self, at_ns: int, delivered: bool) -> None:
+        """A final ack came."""
+        if delivered and self.reconnected and self._recovered_ns is None:
             self._recovered_ns = at_ns
-        if message_id in self._waiting:
-            self._waiting.discard(message_id)
-            self._rejected += limited
-            if not self._waiting and not self._unanswered:
-                self._flushed_ns = at_ns
-        return self._over
-
-    def unanswered(self, message_id: str) -> bool:
-        """A message was given up; returns whether the outage is over with it. Of such a flush nobody knows the end."""
-        if message_id in self._waiting:
-            self._waiting.discard(message_id)
-            self._unanswered = True
-        return self._over
 
     @property
-    def _over(self) -> bool:
-        return self._recovered_ns is not None and not self._waiting
+    def over(self) -> bool:
+        """Whether the user has recovered, and no message that waited is open."""
+        return self._recovered_ns is not None and (self._flush is None or self._flush.over)
 
     @property
     def reconnected(self) -> bool:
@@ -92,6 +70,7 @@ class OpenOutage:
         Args:
             ended: as in `Outage.ended`; a run that ends finds those recovered that are back.
         """
+        flush = self._flush
         return Outage(
             user=user,
             user_class=user_class,
@@ -102,13 +81,13 @@ class OpenOutage:
             attempts=self._attempts,
             authenticated_ns=self._authenticated_ns,
             recovered_ns=self._recovered_ns,
-            flushed_ns=self._flushed_ns,
-            queued=self._queued,
+            flushed_ns=flush.ended_ns if flush is not None else None,
+            queued=len(flush) if flush is not None else 0,
             dropped=self._dropped,
             ended="recovered" if self.reconnected and ended in ("run ended", "left") else ended,
             cause=self._cause,
             noticed_ns=self._noticed_ns,
             backoff_ns=self._backoff_ns,
             lost=self._lost,
-            rejected=self._rejected,
+            rejected=flush.rejected if flush is not None else 0,
         )

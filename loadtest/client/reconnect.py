@@ -19,9 +19,6 @@ class OfflineQueue(Generic[Item]):
         self._items: list[Item] = []  # a deque takes 600 bytes of every connection, and most never queue
         self._limit = limit
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def push(self, item: Item) -> Item | None:
         """Add an item; returns the one that was dropped for it, if any."""
         dropped = self._items.pop(0) if len(self._items) >= self._limit else None

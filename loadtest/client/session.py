@@ -143,11 +143,6 @@ class Session:
         return len(self._ledger)
 
     @property
-    def queued(self) -> int:
-        """Messages that wait for a connection."""
-        return self._ledger.queued
-
-    @property
     def expecting(self) -> bool:
         """Whether anything may yet be silent for too long: a message, or a stream of others."""
         return len(self._ledger) > 0 or len(self._streams.followed) > 0
@@ -206,13 +201,13 @@ class Session:
         """The user says that it types, or that it has stopped."""
         self._attendance.types(conversation, event, now_ns)
 
-    def gone(self, now_ns: int, lost_ns: int | None = None) -> None:
+    def gone(self, lost_ns: int, told: bool = True) -> None:
         """The connection is gone, or the run over: the user is in no conversation and types nowhere.
 
         Args:
-            lost_ns: when it was lost, where that was noticed late: what others sent from then on nobody owed it.
+            lost_ns, told: see `Attendance.gone`.
         """
-        self._attendance.gone(now_ns, lost_ns)
+        self._attendance.gone(lost_ns, told)
 
     # --- receiving ----------------------------------------------------------------------------------------------------
     def receive(self, data: Payload, text: bool, at_ns: int, bound_ns: int, lag_ns: int) -> ServerEvent | None:

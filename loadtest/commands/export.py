@@ -27,7 +27,7 @@ class FileFormat(StrEnum):
               help="Folder for the files [default: export in the run folder].")  # fmt: skip
 def export(run: Path, kind: FileFormat, output: Path | None) -> None:
     """Write the tables of a RUN folder as files: messages, connects, disconnects, outages, health, counters, server,
-    steps, logins, ghosts, stays, typed.
+    steps, logins, ghosts, flushes, stays, typed.
 
     Columns are those of run.db, `utc`, the wall time of a row, and `step`, that of a load shape where the run had one.
     Instants are nanoseconds of the monotonic clock.

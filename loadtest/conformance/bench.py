@@ -21,7 +21,7 @@ from loadtest.client.state import State
 from loadtest.client.tokens import NoToken, Tokens
 from loadtest.conformance.heard import Counts, Heard, Hearing
 from loadtest.conformance.line import Line
-from loadtest.model import Connect, Disconnect, Ghost, Message, Outage, Population
+from loadtest.model import Connect, Disconnect, Flush, Ghost, Message, Outage, Population
 from loadtest.protocol import ConnectionAuthenticated, MessageAck, Payload, ServerEvent, excerpt
 from loadtest.settings import Backoff, Rate, Settings
 
@@ -242,6 +242,7 @@ class Witness:
         self.outages.append(outage)
 
     def on_ghost(self, ghost: Ghost) -> None: ...
+    def on_flush(self, flush: Flush) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_sent(self, lag_ns: int) -> None: ...
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtest.client.client import ChatClient
 from loadtest.conformance.narrator import Narrator
-from loadtest.model import Connect, Disconnect, Ghost, Message, Outage
+from loadtest.model import Connect, Disconnect, Flush, Ghost, Message, Outage
 from loadtest.protocol import Payload, ServerEvent
 
 
@@ -59,6 +59,7 @@ class Onlooker:
         self._narrator.outage(outage)
 
     def on_ghost(self, ghost: Ghost) -> None: ...
+    def on_flush(self, flush: Flush) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_sent(self, lag_ns: int) -> None: ...
 

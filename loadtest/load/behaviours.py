@@ -14,11 +14,9 @@ from loadtest.load import schedule
 from loadtest.load.actions import Action
 from loadtest.load.users import ChatUser, own_limit
 from loadtest.model import Population
-from loadtest.protocol import CLIENT_TYPING_STOP_S
+from loadtest.protocol import CLIENT_TYPING_STOP_S, TYPING_AUTO_STOP_S
 from loadtest.settings import Rate, Settings
 
-OUTAGE_EVERY_S: Final = 20.0
-"""Mean time between the outages of a user who makes its own, where the options do not say."""
 PAUSE_VERDICT_S: Final = 1.0
 """How long after a slow reader reads on it is looked at whether the server has kept its connection."""
 
@@ -78,7 +76,11 @@ class AboveLimit(ChatUser):
 
 
 class Typing(ChatUser):
-    """Types before it sends, as the browser client does: start, stop, message."""
+    """Types before it sends, as the browser client does: start, stop, message.
+
+    With `--typing-period` it types in every other such period only: not where it, or the server's own stop, would last
+    beyond the period's end. Its messages go on all the same.
+    """
 
     abstract = True
     says_stop: ClassVar[bool] = True
@@ -88,6 +90,9 @@ class Typing(ChatUser):
     hesitates: ClassVar[float] = 0.0
     """Share of the messages before which it begins to type and thinks better of it: the browser client says that it
     has stopped after three seconds without a key, and then it types anew. Only where there is time enough."""
+    repeats_s: ClassVar[float | None] = None
+    """Time from one start to the next as long as it types, as of a client that tells of each key; None for one start
+    alone. Below a second it is more often than the guide allows: the server is to ignore what is too much."""
 
     def actions(self) -> Iterator[Action]:
         before = 0.0
@@ -95,18 +100,29 @@ class Typing(ChatUser):
             start = max(at - self.typing_s * self.rng.random(), before)
             if self.hesitates and self.rng.random() < self.hesitates:
                 yield from self._hesitation(before, start)
-            yield Action(start, self.start_typing)
-            if self.says_stop:
-                yield Action(at, self.stop_typing)
+            yield from self._spell(start, at)
             yield Action(at, self.say)
             before = at
 
     def _hesitation(self, from_s: float, until_s: float) -> Iterator[Action]:
         begin = until_s - CLIENT_TYPING_STOP_S * (1.0 + self.rng.random())
         if begin >= from_s:
-            yield Action(begin, self.start_typing)
-            if self.says_stop:
-                yield Action(begin + CLIENT_TYPING_STOP_S, self.stop_typing)
+            yield from self._spell(begin, begin + CLIENT_TYPING_STOP_S)
+
+    def _spell(self, from_s: float, until_s: float) -> Iterator[Action]:
+        """Typing from one time to another, where it may."""
+        if not self._may_type(from_s, until_s if self.says_stop else until_s + TYPING_AUTO_STOP_S):
+            return
+        yield Action(from_s, self.start_typing)
+        if self.repeats_s is not None:
+            keys = itertools.count(from_s + self.repeats_s, self.repeats_s)
+            yield from (Action(at, self.start_typing) for at in itertools.takewhile(lambda at: at < until_s, keys))
+        if self.says_stop:
+            yield Action(until_s, self.stop_typing)
+
+    def _may_type(self, from_s: float, until_s: float) -> bool:
+        period_s = self.settings.typing_period
+        return period_s is None or schedule.within_one(from_s, until_s, period_s, self.began_ns / 1e9)
 
     def start_typing(self, _intended_ns: int) -> None:
         self.client.typing_start(self.conversation_id())
@@ -153,17 +169,15 @@ class InRoom(ChatUser):
 
 
 class Roaming(ChatUser):
-    """Loses its connection without a close frame every `--outage-every` on average, and comes back."""
+    """Loses its connection without a close frame every `--loss-every` on average, and comes back."""
 
     abstract = True
     population = Population.OUTAGE
 
     def actions(self) -> Iterator[Action]:
-        mean_s = self.settings.outage_every or OUTAGE_EVERY_S
-        outages = itertools.accumulate(self.rng.expovariate(1.0 / mean_s) for _ in itertools.count())
-        return heapq.merge(
-            super().actions(), (Action(at, self.lose_connection) for at in outages), key=lambda a: a.at_s
-        )
+        each = 1.0 / self.settings.loss_every
+        losses = itertools.accumulate(self.rng.expovariate(each) for _ in itertools.count())
+        return heapq.merge(super().actions(), (Action(at, self.lose_connection) for at in losses), key=lambda a: a.at_s)
 
     def lose_connection(self, _intended_ns: int) -> None:
         self.client.reset()
@@ -182,7 +196,7 @@ class FallingSilent(Roaming):
 
 
 class Leaving(Roaming):
-    """Closes with 1000 every `--outage-every` on average, and connects again after `--away`: no outage.
+    """Closes with 1000 every `--loss-every` on average, and connects again after `--away`: no outage.
 
     Its schedule goes on meanwhile; what it says waits in its queue, and is sent at once when it is back.
     """

@@ -32,6 +32,7 @@ INSTANTS: Final[Mapping[str, tuple[str, ...]]] = {
     "stays": ("from_ns", "until_ns"),
     "typed": ("sent_ns",),
     "ghosts": ("silent_ns", "noticed_ns", "ended_ns"),
+    "flushes": ("began_ns", "ended_ns"),
 }
 """By list of a batch, the fields that are instants of the process's clock; all others in ns are durations. What a
 worker never records is not here: steps of a shape and samples of the server are the master's own."""

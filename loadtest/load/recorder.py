@@ -18,6 +18,7 @@ from loadtest.model import (
     Count,
     Counts,
     Disconnect,
+    Flush,
     Ghost,
     Health,
     Login,
@@ -95,6 +96,7 @@ class Recorder:
         self._outages: list[Outage] = []
         self._logins: list[Login] = []
         self._ghosts: list[Ghost] = []
+        self._flushes: list[Flush] = []
         self._health: list[Health] = []
         self._histograms: list[Counts] = []
 
@@ -140,6 +142,9 @@ class Recorder:
 
     def on_ghost(self, ghost: Ghost) -> None:
         self._ghosts.append(ghost)
+
+    def on_flush(self, flush: Flush) -> None:
+        self._flushes.append(flush)
 
     def on_pong(self, rtt_ns: int) -> None:
         self.pings.append(rtt_ns)
@@ -187,10 +192,11 @@ class Recorder:
             self.rooms.take_stays(),
             self.rooms.take_typed(),
             ghosts=self._ghosts,
+            flushes=self._flushes,
         )
         self._sequence += 1
         self._connects, self._disconnects, self._outages, self._logins = [], [], [], []
-        self._histograms, self._health, self._ghosts = [], [], []
+        self._histograms, self._health, self._ghosts, self._flushes = [], [], [], []
         return batch
 
     def take_all(self) -> list[Batch]:
@@ -262,5 +268,6 @@ class Aside:
     def on_disconnect(self, disconnect: Disconnect) -> None: ...
     def on_outage(self, outage: Outage) -> None: ...
     def on_ghost(self, ghost: Ghost) -> None: ...
+    def on_flush(self, flush: Flush) -> None: ...
     def on_pong(self, rtt_ns: int) -> None: ...
     def on_sent(self, lag_ns: int) -> None: ...

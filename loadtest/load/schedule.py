@@ -100,3 +100,13 @@ def every_other(times: Iterator[float], period_s: float, began_s: float) -> Iter
         began_s: the clock's time at 0.
     """
     return (at for at in times if (began_s + at) // period_s % 2 == 1)
+
+
+def within_one(from_s: float, until_s: float, period_s: float, began_s: float) -> bool:
+    """Whether a time lies wholly in one of these periods.
+
+    Args:
+        began_s: the clock's time at 0.
+    """
+    first, last = ((began_s + at) // period_s for at in (from_s, until_s))
+    return first == last and first % 2 == 1

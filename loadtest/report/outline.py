@@ -233,6 +233,8 @@ def _notes(summary: Summary) -> Iterable[str]:
     yield from _limit_notes(summary)
     yield from _stream_notes(summary)
     yield from rooms.notes(summary)
+    if summary.typing_isolation is not None:
+        yield f"isolation from typing: {_isolation(summary.typing_isolation, 'while others type')}"
     for title, found in (("timeouts", summary.timeouts), ("errors", summary.errors), ("lost", summary.losses)):
         if found:
             yield f"{title}: {_listed(found)}"
@@ -305,7 +307,7 @@ def _limit_notes(summary: Summary) -> Iterable[str]:
     yield from _rejection_notes(summary)
     yield from _limiter_notes(summary)
     if summary.isolation is not None:
-        yield f"isolation: {_isolation(summary.isolation)}"
+        yield f"isolation: {_isolation(summary.isolation, 'with those above it beside them')}"
     if "limit_probe" in summary.seen:
         yield f"rate limit, probed: {_listed(summary.seen['limit_probe'])}"
 
@@ -329,13 +331,13 @@ def _limiter_notes(summary: Summary) -> Iterable[str]:
     yield f"held against {kind}: {', '.join(found)}, {number(limits.ambiguous)} ambiguous"
 
 
-def _isolation(found: Isolation) -> str:
+def _isolation(found: Isolation, beside: str) -> str:
     if found.ratio is None or found.ci95 is None:
         return f"withheld: {found.withheld}"
     low, high = found.ci95
     return (
-        f"ack delivered p50 of users within the limit x{found.ratio:.2f} [{low:.2f}, {high:.2f}] with those above it "
-        f"beside them, {milliseconds(found.without_ms)} to {milliseconds(found.beside_ms)} ({found.pairs} pairs of "
+        f"ack delivered p50 of users within the limit x{found.ratio:.2f} [{low:.2f}, {high:.2f}] {beside}, "
+        f"{milliseconds(found.without_ms)} to {milliseconds(found.beside_ms)} ({found.pairs} pairs of "
         f"{duration(found.period_s)})"
     )
 

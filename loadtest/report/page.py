@@ -243,7 +243,7 @@ def _recovery(summary: Summary) -> Iterable[tuple[str, str]]:
         yield "outages", number(counts["outages"])
         yield "on purpose", number(counts["outages_on_purpose"])
         yield "without recovery", number(counts["outages_unrecovered"])
-        yield from _quantiles(summary.metrics, ("outage", "notice", "backoff", "reconnect", "recovery", "queue_flush"))
+    yield from _quantiles(summary.metrics, ("outage", "notice", "backoff", "reconnect", "recovery", "queue_flush"))
     if summary.recovery is not None:
         yield from recovery_rows(summary.recovery)
     if "read_pause" in summary.seen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from loadtest.analysis.rooms.values import Found, Rooms, Typing
+from loadtest.analysis.rooms.values import Found, Rooms, Starts, Typing
 from loadtest.analysis.values import Summary
 from loadtest.report.units import DASH, milliseconds, number
 
@@ -21,6 +21,8 @@ def notes(summary: Summary) -> Iterable[str]:
         yield f"broadcasts: {', '.join(faults)}, {rooms.reordered:,} messages in different orders"
         if rooms.typing is not None:
             yield f"typing: {_typing(rooms.typing)}"
+            if rooms.typing.ledger is not None:
+                yield f"typing:start sent: {_sent(rooms.typing.ledger)}"
     if rooms is not None or summary.counts.get("leaks"):
         found = summary.seen.get("leak", {})
         kinds = f" ({', '.join(f'{count:,} x {kind}' for kind, count in found.items())})" if found else ""
@@ -46,11 +48,16 @@ def rows(summary: Summary) -> Sequence[tuple[str, str, str]]:
         found += [
             ("typing:start expected at the others", number(typing.starts), number(typing.expected)),
             ("seen of these", DASH, number(typing.seen)),
+            *_beside(typing.ledger),
             ("typing:stop expected at the others", DASH, number(typing.stops_expected)),
             ("seen of these", DASH, number(typing.stops_seen)),
             (f"stopped by the server{_after(typing)}", number(typing.automatic), DASH),
             ("typing events that came back to who typed", DASH, number(typing.echoes)),
         ]
+    isolation = summary.typing_isolation
+    if isolation is not None and isolation.ratio is not None and isolation.ci95 is not None:
+        low, high = isolation.ci95
+        found.append(("ack delivered p50 while others type", f"x{isolation.ratio:.2f} [{low:.2f}, {high:.2f}]", DASH))
     return found
 
 
@@ -78,6 +85,26 @@ def _typing(typing: Typing) -> str:
     if typing.automatic:
         parts.append(f"{typing.automatic:,} by the server{_after(typing)}")
     return f"{', '.join(parts)}, {typing.echoes:,} came back to who typed"
+
+
+def _beside(starts: Starts | None) -> Iterable[tuple[str, str, str]]:
+    """Rows of the starts that nobody was to be told of."""
+    if starts is not None:
+        yield "typing:start beyond one a second, to be ignored", number(starts.surplus), number(_surplus(starts))
+        yield "passed on of these", DASH, number(starts.surplus_passed_on)
+        yield "typing:start that cannot be told", number(starts.ambiguous), DASH
+
+
+def _sent(starts: Starts) -> str:
+    passed_on = f", passed on {_of(starts.surplus_passed_on, _surplus(starts))} times" if starts.surplus else ""
+    return (
+        f"{starts.sent:,} = {starts.told:,} told to others + {starts.surplus:,} beyond one a second{passed_on} + "
+        f"{starts.ambiguous:,} that cannot be told"
+    )
+
+
+def _surplus(starts: Starts) -> int:
+    return starts.surplus_ignored + starts.surplus_passed_on
 
 
 def _after(typing: Typing) -> str:

@@ -13,7 +13,7 @@ from loadtest.runs.reader import RunReader
 
 TABLES: Final = (
     *("messages", "connects", "disconnects", "outages", "health", "counters", "server", "steps"),
-    *("logins", "ghosts", "stays", "typed"),
+    *("logins", "ghosts", "flushes", "stays", "typed"),
 )
 """What is exported. Histograms and receipts are not: they hold arrays, of which `summary.json` has the numbers."""
 
@@ -27,6 +27,7 @@ INSTANTS: Final = {
     "steps": "began_ns",
     "logins": "began_ns",
     "ghosts": "silent_ns",
+    "flushes": "began_ns",
     "stays": "from_ns",
     "typed": "sent_ns",
 }

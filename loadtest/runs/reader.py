@@ -20,6 +20,7 @@ from loadtest.model import (
     Count,
     Counts,
     Disconnect,
+    Flush,
     Ghost,
     Health,
     Login,
@@ -127,6 +128,10 @@ class RunReader:
     def outages(self) -> list[Outage]:
         """Outages, in the order of writing."""
         return self._records("outages", Outage)
+
+    def flushes(self) -> list[Flush]:
+        """Offline queues that were sent, in the order of writing."""
+        return self._records("flushes", Flush)
 
     def ghosts(self) -> list[Ghost]:
         """Old connections of users who fell silent, in the order of writing."""

@@ -17,6 +17,7 @@ from loadtest.model import (
     Connect,
     Counts,
     Disconnect,
+    Flush,
     Ghost,
     Health,
     Login,
@@ -46,6 +47,7 @@ RECORDS: Final[Mapping[str, type[Struct]]] = {
     "server": ServerSample,
     "steps": Step,
     "ghosts": Ghost,
+    "flushes": Flush,
 }
 """Table to the record of which it holds one a row; also the names of the lists of `model.Batch`."""
 

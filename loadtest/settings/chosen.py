@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True):
     above_factor: float
     above_burst: int
     abuse_period: float | None
+    typing_period: float | None
     limiter: LimitKind
     invalid_share: float
     bad_tokens: float
@@ -88,9 +89,10 @@ class Settings(Struct, frozen=True):
     away: float
     read_pause: float
     read_pause_every: float
-    outage_every: float | None
+    loss_every: float
     outage_command: str | None
     outage_at: tuple[float, ...]
+    outage_every: float | None
     outage_timeout: float
     weights: dict[str, float]
     max_frame_size: int
@@ -225,8 +227,22 @@ def _check_together(parsed: dict[str, Any]) -> None:
             f"--connections-per-user: {tabs} connections share --rate-limit {limit}, and each needs a message to join "
             f"its conversation; give at most {limit.messages}"
         )
+    _check_periods(parsed)
     _check_recovery(parsed)
     check_identity(parsed)
+
+
+def _check_periods(parsed: dict[str, Any]) -> None:
+    if parsed["abuse_period"] and parsed["typing_period"]:
+        raise ValueError(
+            "--typing-period: with --abuse-period nobody could tell what slows down the others; give one of the two"
+        )
+    for name in ("abuse_period", "typing_period"):
+        if parsed[name] and parsed["session_length"]:
+            raise ValueError(
+                f"--{name.replace('_', '-')}: its periods are the clock's, and whoever comes and goes "
+                "(--session-length) has a clock of its own; give one of the two"
+            )
 
 
 def _check_recovery(parsed: dict[str, Any]) -> None:
@@ -234,6 +250,11 @@ def _check_recovery(parsed: dict[str, Any]) -> None:
         raise ValueError("--reconnect-max: is below --reconnect-base; raise the one or lower the other")
     if parsed["outage_at"] and not parsed["outage_command"]:
         raise ValueError("--outage-at: says when --outage-command runs; give that, or leave this out")
+    if parsed["outage_every"] is not None and not parsed["outage_command"]:
+        raise ValueError(
+            "--outage-every: says when --outage-command runs; give that, or --loss-every for users who lose their "
+            "connections by themselves"
+        )
     if parsed["outage_command"] and not parsed["outage_at"] and parsed["outage_every"] is None:
         raise ValueError("--outage-command: when is it to run? Give --outage-at or --outage-every")
     if parsed["read_pause"] >= parsed["read_pause_every"]:

@@ -167,6 +167,13 @@ LOAD_OPTIONS: Final = (
         "TIME",
     ),
     Option(
+        "typing-period",
+        positive_duration,
+        None,
+        "users type in every other period of this length only, as in 10s: measures how far that slows down the acks",
+        "TIME",
+    ),
+    Option(
         "limiter",
         one_of(LimitKind),
         "auto",
@@ -255,17 +262,13 @@ RECOVERY_OPTIONS: Final = (
     Option("away", positive_duration, "5s", "how long a LeavingUser stays away", "TIME"),
     Option("read-pause", positive_duration, "5s", "how long a slow reader reads nothing", "TIME"),
     Option("read-pause-every", positive_duration, "15s", "time from one of its pauses to the next", "TIME"),
-    Option(
-        "outage-every",
-        positive_duration,
-        None,
-        "time between outages: of a user who makes its own, on average (default 20s), and of --outage-command",
-        "TIME",
-    ),
+    Option("loss-every", positive_duration, "20s",
+           "mean time between the losses of a user who loses its connection by itself, as a RoamingUser", "TIME"),
     Option("outage-command", command, None, "command that makes an outage, as one that restarts the backend; no shell",
            "COMMAND"),
     Option("outage-at", positive_duration, None, "time from the start at which it runs; may be repeated", "TIME",
            multiple=True),
+    Option("outage-every", positive_duration, None, "time from one run of it to the next", "TIME"),
     Option("outage-timeout", positive_duration, "60s", "longest time that it may take before it is ended", "TIME"),
 )  # fmt: skip
 """How connections are lost, and how users come back."""

@@ -9,7 +9,7 @@ from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.recovery import Ghosts, Queue, recovery
 from loadtest.analysis.summary import summarize
-from loadtest.model import Cause, Connect, Count, Ghost, Health, Outage, OutageCommand, Outcome, Population
+from loadtest.model import Cause, Connect, Count, Flush, Ghost, Health, Outage, OutageCommand, Outcome, Population
 from loadtest.report.recovery_notes import recovery_notes
 from loadtest.runs.reader import RunReader
 
@@ -158,6 +158,25 @@ def test_the_queue_and_its_ledger(records_of):
     counters = [Count("flushed_broadcast", "in order", 1), Count("messages_offered", "", 4)]
     assert recovery(records_of(waited, counters=counters)).queue == Queue(
         3, 2, {"delivered": 1, "rejected": 1, "dropped": 1}, {"in order": 1}
+    )
+
+
+def test_a_flush_counts_whatever_its_user_was_away_for(records_of):
+    flushes = [
+        Flush("user-0", "SteadyUser", True, at(12), at(13), 3),
+        Flush("user-1", "LeavingUser", False, at(20), at(22), 2),
+        Flush("user-2", "LeavingUser", False, at(30), None, 4, ended="lost"),
+        Flush("user-3", "LeavingUser", False, at(40), None, 1, ended="left"),
+    ]
+    waited = [message(n, 30, population=Population.QUEUED, user_class="LeavingUser") for n in range(10)]
+    records = records_of(waited, outages=[outage(0, 10, 12, queued=3, flushed_ns=at(13))], flushes=flushes)
+    summary = summarize(Measured(records))
+    flushed = summary.metrics["queue_flush"]
+    assert (flushed.count, flushed.min, flushed.unanswered) == (3, 1_000, 1)
+    assert summary.by_class["LeavingUser"].metrics["queue_flush"].count == 2
+    assert summary.recovery.queue.after_absences == 7
+    assert "offline queue: 10 waited = 10 delivered; 10 sent, 7 of them by who had left" in recovery_notes(
+        summary.recovery
     )
 
 

@@ -57,7 +57,9 @@ class Host:
         say(connection, "connection:authenticated", connectionId="c", timestamp="")
         with suppress(ConnectionClosed):
             for frame in connection:
-                self._on_message(connection, json.loads(frame))
+                event = json.loads(frame)
+                if event["type"] == "message:send":
+                    self._on_message(connection, event)
 
     def _on_message(self, connection, message):
         self.contents.append(message["content"])
@@ -100,7 +102,7 @@ def hosting():
 class Stage:
     """One client, and what was recorded of it; with a `seat` it takes part in a room."""
 
-    def __init__(self, url, ping_timeout_s=None, seat=None, **config):
+    def __init__(self, url, ping_timeout_s=None, seat=None, on_event=None, **config):
         self.recorder = Recorder("test", NoTable())
         endpoint = Endpoint(url=url, connect_timeout_s=5.0, max_frame_size=2**20, ping_timeout_s=ping_timeout_s)
         self.client = ChatClient(
@@ -111,6 +113,7 @@ class Stage:
             Expectation(False),
             self.recorder,
             random.Random(1),
+            on_event,
             room=self.recorder.rooms,
         )
 

@@ -11,6 +11,7 @@ from real_servers import raw, unused_port
 
 from loadtest.client.state import State
 from loadtest.model import Outcome
+from loadtest.protocol import ConnectionError_
 from loadtest.settings import Backoff
 
 SECOND = 1_000_000_000
@@ -223,10 +224,34 @@ def test_who_fell_silent_tells_nobody_that_it_types():
 def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_something():
     with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
         joined(stage)
+        joined(stage)  # what it last received came some time after it had joined
         stage.client.expire(time.monotonic_ns() + 11 * SECOND)
         back(stage, host)
         stay, batch = stay_of(stage)
     assert stay.until_ns == batch.outages[0].lost_ns < batch.outages[0].noticed_ns
+
+
+def test_who_types_into_a_half_open_connection_does_so_after_its_stay_and_nobody_is_told_that_it_stopped():
+    with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
+        joined(stage)
+        stage.client.typing_start("c")
+        stage.client.expire(time.monotonic_ns() + 11 * SECOND)
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    (typed,) = batch.typed
+    assert typed.event == "typing:start"
+    assert typed.sent_ns > stay.until_ns
+
+
+def test_who_is_cut_off_while_it_types_stops_with_its_stay():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.typing_start("c")
+        cut(host.connections[0])
+        back(stage, host)
+        stay, batch = stay_of(stage)
+    assert [typed.event for typed in batch.typed] == ["typing:start", "gone"]
+    assert batch.typed[1].sent_ns == stay.until_ns
 
 
 def test_nothing_is_owed_to_who_has_sent_its_close_frame():
@@ -322,6 +347,88 @@ def test_of_a_flush_the_rate_limit_admits_ten():
     assert (batch.outages[0].queued, batch.outages[0].rejected) == (100, 90)
     assert outcomes(batch) == {"delivered": 10, "rejected": 90}
     assert counts["flushed_broadcast", "in order"] == 10
+
+
+def test_what_the_queue_loses_while_an_internal_error_is_closed_is_in_the_row_of_its_outage():
+    def say_more(event):
+        if isinstance(event, ConnectionError_):  # the closing handshake has just begun
+            send(stage, "a", "b", "c")
+
+    with hosting() as host, connected(host.url, queue_limit=1, on_event=say_more) as stage:
+        say(host.connections[0], "connection:error", code="INTERNAL_ERROR", message="", timestamp="")
+        until(lambda: host.contents == ["c"] and not stage.client.open)
+        batch, _ = stage.end()
+    (outage,) = batch.outages
+    assert (outage.cause, outage.queued, outage.dropped) == ("internal error", 1, 2)
+    assert outcomes(batch) == {"dropped": 2, "delivered": 1}
+
+
+def flushes(batch):
+    return [(each.after_outage, each.sent, each.dropped, each.rejected, each.ended) for each in batch.flushes]
+
+
+def test_a_flush_after_an_outage_has_the_numbers_of_its_row():
+    with hosting() as host, connected(host.url, queue_limit=3) as stage:
+        host.admits = 2
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.RECONNECTING)
+        send(stage, *"abcd")
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    assert flushes(batch) == [(True, 3, 1, 1, "answered")]
+    (outage,), (flush,) = batch.outages, batch.flushes
+    assert (outage.authenticated_ns, outage.flushed_ns) == (flush.began_ns, flush.ended_ns)
+
+
+def test_a_flush_after_an_absence_is_no_outage_and_has_a_row_of_its_own():
+    with hosting() as host, connected(host.url, queue_limit=2) as stage:
+        stage.client.disconnect()
+        send(stage, "a", "b", "c")
+        assert stage.client.connect()
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    assert batch.outages == []
+    assert flushes(batch) == [(False, 2, 1, 0, "answered")]
+    (flush,) = batch.flushes
+    assert batch.connects[-1].authenticated_ns == flush.began_ns < flush.ended_ns
+    assert outcomes(batch) == {"dropped": 1, "delivered": 2}
+
+
+def test_a_flush_by_who_gave_up_and_began_anew_has_a_row_too():
+    anew = {"backoff": Backoff(0.01, attempts=0), "start_anew_s": 0.05}
+    with hosting() as host, connected(host.url, **anew) as stage:
+        cut(host.connections[0])
+        until(lambda: stage.client.state is State.ERROR)
+        send(stage, "waits")
+        back(stage, host)
+        until(lambda: not stage.client.open)
+        batch, _ = stage.end()
+    assert [outage.ended for outage in batch.outages] == ["gave up"]
+    assert flushes(batch) == [(False, 1, 0, 0, "answered")]
+
+
+@pytest.mark.parametrize(
+    ("end", "ended"),
+    [
+        (lambda _, host: cut(host.connections[-1]), "lost"),
+        (lambda stage, _: stage.client.disconnect(), "left"),
+        (lambda stage, _: stage.client.finish(), "run ended"),
+        (lambda stage, _: stage.client.expire(time.monotonic_ns() + 6 * SECOND), "unanswered"),
+    ],
+    ids=["lost", "left", "run ended", "unanswered"],
+)
+def test_a_flush_that_is_not_answered_says_what_came_between(end, ended):
+    with hosting() as host, connected(host.url) as stage:
+        host.answers = False
+        stage.client.disconnect()
+        send(stage, "waits")
+        assert stage.client.connect()
+        until(lambda: host.contents == ["waits"])
+        end(stage, host)
+        until(lambda: stage.recorder._flushes)
+        batch, _ = stage.end()
+    assert flushes(batch) == [(False, 1, 0, 0, ended)]
+    assert batch.flushes[0].ended_ns is None
 
 
 def test_a_duplicate_after_the_flush_is_counted():

@@ -149,6 +149,14 @@ def test_typing_ends_with_the_connection_unless_it_has_ended_before():
     assert ann.log.events == [Typed(7, "ann", "tea", event, at) for event, at in events]
 
 
+def test_a_half_open_connection_tells_nobody_that_its_user_stopped_typing():
+    ann = Ann().joins()
+    ann.session.types("tea", "typing:start", 500)
+    ann.session.gone(600, told=False)
+    ann.session.gone(700)
+    assert ann.log.events == [Typed(7, "ann", "tea", "typing:start", 500)]
+
+
 def test_typing_of_others_is_a_receipt():
     ann = Ann().joins()
     ann.hears("typing:start", 200, conversationId="tea", userId="ben")

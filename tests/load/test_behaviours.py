@@ -25,6 +25,9 @@ class Done:
             with closing(sqlite3.connect(run.results / "latest" / "run.db")) as db:
                 self.outages = db.execute("SELECT class, cause, on_purpose, ended, count(*) FROM outages "
                                           "GROUP BY 1, 2, 3, 4").fetchall()  # fmt: skip
+                self.waited = db.execute("SELECT class, count(*) FROM messages WHERE population = 'queued' AND "
+                                         "sent_ns IS NOT NULL GROUP BY 1 ORDER BY 1").fetchall()  # fmt: skip
+                self.flushed = db.execute("SELECT class, sum(sent) FROM flushes GROUP BY 1 ORDER BY 1").fetchall()
                 self.ends = dict(db.execute("SELECT class, count(*) FROM disconnects WHERE by = 'client' GROUP BY 1"))
         finally:
             run.kill()
@@ -33,13 +36,13 @@ class Done:
 
 @pytest.fixture(scope="module")
 def lost(reference_server_of, tmp_path_factory):
-    words = "-u 12 -r 12 -t 7s --outage-every 1s --silence 300ms --away 300ms ResetUser SilentUser LeavingUser"
+    words = "-u 12 -r 12 -t 7s --loss-every 1s --silence 300ms --away 300ms ResetUser SilentUser LeavingUser"
     return Done(reference_server_of, tmp_path_factory.mktemp("lost"), ["reconnect"], *shlex.split(words))
 
 
 @pytest.fixture(scope="module")
 def held(reference_server_of, tmp_path_factory):
-    words = "-u 18 -r 18 -t 7s --outage-every 2s --read-pause 500ms --read-pause-every 1500ms"
+    words = "-u 18 -r 18 -t 7s --loss-every 2s --read-pause 500ms --read-pause-every 1500ms"
     scenarios = ["slow_readers", "idle", "soak"]
     return Done(reference_server_of, tmp_path_factory.mktemp("held"), scenarios, *shlex.split(words))
 
@@ -60,6 +63,11 @@ def test_who_leaves_says_goodbye_with_1000_and_connects_again(lost):
     leaving = lost.summary["by_class"]["LeavingUser"]["counts"]
     assert lost.ends["LeavingUser"] > 3  # two or three of twelve, each once at the end
     assert leaving["delivered"] == leaving["sent"] - leaving["unfinished"]
+
+
+def test_each_message_that_waited_and_left_is_in_the_row_of_a_flush(lost):
+    assert lost.flushed == lost.waited
+    assert [name for name, _ in lost.flushed] == ["LeavingUser", "ResetUser", "SilentUser"]
 
 
 def test_nothing_is_lost_in_silence_where_all_lose_their_connections(lost):

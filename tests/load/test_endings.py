@@ -38,7 +38,7 @@ def locust_run(server, tmp_path):
     runs = []
 
     def start(*options):
-        ours = ("-u", "26", "-r", "26", "--rate-limit", "10/2s", "--message-rate", "8/2s", "--outage-every", "2s")
+        ours = ("-u", "26", "-r", "26", "--rate-limit", "10/2s", "--message-rate", "8/2s", "--loss-every", "2s")
         runs.append(LocustRun(server, tmp_path / "results", *ours, *options))
         return runs[-1]
 

@@ -38,7 +38,7 @@ def test_users_of_a_file_log_in_stay_fresh_and_come_back_and_nothing_of_it_is_sh
 
         login.answer = answer
         done = locust(
-            *OPTIONS, "--host", server.url, "-t", "5s", "--outage-every", "1s", "--results", str(results),
+            *OPTIONS, "--host", server.url, "-t", "5s", "--loss-every", "1s", "--results", str(results),
             "--csv", str(tmp_path / "locust"), "--users-file", str(users), "--login-url", f"{login.url}/login",
             "--login-token-path", "data.tokens.access", "--login-life-path", "expiresIn",
             "--login-refresh-path", "data.tokens.refresh", "--refresh-url", f"{login.url}/refresh",

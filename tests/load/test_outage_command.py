@@ -95,7 +95,7 @@ def test_a_moment_that_never_comes_is_refused(options, option):
 
 def test_moments_that_come_are_not_refused():
     check_moments(settings({"outage_command": "true", "outage_at": "10s", "outage_every": "40s"}), 30.0)
-    check_moments(settings({"outage_every": "40s"}), 30.0)  # of users who make their own
+    check_moments(settings({"loss_every": "40s"}), 30.0)
     check_moments(settings({"outage_command": "true", "outage_at": "40s"}), None)
 
 
@@ -103,6 +103,11 @@ def test_moments_that_come_are_not_refused():
     ("options", "words"),
     [
         ({"outage_at": "5s"}, "--outage-at: says when --outage-command runs"),
+        (
+            {"outage_every": "5s"},
+            "--outage-every: says when --outage-command runs; give that, or --loss-every for users who lose their "
+            "connections by themselves",
+        ),
         ({"outage_command": "true"}, "--outage-command: when is it to run? Give --outage-at or --outage-every"),
         ({"outage_command": "'x"}, '--outage-command: "\'x" is no command (No closing quotation)'),
         ({"outage_command": "  "}, "--outage-command: is empty"),

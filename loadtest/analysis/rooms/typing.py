@@ -1,7 +1,11 @@
 """Typing events: who should have been told, who was, after how long, and whether typing ends when nobody says so.
 
 A typing event has no id. A receipt belongs to the last event of its author that had been sent by then, so that a delay
-longer than the time to that author's next start is counted as that one's.
+longer than the time to that author's next start is counted as that one's. Starts that come faster than the guide's one
+a second are judged by the number of receipts instead: as many as were too many are to be missing.
+
+Who types has to be in the conversation by what its own connection knows: what it sent into a connection that was half
+open by then may or may not have arrived, and nobody knows whether who has not joined is heard.
 """
 
 from __future__ import annotations
@@ -10,12 +14,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from loadtest.analysis.rooms.faults import names_of
-from loadtest.analysis.rooms.values import Typing
+from loadtest.analysis.rooms.values import Starts, Typing
 from loadtest.model import SETTLED_NS, Typed
 from loadtest.protocol import TYPING_AUTO_STOP_S, TYPING_MIN_INTERVAL_S
 from loadtest.runs.columns import MISSING, Ints
@@ -26,6 +30,7 @@ STOP: Final = "typing:stop"
 _JITTER_NS: Final = 100_000_000
 """Room for the jitter of two journeys to the server beside the second that it allows no second start in."""
 _MIN_INTERVAL_NS: Final = round(TYPING_MIN_INTERVAL_S * 1e9) + _JITTER_NS
+_TOO_SOON_NS: Final = round(TYPING_MIN_INTERVAL_S * 1e9) - _JITTER_NS
 _AUTO_STOP_NS: Final = round(TYPING_AUTO_STOP_S * 1e9)
 _EARLIEST_NS: Final = -(2**63)
 
@@ -50,6 +55,11 @@ class Event:
     until_ns: int
     due_ns: int
     automatic: bool = False
+
+    @property
+    def began_ns(self) -> int:
+        """When the start was sent."""
+        return self.typed.sent_ns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,25 +87,71 @@ class Told:
         return int((self.took_ns != MISSING).sum())
 
 
+@dataclass(frozen=True, slots=True)
+class Hurry:
+    """Starts of one connection that come within a second of each other.
+
+    Attributes:
+        first, last: of them.
+        most: of them that a server may pass on.
+        surplus: the others.
+        until_ns: receipts from here on are those of later starts.
+    """
+
+    first: Typed
+    last: Typed
+    most: int
+    surplus: int
+    until_ns: int
+
+    @property
+    def began_ns(self) -> int:
+        """When the first was sent."""
+        return self.first.sent_ns
+
+    @property
+    def due_ns(self) -> int:
+        """When the last was sent."""
+        return self.last.sent_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """Starts beyond one a second.
+
+    Attributes:
+        starts: where somebody was there to be told of them.
+        ignored, passed_on: the same at one member each.
+    """
+
+    starts: int
+    ignored: int
+    passed_on: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TypingJudged:
-    """The typing of a run."""
+    """The typing of a run; `sent` are its starts."""
 
     starts: Told
     stops: Told
+    surplus: Surplus
+    sent: int
 
     def summary(self, echoes: int) -> Typing | None:
-        """The numbers of it; None where nobody was to be told of any.
+        """The numbers of it; None where nobody typed.
 
         Args:
             echoes: events that came back to who typed.
         """
-        if not len(self.starts) and not echoes:
+        if not self.sent and not echoes:
             return None
         automatic = self.stops.automatic == 1
         took = self.stops.took_ns[automatic & (self.stops.took_ns != MISSING)] / 1e6
+        told, surplus = len(np.unique(self.starts.event)), self.surplus
+        left = self.sent - told - surplus.starts
         return Typing(
-            starts=len(np.unique(self.starts.event)),
+            starts=told,
             expected=len(self.starts),
             seen=self.starts.seen,
             stops_expected=len(self.stops),
@@ -103,6 +159,7 @@ class TypingJudged:
             automatic=len(np.unique(self.stops.event[automatic])),
             automatic_ms=(round(float(took.min()), 3), round(float(took.max()), 3)) if len(took) else None,
             echoes=echoes,
+            ledger=Starts(self.sent, told, surplus.starts, left, surplus.ignored, surplus.passed_on),
         )
 
 
@@ -115,15 +172,20 @@ def judge_typing(records: RoomRecords) -> TypingJudged:
     groups: dict[tuple[str, str], list[Typed]] = {}
     for typed in sorted(records.typed, key=lambda typed: typed.sent_ns):
         groups.setdefault((typed.user, typed.conversation), []).append(typed)
-    members = _Members(records, numbers, authors)
+    members, heard = _Members(records, numbers, authors), _heard(records.typing[START])
     return TypingJudged(
-        members.told(_each_tab(starts, groups.values()), _heard(records.typing[START])),
+        members.told(_each_tab(starts, groups.values()), heard),
         members.told(_each_tab(stops, groups.values()), _heard(records.typing[STOP])),
+        members.surplus(_each_tab(hurries, groups.values()), heard),
+        sum(typed.event == START for typed in records.typed),
     )
 
 
-def _each_tab(find: Callable[[Sequence[Typed]], list[Event]], groups: Iterable[Sequence[Typed]]) -> Iterator[Event]:
-    """The events of each connection, but for those that another one of the same user makes doubtful.
+_Found = TypeVar("_Found", Event, Hurry)
+
+
+def _each_tab(find: Callable[[Sequence[Typed]], list[_Found]], groups: Iterable[Sequence[Typed]]) -> Iterator[_Found]:
+    """What is found of each connection, but for what another one of the same user makes doubtful.
 
     A receipt tells the user and not the connection, so that what two of them do at about the same time is not judged.
     """
@@ -131,10 +193,10 @@ def _each_tab(find: Callable[[Sequence[Typed]], list[Event]], groups: Iterable[S
         clients = {each.client for each in typed}
         for client in clients:
             others = [each.sent_ns for each in typed if each.client != client]
-            for event in find([each for each in typed if each.client == client]):
-                near = bisect_left(others, event.typed.sent_ns - _MIN_INTERVAL_NS)
-                if near == len(others) or others[near] > event.due_ns + _MIN_INTERVAL_NS:
-                    yield event
+            for found in find([each for each in typed if each.client == client]):
+                near = bisect_left(others, found.began_ns - _MIN_INTERVAL_NS)
+                if near == len(others) or others[near] > found.due_ns + _MIN_INTERVAL_NS:
+                    yield found
 
 
 def starts(typed: Sequence[Typed]) -> list[Event]:
@@ -168,17 +230,46 @@ def stops(typed: Sequence[Typed]) -> list[Event]:
         if after is None or after.sent_ns >= limit:
             found.append(Event(each, each.sent_ns, limit + _AUTO_STOP_NS, limit, automatic=True))
         else:
-            found.append(Event(each, after.sent_ns, after.sent_ns + _AUTO_STOP_NS, after.sent_ns))
+            # of a connection that is gone the server may know, and tell the others, before its client does
+            earliest = after.sent_ns if after.event == STOP else each.sent_ns
+            found.append(Event(each, earliest, after.sent_ns + _AUTO_STOP_NS, after.sent_ns))
     return [event for event, last in zip(found, [None, *found], strict=False) if not _in_doubt(event, last)]
 
 
 def _in_doubt(event: Event, last: Event | None) -> bool:
-    """Whether the stop before may arrive as late as that it would be taken for an automatic one."""
-    return event.automatic and last is not None and event.from_ns - last.due_ns < SETTLED_NS
+    """Whether the stop before may arrive as late as that it would be taken for the server's own."""
+    return event.from_ns == event.began_ns and last is not None and event.from_ns - last.due_ns < SETTLED_NS
+
+
+def hurries(typed: Sequence[Typed]) -> list[Hurry]:
+    """Where one connection sends more starts into one conversation than one a second.
+
+    Whether the server counts a second from the last start or from the last one that it took, it passes on no more of
+    them than have a second between each other.
+
+    Args:
+        typed: what it sent there, in order.
+    """
+    sent = [each for each in typed if each.event == START]
+    cuts = [place for place in range(1, len(sent)) if sent[place].sent_ns - sent[place - 1].sent_ns >= _MIN_INTERVAL_NS]
+    found = []
+    for begin, end in pairwise([0, *cuts, len(sent)]):
+        together = sent[begin:end]
+        most, last_ns = 0, _EARLIEST_NS
+        for each in together:
+            if each.sent_ns - last_ns >= _TOO_SOON_NS:
+                most, last_ns = most + 1, each.sent_ns
+        if most < len(together):
+            until_ns = sent[end].sent_ns if end < len(sent) else -_EARLIEST_NS - 1
+            found.append(Hurry(together[0], together[-1], most, len(together) - most, until_ns))
+    return found
 
 
 class _Members:
-    """Who is to be told: the members of a conversation but the author, whichever connection it types at."""
+    """Who is to be told: the members of a conversation but the author, whichever connection it types at.
+
+    Nobody is of what the author did while its own connection was not known to be in the conversation.
+    """
 
     def __init__(self, records: RoomRecords, numbers: Mapping[str, int], authors: Mapping[int, int]) -> None:
         stays = records.stays
@@ -200,14 +291,31 @@ class _Members:
         return Told(*np.array(rows, np.int64).reshape(-1, 4).T)
 
     def _each(self, event: Event, heard: _Heard) -> Iterator[int]:
-        conversation, user = self._numbers[event.typed.conversation], self._numbers[event.typed.user]
-        author = self._authors.get(user, user)
-        for client, member, joined, left in self._stays.get(conversation, ()):
-            if member != user and joined <= event.typed.sent_ns and left >= event.due_ns + SETTLED_NS:
-                instants = heard.get((client, conversation, author), [])
-                place = bisect_left(instants, event.from_ns)
-                came = place < len(instants) and instants[place] < event.until_ns
-                yield instants[place] - event.typed.sent_ns if came else MISSING
+        for instants in self._others(event.typed, event.due_ns, heard):
+            place = bisect_left(instants, event.from_ns)
+            came = place < len(instants) and instants[place] < event.until_ns
+            yield instants[place] - event.typed.sent_ns if came else MISSING
+
+    def surplus(self, hurries: Iterable[Hurry], heard: _Heard) -> Surplus:
+        starts = ignored = passed_on = 0
+        for hurry in hurries:
+            others = list(self._others(hurry.first, hurry.due_ns, heard))
+            starts += hurry.surplus if others else 0
+            for instants in others:
+                came = bisect_left(instants, hurry.until_ns) - bisect_left(instants, hurry.began_ns)
+                beyond = min(max(came - hurry.most, 0), hurry.surplus)
+                passed_on, ignored = passed_on + beyond, ignored + hurry.surplus - beyond
+        return Surplus(starts, ignored, passed_on)
+
+    def _others(self, typed: Typed, due_ns: int, heard: _Heard) -> Iterator[list[int]]:
+        """What each member heard of who types, that was there from a start until a second after it was due."""
+        conversation, user = self._numbers[typed.conversation], self._numbers[typed.user]
+        author, stays = self._authors.get(user, user), self._stays.get(conversation, ())
+        began_ns = typed.sent_ns
+        if any(client == typed.client and joined <= began_ns and left >= due_ns for client, _, joined, left in stays):
+            for client, member, joined, left in stays:
+                if member != user and joined <= began_ns and left >= due_ns + SETTLED_NS:
+                    yield heard.get((client, conversation, author), [])
 
 
 def _heard(received: Received) -> _Heard:

@@ -17,11 +17,31 @@ class Found(Struct, frozen=True):
     receipts: int
 
 
+class Starts(Struct, frozen=True):
+    """Every `typing:start` that was sent: told, surplus or ambiguous.
+
+    Attributes:
+        told: those that other members were to be told of.
+        surplus: those beyond one a second, which the server was to ignore.
+        ambiguous: those of which nobody can tell: about a second after another, into a connection that was half open by
+            then, by who had yet to join, by two tabs at once, or with nobody else there for as long as it took.
+        surplus_ignored: `surplus` at members, who were not told.
+        surplus_passed_on: and who were.
+    """
+
+    sent: int
+    told: int
+    surplus: int
+    ambiguous: int
+    surplus_ignored: int
+    surplus_passed_on: int
+
+
 class Typing(Struct, frozen=True):
     """Typing events.
 
     Attributes:
-        starts: `typing:start` sent that the members were to be told of; the others came within a second of another.
+        starts: `typing:start` sent that the members were to be told of.
         expected: at members, of these.
         seen: of those.
         stops_expected: `typing:stop` at members, for those starts: the client's, the server's own after five seconds
@@ -30,6 +50,7 @@ class Typing(Struct, frozen=True):
         automatic: starts that nobody stopped for five seconds.
         automatic_ms: shortest and longest time from such a start to the stop at a member; null where none came.
         echoes: events that came back to their own user.
+        ledger: all starts; null in files of older versions.
     """
 
     starts: int
@@ -40,6 +61,7 @@ class Typing(Struct, frozen=True):
     automatic: int
     automatic_ms: tuple[float, float] | None
     echoes: int
+    ledger: Starts | None = None
 
 
 class Rooms(Struct, frozen=True):

@@ -9,6 +9,7 @@ from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
 from loadtest.model import Connect, Count, Outcome, Population
+from loadtest.report.render import as_text
 from loadtest.runs.reader import RunReader
 from loadtest.server.counts import ServerCounts
 from loadtest.server.faults.limits import FaultyLimiter
@@ -20,8 +21,9 @@ from loadtest.settings import LimitKind, Rate
 
 @pytest.fixture
 def summary_of(tmp_path):
-    def summed_up(messages, connects=(), clocks=("one",), **facts):
+    def summed_up(messages, connects=(), clocks=("one",), typed=0, **facts):
         counters = [Count("messages_offered", "", len(messages)), *(Count("clock", clock, 1) for clock in clocks)]
+        counters += [Count("typing_sent", "start", typed)] if typed else []
         folder = stage(tmp_path, [batch(messages, connects=list(connects), counters=counters)], **facts)
         with RunReader(folder) as run:
             return summarize(Measured(load(run)))
@@ -182,6 +184,26 @@ def test_isolation_is_withheld_where_users_kept_the_periods_by_several_clocks(su
     found = summary_of(periods(3), clocks=("one", "another"), **facts).isolation
     assert (found.ratio, found.ci95) == (None, None)
     assert found.withheld.startswith("users ran on 2 hosts")
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_what_typing_does_to_the_acks_is_told_in_the_same_way(summary_of, factor):
+    facts = {"options": {"typing_period": 2.0}, "stopped_ns": START + 36 * SECOND, "warmup_s": 20.0}
+    messages = [each for each in periods(factor) if each.population is Population.HEADLINE]
+    summary = summary_of(messages, typed=40, **facts)
+    assert summary.isolation is None
+    found = summary.typing_isolation
+    assert found.pairs == 4
+    assert found.ratio == pytest.approx(factor, rel=0.1)
+    assert (found.ci95[0] > 1) == (factor > 1)
+    text = " ".join(as_text(summary).split())
+    assert f"isolation from typing: ack delivered p50 of users within the limit x{found.ratio:.2f} [" in text
+    assert "] while others type, " in text
+
+
+def test_where_nobody_typed_typing_did_nothing(summary_of):
+    facts = {"options": {"typing_period": 2.0}, "stopped_ns": START + 36 * SECOND, "warmup_s": 20.0}
+    assert summary_of(periods(1), **facts).typing_isolation is None
 
 
 # --- the reference server's limiter, told to err
