@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from loadtest.experiment.run import locustfile as path_of
 from loadtest.settings import CONNECTION_OPTIONS, IDENTITY_OPTIONS, OPTIONS, one_of, whole, ws_url
 
 from .config import config_option, without_overridden
@@ -40,6 +41,8 @@ class Format(StrEnum):
 @click.command("check")
 @click.option("--host", type=Parsed(ws_url, "URL"), envvar="LOADTEST_HOST", required=True,
               help="Address of the backend.")  # fmt: skip
+@click.option("-f", "--locustfile", envvar="LOADTEST_LOCUSTFILE", metavar="FILE",
+              help="Take the dialect of its first chat user; path, or the name of one of ours.")  # fmt: skip
 @click.option("--full", is_flag=True, help="Wait for rate-limit windows and slow answers, too: minutes.")
 @click.option("--only", multiple=True, metavar="NAME",
               help="Only these cases, by their id or that of a group: connection, tokens, messages, streams, typing, "
@@ -56,6 +59,7 @@ def check(
     context: click.Context,
     /,
     host: str,
+    locustfile: str | None,
     full: bool,
     only: tuple[str, ...],
     user: int | None,
@@ -75,6 +79,7 @@ def check(
     given = without_overridden(context, given)
     asked = {
         "host": host,
+        "locustfile": None if locustfile is None else str(path_of(locustfile).absolute()),
         "full": full,
         "only": list(only),
         "user": user,
@@ -95,7 +100,10 @@ def check(
 
 def _checked(asked: dict[str, Any], secrets: dict[str, str]) -> bytes:
     """What the process wrote that checks: its event loop is gevent's. Ends with its exit code where it failed."""
-    command = [sys.executable, "-m", "loadtest.conformance.check", msgspec.json.encode(asked).decode()]
+    # Locust, which a locustfile imports, wants the process patched before all else
+    patched = ["gevent.monkey", "--module"] if asked["locustfile"] else []
+    checking = [*patched, "loadtest.conformance.check", msgspec.json.encode(asked).decode()]
+    command = [sys.executable, "-m", *checking]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | secrets) as process:
         try:
             written, _ = process.communicate()

@@ -14,6 +14,7 @@ import gevent
 from loadtest.client.client import BASE36, ChatClient
 from loadtest.client.config import ClientConfig
 from loadtest.client.dial import DialError
+from loadtest.client.dialect import Dialect
 from loadtest.client.endpoint import Endpoint, credentials
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
@@ -22,7 +23,16 @@ from loadtest.client.tokens import NoToken, Tokens
 from loadtest.conformance.heard import Counts, Heard, Hearing
 from loadtest.conformance.line import Line
 from loadtest.model import Connect, Disconnect, Flush, Ghost, Message, Outage, Population
-from loadtest.protocol import ConnectionAuthenticated, MessageAck, Payload, ServerEvent, excerpt
+from loadtest.protocol import (
+    RATE_LIMIT,
+    ConnectionAuthenticated,
+    ConnectionError_,
+    MessageAck,
+    MessageError,
+    Payload,
+    ServerEvent,
+    excerpt,
+)
 from loadtest.settings import Backoff, Rate, Settings
 
 QUICKLY: Final = Backoff(base_s=0.1, max_s=1.0, attempts=4)
@@ -51,6 +61,7 @@ class Bench:
         users: numbers of the users that may be taken.
         conversation: where everything is written to.
         full: whether there is time.
+        dialect: how the backend words the guide's events.
     """
 
     def __init__(
@@ -61,6 +72,7 @@ class Bench:
         users: range,
         conversation: str,
         full: bool,
+        dialect: Dialect,
     ) -> None:
         self.chosen = chosen
         self.endpoint = endpoint
@@ -68,6 +80,7 @@ class Bench:
         self.users = users
         self.conversation = conversation
         self.full = full
+        self.dialect = dialect
         self.counts = Counts()
         self.expectation = Expectation({"yes": True, "no": False}.get(chosen.expect_stream))
         self.patience_s = min(chosen.reply_timeout, 30.0 if full else 6.0)
@@ -97,6 +110,17 @@ class Bench:
             return self.users[LIMITED.index(place) - len(LIMITED)]
         return self.users[place % max(len(self.users) - len(LIMITED), 1)]
 
+    def limited(self, answer: Heard | None) -> bool:
+        """Whether the last word on a message is the rate limit's."""
+        match None if answer is None else answer.event:
+            case MessageAck(status="error", error=error):
+                return self.dialect.refusal(error or "").limited
+            case MessageError() as event:
+                return self.dialect.refusal(event.text).limited
+            case ConnectionError_(code=code, message=message):
+                return code == RATE_LIMIT or self.dialect.refusal(message).limited
+        return False
+
     def new_id(self) -> str:
         """A message id, as the guide makes them."""
         return f"msg-check-{''.join(self.rng.choices(BASE36, k=12))}"
@@ -123,13 +147,15 @@ class Bench:
         """
         try:
             shown = credentials(self.tokens.token(self.user(place)), self.chosen.token_in)
-            line = Line(self.endpoint, shown, self.counts)
+            line = Line(self.endpoint, shown, self.counts, self.dialect)
             line.open()
         except (NoToken, DialError) as error:
             raise CannotTest(f"no connection: {excerpt(str(error))}") from None
         self._open.append(line)
         if early is not None:
             early(line)
+        if not self.dialect.greets:
+            return line
         admission = line.admission(self.endpoint.connect_timeout_s)
         if admission is None or not isinstance(admission.event, ConnectionAuthenticated):
             raise CannotTest("no connection:authenticated came for a good token")
@@ -283,6 +309,7 @@ class Probe(ChatClient):
             observer=self.observer,
             rng=bench.rng,
             on_event=self._keep,
+            dialect=bench.dialect,
         )
 
     def refusal(self, text: str) -> tuple[bool, int | None]:

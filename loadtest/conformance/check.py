@@ -22,12 +22,14 @@ from msgspec import Struct
 
 from loadtest.analysis.conformance import Conformance
 from loadtest.analysis.limits.limiter import Limiter, LimiterKind
+from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.tokens import MintedTokens, Tokens
 from loadtest.conformance.asked import check_user, read_options
 from loadtest.conformance.bench import PLACES, Bench, CannotTest, Probe
 from loadtest.conformance.cases import connection, errors, limiter, messages, reconnection, streams, tokens, typing
 from loadtest.conformance.checklist import GROUPS, Findings, chosen
 from loadtest.errors import LoadtestError, UsageError
+from loadtest.load.hooks import Hooks, read_hooks
 from loadtest.load.login_refusal import explained_login
 from loadtest.load.options import check_host
 from loadtest.load.people import People
@@ -63,6 +65,7 @@ class Asked(Struct, frozen=True):
         options: option attribute to its text, or texts where it was given several times; no secrets.
         user: number of the first user to take; None for any that nobody else takes.
         only: names of groups or cases; all where none is named.
+        locustfile: path of one whose dialect the server speaks; None for the guide's.
     """
 
     host: str
@@ -70,12 +73,17 @@ class Asked(Struct, frozen=True):
     user: int | None = None
     full: bool = False
     only: list[str] = []
+    locustfile: str | None = None
 
 
 class Checker:
-    """One check of a server."""
+    """One check of a server.
 
-    def __init__(self, asked: Asked, chosen_options: Settings, people: People) -> None:
+    Args:
+        dialect: how it words the guide's events.
+    """
+
+    def __init__(self, asked: Asked, chosen_options: Settings, people: People, dialect: Dialect = GUIDE) -> None:
         self._asked = asked
         self._wanted = chosen(asked.only)
         self._chosen = chosen_options
@@ -94,6 +102,7 @@ class Checker:
             users,
             named or f"check-{random.randrange(10**9):09}",
             asked.full,
+            dialect,
         )
 
     def run(self) -> Conformance:
@@ -200,7 +209,8 @@ def main() -> NoReturn:
         check_host(asked.host)
         chosen(asked.only)  # a wrong name is told before anything else
         read = read_options(asked.options)
-        found = Checker(asked, read, People(read)).run()
+        hooks = read_hooks(asked.locustfile, asked.user or 0, read) if asked.locustfile else Hooks()
+        found = Checker(asked, read, People(read), hooks.dialect).run()
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)

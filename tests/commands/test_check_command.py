@@ -95,9 +95,33 @@ def test_it_is_the_user_and_writes_to_the_conversation_that_are_asked_for():
     assert conversations == {"room of load-40", None}, "but for a message without one"
 
 
+def test_a_locustfile_brings_its_dialect(tmp_path):
+    path = tmp_path / "support.py"
+    path.write_text(
+        "from loadtest.client.dialect import Renamed\nfrom loadtest.load import ChatUser\n"
+        "class Support(ChatUser):\n    dialect = Renamed(events={'message:ack': 'heard'}, greets=False)\n"
+    )
+
+    def acknowledge(connection):
+        for raw in connection:
+            for status in ("received", "delivered"):
+                ack = {"type": "heard", "messageId": json.loads(raw)["messageId"], "status": status}
+                connection.send(json.dumps(ack))
+
+    with behaving(acknowledge) as port:
+        done = check(
+            *("--host", f"ws://127.0.0.1:{port}/ws", "-f", str(path), "--only", "acks", "--format", "json"),
+            *("--reply-timeout", "500ms", "--expect-stream", "no"),
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    (case,) = json.loads(done.stdout)["cases"]
+    assert (case["verdict"], case["seen"]) == ("conforms", "received, delivered")
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
+        (("--host", "ws://127.0.0.1:1/ws", "-f", "nothing.py"), "--locustfile: there is no "),
         (("--host", "ws://127.0.0.1:1/ws"), "--host: nobody listens at ws://127.0.0.1:1/ws"),
         (("--host", "ws://127.0.0.1:1/ws", "--only", "acs"), "--only: there is no case 'acs'"),
         (("--host", "ws://127.0.0.1:1/ws", "--format", "yaml"), "'yaml' is none of text, json, markdown, junit"),

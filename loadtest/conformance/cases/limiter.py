@@ -13,7 +13,6 @@ from msgspec import structs
 
 from loadtest.analysis.limits.evidence import Evidence, Try
 from loadtest.analysis.limits.limiter import Limiter, LimiterKind, Scope, identify, promise_error_s
-from loadtest.client.dialect import GUIDE
 from loadtest.conformance.bench import LIMITED, Bench, CannotTest, at_once
 from loadtest.conformance.checklist import GROUPS, Findings
 from loadtest.conformance.heard import Heard
@@ -123,7 +122,7 @@ class _Lines:
         if isinstance(event, MessageAck) and event.status == "delivered":
             return Try(sent_ns, answer.at_ns, True)
         text = _text(event)
-        limited, promised = GUIDE.refusal(text)
+        limited, promised = self._bench.dialect.refusal(text)
         if not limited and not (isinstance(event, ConnectionError_) and event.code == RATE_LIMIT):
             raise CannotTest(f"a message was refused, and not by the rate limit: {told(answer, line)}")
         self.rejection = self.rejection or excerpt(text, 100)
@@ -152,7 +151,7 @@ class _Lines:
                 match event:
                     case MessageReceive(message_id=id_) if id_ in self._rejected:
                         return f"it was broadcast to {who}"
-                    case MessageStream(message_id=id_) if {id_, GUIDE.message_of(id_)} & self._rejected:
+                    case MessageStream(message_id=id_) if {id_, self._bench.dialect.message_of(id_)} & self._rejected:
                         return f"a stream that answers it came to {who}"
         return None
 

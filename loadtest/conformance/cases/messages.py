@@ -7,7 +7,7 @@ from typing import Any, Final
 from loadtest.conformance.bench import Bench
 from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
-from loadtest.conformance.line import Line, limited, told
+from loadtest.conformance.line import Line, told
 from loadtest.protocol import CONTENT_MAX, ConnectionError_, MessageAck, MessageError
 
 VALID, INVALID = 1, 2
@@ -37,17 +37,17 @@ def check(bench: Bench, findings: Findings) -> None:
     for case, content in accepted.items():
         answer, _ = _sent(bench, valid, bench.message(content))
         good = good or _accepted(answer)
-        _expect(findings, case, answer, valid, accept=True)
-    _expect(findings, "no-timestamp", *_sent(bench, valid, bench.message(timestamp=None)), accept=True)
+        _expect(bench, findings, case, answer, valid, accept=True)
+    _expect(bench, findings, "no-timestamp", *_sent(bench, valid, bench.message(timestamp=None)), accept=True)
     _twice(bench, findings, valid)
 
     answers = []
     for case, content in {"empty-content": "", "too-long-content": "x" * (CONTENT_MAX + 1)}.items():
         answer, line = _sent(bench, invalid, bench.message(content))
         answers.append(answer)
-        _expect(findings, case, answer, line, accept=False)
+        _expect(bench, findings, case, answer, line, accept=False)
     _missing_fields(bench, findings, invalid, answers)
-    _kind_of_answer(findings, answers)
+    _kind_of_answer(bench, findings, answers)
     if good:
         _unit(bench, findings, valid, invalid)
     else:
@@ -58,16 +58,16 @@ def _sent(bench: Bench, line: Line, fields: dict[str, Any]) -> tuple[Heard | Non
     """The last word on a message."""
     place = line.mark()
     line.say(fields)
-    return line.answer(fields.get("messageId"), place, bench.patience_s), line
+    return line.answer(fields.get("messageId", ""), place, bench.patience_s), line
 
 
 def _accepted(answer: Heard | None) -> bool:
     return answer is not None and isinstance(answer.event, MessageAck) and answer.event.status == "delivered"
 
 
-def _expect(findings: Findings, case: str, answer: Heard | None, line: Line, *, accept: bool) -> None:
+def _expect(bench: Bench, findings: Findings, case: str, answer: Heard | None, line: Line, *, accept: bool) -> None:
     seen = told(answer, line)
-    if limited(answer):
+    if bench.limited(answer):
         findings.untested((case,), f"{seen}: the rate limit came first")
     elif answer is None:
         findings.fails(case, seen)
@@ -85,7 +85,7 @@ def _missing_fields(bench: Bench, findings: Findings, line: Line, answers: list[
         del fields[field]
         answer, _ = _sent(bench, line, fields)
         answers.append(answer)
-        if limited(answer):
+        if bench.limited(answer):
             findings.untested(("missing-fields",), f"without {field}: {told(answer, line)}: the rate limit came first")
         refused = answer is not None and not _accepted(answer)
         (right if refused else wrong).append(f"without {field}: {told(answer, line)}")
@@ -95,9 +95,9 @@ def _missing_fields(bench: Bench, findings: Findings, line: Line, answers: list[
         findings.conforms("missing-fields", "; ".join(right))
 
 
-def _kind_of_answer(findings: Findings, answers: list[Heard | None]) -> None:
+def _kind_of_answer(bench: Bench, findings: Findings, answers: list[Heard | None]) -> None:
     kinds = set()
-    for answer in (each for each in answers if not limited(each)):
+    for answer in (each for each in answers if not bench.limited(each)):
         match answer.event if answer is not None else None:
             case MessageError(message_id=named):
                 kinds.add("message:error with its messageId" if named else "message:error that names no message")
@@ -122,7 +122,7 @@ def _twice(bench: Bench, findings: Findings, line: Line) -> None:
     second, _ = _sent(bench, line, fields)
     if _accepted(second):
         findings.conforms("same-id-twice", "delivered as any other")
-    elif limited(second):
+    elif bench.limited(second):
         findings.untested(("same-id-twice",), "the rate limit came first")
     else:
         findings.differs("same-id-twice", told(second, line))
@@ -130,7 +130,7 @@ def _twice(bench: Bench, findings: Findings, line: Line) -> None:
 
 def _early(bench: Bench, findings: Findings, line: Line, message_id: str, since: int) -> None:
     answer = line.answer(message_id, since, bench.patience_s)
-    if limited(answer):
+    if bench.limited(answer):
         findings.untested(("early-message",), f"{told(answer, line)}: the rate limit came first")
     elif _accepted(answer):
         findings.conforms("early-message", "delivered as any other: what counts is the server's own moment")
@@ -145,7 +145,7 @@ def _unit(bench: Bench, findings: Findings, valid: Line, invalid: Line) -> None:
         findings.differs("length-unit", f"code points, if at all: {HALF:,} emojis were accepted")
         return
     accents, _ = _sent(bench, valid, bench.message(E_ACUTE * HALF))
-    if limited(pairs) or limited(accents) or pairs is None or accents is None:
+    if bench.limited(pairs) or bench.limited(accents) or pairs is None or accents is None:
         findings.untested(("length-unit",), f"{told(pairs, line)}; {told(accents, valid)}")
     elif _accepted(accents):
         findings.conforms(

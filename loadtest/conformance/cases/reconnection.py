@@ -7,7 +7,6 @@ from typing import Final
 from loadtest.conformance.bench import Bench, Probe
 from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
-from loadtest.conformance.line import limited
 from loadtest.conformance.meanings import interval
 from loadtest.protocol import MessageAck
 
@@ -30,7 +29,7 @@ def check(bench: Bench, findings: Findings) -> None:
     took = interval(back.authenticated_ns - back.began_ns)
     if acks is None:
         findings.conforms("reconnect", f"authenticated in {took}")
-        if limited(probe.hearing.until(limited, since, 0.001)):
+        if probe.hearing.all(bench.limited, since):
             findings.untested(("queue",), "the rate limit came first")
         findings.fails("queue", f"not all of {QUEUED} messages were delivered within {bench.patience_s:g} s")
     else:

@@ -12,7 +12,7 @@ from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.meanings import interval, quoted
 from loadtest.model import Message, StreamState
-from loadtest.protocol import STREAM_ID_PREFIX, MessageAck, MessageReceive, MessageStream
+from loadtest.protocol import MessageAck, MessageReceive, MessageStream
 
 SENDER, READER, OUTSIDER = 3, 4, 5
 TEXT: Final = "What is the answer? \N{GRINNING FACE}"
@@ -121,7 +121,7 @@ def _answer(
         findings.fails("cumulative", f"violations: {', '.join(broken)}")
     else:
         findings.conforms("cumulative", "each chunk begins with the one before")
-    _stream_id(findings, sender, since, id_)
+    _stream_id(bench, findings, sender, since, id_)
     _to_others(bench, findings, reader, reader_since, sender, since)
 
 
@@ -149,10 +149,10 @@ def _streams(probe: Probe, since: int) -> list[MessageStream]:
     return [each.event for each in probe.hearing.heard[since:] if isinstance(each.event, MessageStream)]
 
 
-def _stream_id(findings: Findings, sender: Probe, since: int, id_: str) -> None:
+def _stream_id(bench: Bench, findings: Findings, sender: Probe, since: int, id_: str) -> None:
     ids = {event.message_id for event in _streams(sender, since)}
-    if f"{STREAM_ID_PREFIX}{id_}" in ids:
-        findings.conforms("stream-ids", "ai-<messageId>")
+    if any(bench.dialect.message_of(each) == id_ for each in ids):
+        findings.conforms("stream-ids", f"{bench.dialect.stream_prefix}<messageId>")
     elif id_ in ids:
         findings.differs("stream-ids", "the messageId itself")
     else:
@@ -180,12 +180,11 @@ def _to_others(bench: Bench, findings: Findings, reader: Probe, since: int, send
 
 
 def _leak(bench: Bench, findings: Findings, outsider: Probe, since: int, id_: str) -> None:
-    names = {id_, f"{STREAM_ID_PREFIX}{id_}"}
-
     def is_leak(each: Heard) -> bool:
         event = each.event
         if isinstance(event, (MessageReceive, MessageStream)):
-            return event.message_id in names or event.conversation_id == bench.conversation
+            named = {event.message_id, bench.dialect.message_of(event.message_id)}
+            return id_ in named or event.conversation_id == bench.conversation
         return False
 
     leaked = outsider.hearing.until(is_leak, since, min(bench.hush_s, 0.2))

@@ -80,7 +80,7 @@ def _knock(bench: Bench, findings: Findings, case: str, shown: Credentials, expe
         expected: the code that the guide has for it.
         ways: how tokens have been refused so far; this one's is added.
     """
-    line = Line(bench.endpoint, shown, bench.counts)
+    line = Line(bench.endpoint, shown, bench.counts, bench.dialect)
     began = time.monotonic_ns()
     try:
         line.open()
@@ -94,7 +94,8 @@ def _knock(bench: Bench, findings: Findings, case: str, shown: Credentials, expe
         return
     patience_s = min(bench.patience_s, bench.endpoint.connect_timeout_s)
     answer = line.admission(patience_s)
-    if answer is not None and isinstance(answer.event, ConnectionAuthenticated):
+    welcome = answer is not None and isinstance(answer.event, ConnectionAuthenticated)
+    if welcome or (answer is None and line.closed is None and not bench.dialect.greets):
         line.hang_up()
         findings.fails(case, "ALARM: it was LET IN; whoever sends such a token is taken for a user")
         return
