@@ -66,7 +66,7 @@ def test_the_base_knows_nothing_above_it(module):
 CORE = (
     "session", "dialect", "invalid", "ledger", "message", "correlation", "stream", "followed", "recent", "stamps",
     "expectation", "tally", "reconnect", "outage", "membership", "room", "flush", "pings",
-    "attendance", "endings", "streams",
+    "attendance", "endings", "streams", "absences",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import gevent
 import gevent.event
 from msgspec.structs import replace
 
+from loadtest.client.absences import Absences
 from loadtest.client.attempt import OpenAttempt
 from loadtest.client.closed import Closed, ClosedBy
 from loadtest.client.config import ClientConfig
@@ -23,18 +24,16 @@ from loadtest.client.dial import DialError, Dialled
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.endpoint import credentials, new_trace_id
 from loadtest.client.expectation import Expectation
-from loadtest.client.flush import OpenFlush
 from loadtest.client.ghost import GhostWatch
 from loadtest.client.invalid import Invalid
 from loadtest.client.message import Identity, named
 from loadtest.client.observer import Observer
-from loadtest.client.outage import OpenOutage
 from loadtest.client.room import RoomLog
 from loadtest.client.session import Session
 from loadtest.client.state import State
 from loadtest.client.tokens import NoToken, Tokens
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Transport
-from loadtest.model import Cause, Disconnect, Outcome
+from loadtest.model import Disconnect, Outcome
 from loadtest.protocol import (
     AUTH_FAILED,
     AUTH_REQUIRED,
@@ -55,13 +54,6 @@ from loadtest.protocol import (
 BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NO_TOKEN: Final = "no token"
 _NO_TOKEN_FOR_GOOD: Final = "no token, for good"
-_CAUSES: Final = {
-    ClosedBy.RESET: Cause.RESET,
-    ClosedBy.SILENCE: Cause.SILENCE,
-    ClosedBy.READ_TIMEOUT: Cause.READ_TIMEOUT,
-    ClosedBy.PING_TIMEOUT: Cause.PING_TIMEOUT,
-    ClosedBy.RETRY: Cause.INTERNAL_ERROR,
-}
 _HALF_OPEN: Final = (ClosedBy.SILENCE, ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
 """Ends of which the server is not told."""
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
@@ -87,17 +79,15 @@ class ChatClient:
     """
 
     __slots__ = (
+        "_absences",
         "_admission",
         "_config",
         "_dialect",
-        "_dropped",
-        "_flush",
         "_ghost",
         "_gone",
         "_leaving",
         "_observer",
         "_on_event",
-        "_outage",
         "_reconnector",
         "_rng",
         "_sending",
@@ -147,12 +137,10 @@ class ChatClient:
             room,
             config.queue_limit,
         )
+        self._absences = Absences(identity, observer)
         self._transport: Transport | None = None
         self._admission: gevent.event.AsyncResult | None = None
         self._gone = gevent.event.Event()
-        self._outage: OpenOutage | None = None
-        self._flush: OpenFlush | None = None
-        self._dropped = 0  # messages that the full queue has lost since the user was last there
         self._ghost: GhostWatch | None = None
         self._silent_ns = 0
         self._reconnector: gevent.Greenlet | None = None
@@ -186,7 +174,7 @@ class ChatClient:
             frame = self._session.send(message_id, conversation, content, intended, now, timestamp(wall_s), invalid)
             self._put_on_wire(self._transport, message_id, frame, now)
         else:
-            self._dropped += self._session.enqueue(message_id, conversation, content, intended, invalid)
+            self._absences.dropped(self._session.enqueue(message_id, conversation, content, intended, invalid))
         self._observer.on_sent(now - intended)
         self._hand_over()
         return message_id
@@ -298,8 +286,8 @@ class ChatClient:
         self._session.gone(self._silent_ns or time.monotonic_ns(), told=not self._silent_ns)
         self._session.finish()
         self._hand_over()
-        self._end_flush("run ended")
-        self._end_outage("run ended")
+        self._absences.end_flush("run ended")
+        self._absences.end_outage("run ended")
         if self._ghost is not None:
             self._ghost.leave()
             self._ghost = None
@@ -345,8 +333,7 @@ class ChatClient:
         began = time.monotonic_ns()
         gevent.sleep(self._config.backoff.delay(attempt, self._rng.random()))
         waited = time.monotonic_ns() - began
-        if self._outage is not None:
-            self._outage.waited(waited)
+        self._absences.waited(waited)
         return waited
 
     def _give_up(self, reason: str) -> None:
@@ -367,8 +354,7 @@ class ChatClient:
         if self._leaving:
             return "left"
         self.state = State.CONNECTING
-        if self._outage is not None:
-            self._outage.attempt()
+        self._absences.attempt()
         trace_id = new_trace_id() if self._config.endpoint.traced else None
         attempt = OpenAttempt(time.monotonic_ns(), reconnect, number, backoff_ns, trace_id)
         try:
@@ -420,8 +406,8 @@ class ChatClient:
         event = session.receive(data, text, at_ns, bound_ns, lag_ns)
         if isinstance(event, (ConnectionAuthenticated, ConnectionError_)):
             self._on_connection_event(event, at_ns)
-        elif self._flush is not None and isinstance(event, MessageReceive):
-            self._heed_flushed(self._flush, event.message_id)
+        elif self._absences.flush is not None and isinstance(event, MessageReceive):
+            self._absences.heard(event.message_id)
         if session.ended or session.answered:
             self._hand_over()
         if event is not None and self._on_event is not None:
@@ -468,9 +454,24 @@ class ChatClient:
         self._silent_ns = 0
         self.state = State.DISCONNECTED
         left = self._leaving or closed.by is ClosedBy.CLIENT
-        self._end_flush("left" if left else "lost")
+        self._absences.end_flush("left" if left else "lost")
         if not left:
-            self._begin_outage(closed, lost_ns, lost_ns if closed.by is ClosedBy.RETRY else now, lost)
+            noticed_ns = lost_ns if closed.by is ClosedBy.RETRY else now
+            self._absences.begin(closed, self._session.excerpt(closed.reason), lost_ns, noticed_ns, lost)
+            self._come_back(closed)
+
+    def _come_back(self, closed: Closed) -> None:
+        if closed.code == CLOSE_NORMAL and closed.by is ClosedBy.SERVER:  # the browser client takes 1000 for a goodbye
+            self._give_up("closed 1000 by the server")
+            return
+        self.state = State.RECONNECTING
+        self._reconnector = gevent.spawn(self._reconnect)
+
+    def _abandon(self, reason: str, ended: str) -> None:
+        """Away for good: what waits is dropped, and an outage that was not over ends."""
+        self._session.abandon(reason)
+        self._hand_over()
+        self._absences.give_up(ended)
 
     def _notice_silence(self, now_ns: int) -> None:
         """After a silence of its own: the client takes its connection for dead, and the server keeps a ghost of it."""
@@ -506,14 +507,7 @@ class ChatClient:
     def _flush_queue(self, at_ns: int) -> None:
         now = time.monotonic_ns()
         flushed = self._session.flush(now, timestamp(time.time())) if self._sending else []
-        dropped, self._dropped = self._dropped, 0
-        flush = None
-        if flushed:
-            ids = [message_id for message_id, _ in flushed]
-            flush = self._flush = OpenFlush(ids, at_ns, dropped, after_outage=self._outage is not None)
-        if self._outage is not None:
-            self._outage.authenticated(at_ns, flush)
-            self._outage.dropped(dropped)
+        self._absences.back(at_ns, [message_id for message_id, _ in flushed])
         for message_id, frame in flushed:
             if self._transport is not None:
                 self._put_on_wire(self._transport, message_id, frame, now)
@@ -528,68 +522,21 @@ class ChatClient:
             sent_ns: the instant that its latencies count from.
         """
 
-    # --- outages ------------------------------------------------------------------------------------------------------
-    def _begin_outage(self, closed: Closed, lost_ns: int, noticed_ns: int, lost: int) -> None:
-        self._end_outage("lost again" if lost else "recovered")  # who had sent nothing wanted no answer
-        by_frame = Cause.SERVER_CUT if closed.code == CLOSE_ABNORMAL else Cause.SERVER_CLOSE
-        cause = _CAUSES.get(closed.by, by_frame)
-        self._outage = OpenOutage(lost_ns, closed.code, self._session.excerpt(closed.reason), cause, noticed_ns, lost)
-        if closed.code == CLOSE_NORMAL and closed.by is ClosedBy.SERVER:  # the browser client takes 1000 for a goodbye
-            self._give_up("closed 1000 by the server")
-            return
-        self.state = State.RECONNECTING
-        self._reconnector = gevent.spawn(self._reconnect)
-
-    def _heed_flushed(self, flush: OpenFlush, message_id: str) -> None:
-        """Hold a broadcast of an own message against the order of the flush."""
-        found = flush.heard(message_id)
-        if found is not None:
-            self._observer.tally.add("flushed_broadcast", found)
-
-    def _abandon(self, reason: str, ended: str) -> None:
-        """Away for good: what waits is dropped, and an outage that was not over ends."""
-        self._session.abandon(reason)
-        self._hand_over()
-        self._end_outage(ended)
-        self._dropped = 0
-
-    def _end_outage(self, ended: str) -> None:
-        outage = self._outage
-        if outage is not None:
-            if not outage.reconnected:  # else they are the next one's
-                outage.dropped(self._dropped)
-                self._dropped = 0
-            self._observer.on_outage(outage.record(self.identity.user, self.identity.user_class, ended))
-            self._outage = None
-
-    def _end_flush(self, ended: str) -> None:
-        """Tell of a flush; what still comes back of it is heeded all the same."""
-        flush = self._flush
-        if flush is not None and not flush.told:
-            flush.told = True
-            self._observer.on_flush(flush.record(self.identity.user, self.identity.user_class, ended))
-
     # --- helpers ------------------------------------------------------------------------------------------------------
     def _hand_over(self) -> None:
         """Pass finished records and answers on."""
-        session, flush, outage = self._session, self._flush, self._outage
+        session, absences = self._session, self._absences
         if not (session.ended or session.answered):
             return
         for message in session.ended:
             self._observer.on_message(message)
-            if message.outcome is Outcome.TIMEOUT and flush is not None:
-                flush.unanswered(message.message_id)
+            if message.outcome is Outcome.TIMEOUT:
+                absences.unanswered(message.message_id)
         session.ended.clear()
         for answer in session.answered:
-            if flush is not None:
-                flush.answered(answer.message_id, answer.at_ns, answer.limited)
-            if outage is not None:
-                outage.answered(answer.at_ns, answer.delivered)
+            absences.answered(answer)
         session.answered.clear()
-        if flush is not None and flush.over:
-            self._end_flush("answered")
-        if outage is not None and outage.over:
-            self._end_outage("recovered")
+        absences.settle()
 
     def _put_on_wire(self, transport: Transport, message_id: str, frame: bytes, sent_ns: int) -> None:
         self.on_leaving("message:send", frame, message_id, sent_ns)

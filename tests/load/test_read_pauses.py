@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import gevent
 from locust.env import Environment
 
-from loadtest.client.client import State
+from loadtest.client.state import State
 from loadtest.load import ChatUser, SlowReading
 from loadtest.load.numbers import Numbers
 from loadtest.load.people import People
