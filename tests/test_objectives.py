@@ -68,6 +68,7 @@ def test_what_is_read(text, name, comparison, limit, unit):
         ("delivered_ratio.p99 > 99%", "delivered_ratio is a ratio and has no p99; give delivered_ratio"),
         ("leaks == 0ms", "leaks is a count; give a whole number without a unit"),
         ("leaks < 1.5", "leaks is a count"),
+        ("leaks < 0", "no count is below 0; give == 0"),
         ("ttft.p95 < fast", "'fast' is no limit of ttft: give a number with its unit, as in 250ms"),
         ("ttft.p95 < -3ms", "'-3ms' is no limit"),
         ("ttft.p95 == 3ms", "only counts can be held to =="),
@@ -104,6 +105,40 @@ def test_every_count_of_a_run_can_be_asked_about(tmp_path):
 def test_a_name_means_one_thing():
     names = [*(metric.key for metric in METRICS), *RATIOS, *COUNTS]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("leaks > 5", "leaks == 0"),
+        ("delivered >= 1000", "delivered < 1000"),
+        ("streams_started > 3", "streams_started < 4"),
+        ("retry_after_error.p50 > 200ms", "retry_after_error.p50 < 100ms"),
+        ("retry_after_error.p50 > 1s", "retry_after_error.p99 <= 1s"),
+        ("chunk_rate.p95 >= 50chunks/s", "chunk_rate.max < 50chunks/s"),
+    ],
+)
+def test_two_objectives_that_no_run_can_meet_are_refused(texts):
+    low, high = texts
+    for order in (texts, texts[::-1]):
+        with pytest.raises(ValueError, match="no run can meet both") as caught:
+            demanded(["ttft.p95 < 1s", *order])
+        assert str(caught.value) == f"no run can meet both {low!r} and {high!r}; leave one of them out"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("ack_delivered.p50 < 300ms", "ack_delivered.p99 < 100ms"),
+        ("retry_after_error.p99 > 200ms", "retry_after_error.p50 < 100ms"),
+        ("retry_after_error.p50 >= 1s", "retry_after_error.p99 <= 1s"),
+        ("retry_after_error.p50 > 200ms", "backoff.p50 < 100ms"),
+        ("delivered > 3", "delivered < 5"),
+        ("leaks == 0", "leaks < 1"),
+    ],
+)
+def test_two_objectives_that_a_run_can_meet_are_both_kept(texts):
+    assert [each.text for each in demanded(texts).objectives] == list(texts)
 
 
 # --- what ends a run early --------------------------------------------------------------------------------------------

@@ -6,7 +6,16 @@ said by `analysis.slo`; here is read what people write.
 
 from loadtest.objectives.given import checked, checked_condition, demanded
 from loadtest.objectives.parse import abort_condition, objective
-from loadtest.objectives.values import Comparison, Demands, Kind, Objective, per_message_limits, quantile, shown
+from loadtest.objectives.values import (
+    Comparison,
+    Demands,
+    Kind,
+    Objective,
+    contradiction,
+    per_message_limits,
+    quantile,
+    shown,
+)
 
 __all__ = [
     "Comparison",
@@ -16,6 +25,7 @@ __all__ = [
     "abort_condition",
     "checked",
     "checked_condition",
+    "contradiction",
     "demanded",
     "objective",
     "per_message_limits",

@@ -10,7 +10,7 @@ from typing import Any
 from loadtest.metrics import BY_KEY
 from loadtest.objectives.names import COUNTS, RATIOS
 from loadtest.objectives.parse import EXAMPLE, abort_condition, objective
-from loadtest.objectives.values import Demands
+from loadtest.objectives.values import Demands, contradiction
 
 
 def is_file(text: str) -> bool:
@@ -43,13 +43,17 @@ def demanded(slo: Iterable[str], abort_on: Iterable[str] = ()) -> Demands:
     """Objectives from the values of `--slo`, each an objective or a TOML file of them, and of `--abort-on`.
 
     Raises:
-        ValueError: with the file, what is wrong in it, and what to do.
+        ValueError: with the file, what is wrong in it, and what to do; or with objectives that no run can meet.
     """
     given = [Demands((objective(text),)) if not is_file(text) else _from_file(Path(text)) for text in slo]
-    return Demands(
+    found = Demands(
         tuple(each for one in given for each in one.objectives),
         (*(each for one in given for each in one.abort_on), *map(abort_condition, abort_on)),
     )
+    if against := contradiction(found.objectives):
+        low, high = against
+        raise ValueError(f"no run can meet both {low.text!r} and {high.text!r}; leave one of them out")
+    return found
 
 
 def _from_file(path: Path) -> Demands:

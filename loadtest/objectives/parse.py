@@ -65,6 +65,8 @@ def _read(text: str) -> Objective:
     value, unit = _limit(subject, kind, limit)
     if kind is Kind.RATIO and value == 1 and comparison is Comparison.ABOVE:
         raise ValueError(f"{text.strip()!r}: no share is above 100%; give >= 100%")
+    if kind is Kind.COUNT and value == 0 and comparison is Comparison.BELOW:
+        raise ValueError(f"{text.strip()!r}: no count is below 0; give == 0")
     if kind is Kind.PERCENTILE:
         name = f"{subject}.{shown(statistic)}"
     limit = re.sub(r"\s+", "", limit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -77,6 +78,25 @@ class Objective(Struct, frozen=True):
         """Whether a value meets it."""
         return self.comparison.holds(value, self.limit)
 
+    @property
+    def least(self) -> float:
+        """The smallest value that meets it."""
+        if self.comparison is Comparison.ABOVE:
+            return self._next(math.inf)
+        return -math.inf if self.comparison.is_upper else self.limit
+
+    @property
+    def most(self) -> float:
+        """The largest value that meets it."""
+        if self.comparison is Comparison.BELOW:
+            return self._next(-math.inf)
+        return self.limit if self.comparison in (Comparison.AT_MOST, Comparison.EXACTLY) else math.inf
+
+    def _next(self, towards: float) -> float:
+        if self.kind is Kind.COUNT:
+            return self.limit + math.copysign(1, towards)
+        return math.nextafter(self.limit, towards)
+
 
 class Demands(Struct, frozen=True):
     """Everything that is asked of a run.
@@ -93,6 +113,19 @@ class Demands(Struct, frozen=True):
 def quantile(each: Objective) -> float:
     """The quantile that it is about; 1 of `max`."""
     return _QUANTILES.get(each.statistic or "", 1.0)
+
+
+def contradiction(objectives: Sequence[Objective]) -> tuple[Objective, Objective] | None:
+    """Two that nothing can meet both; None where there are none.
+
+    Of two percentiles of a metric, the lower cannot be above the higher.
+    """
+    for low in objectives:
+        for high in objectives:
+            same = low.subject == high.subject and quantile(low) <= quantile(high)
+            if same and low.least > high.most:
+                return low, high
+    return None
 
 
 def shown(statistic: str) -> str:
