@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from loadtest.analysis.capacity_search import End
 from loadtest.errors import NothingMeasured, UsageError
@@ -45,6 +46,11 @@ RESUMABLE: Final = GIVEN_AGAIN | {"max_time", "config"}
 """What may be given with --resume: all else is in the plan."""
 OWN: Final = frozenset({"results", "seed", "first_user", "slo", "abort_on", "warmup"})
 """Options of a run that the search gives its levels itself."""
+OF_A_LEVEL: Final = {
+    "warmup": ("--warmup", "each level has its own; say how long it settles with --settle"),
+    "abort_on": ("--abort-on", "a level ends once an objective of --slo has failed"),
+}
+"""Options of a run that mean nothing to a search, and why: refused, but left out of a file that is of runs as well."""
 PLAIN: Final = ("chat", "WithinLimitUser")
 """Our own locustfile, and its class that a search takes where none is named: users who only chat."""
 BEYOND: Final = "AboveLimitUser"
@@ -94,7 +100,7 @@ def capacity(
 
     given = without_overridden(context, given)
     if resume is None:
-        plan = _plan(host, max_time, given)
+        plan = _plan(host, max_time, _without_those_of_a_level(context, given))
         folder = _begin(Path(given["results"] or "results"))
         record = experiment.new(plan)
         experiment.save(folder, record)
@@ -133,7 +139,10 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
     _check(given, run_given)
     chosen = settings({option.attribute: option.joined(run_given[option.attribute]) for option in OPTIONS})
     locustfile(given["locustfile"])
-    objectives = [each.text for each in demanded(chosen.slo).objectives]
+    demands = demanded(chosen.slo)
+    if demands.abort_on:
+        _leave_out("--slo: its file's abort_on", "abort_on")
+    objectives = [each.text for each in demands.objectives]
     per_s = chosen.connection_per_s
     start = given["start_users"] or first_users(objectives, per_s, given["run_time"])
     most = given["max_users"]
@@ -187,13 +196,25 @@ def _check(given: dict[str, Any], run_given: dict[str, Any]) -> None:
             "--slo: missing; say what has to hold, as in --slo 'ack_delivered.p99 < 250ms': the most users for whom it "
             "does are the capacity"
         )
-    if given["warmup"]:
-        raise click.UsageError("--warmup: each level has its own; say how long it settles with --settle")
-    if given["abort_on"]:
-        raise click.UsageError("--abort-on: a level ends once an objective of --slo has failed; leave it out")
+    for name, (option, why) in OF_A_LEVEL.items():
+        if given[name]:
+            raise click.UsageError(f"{option}: {why}; leave it out")
     if given["spawn_rate"] is not None and not 0 < given["spawn_rate"] < float("inf"):
         raise click.UsageError(f"--spawn-rate: {given['spawn_rate']:g} is not above 0")
     check_run(run_given, given["run_time"])
+
+
+def _without_those_of_a_level(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The options without what a file says of `OF_A_LEVEL`, which is told."""
+    source = context.get_parameter_source
+    left_out = [name for name in OF_A_LEVEL if given[name] and source(name) is ParameterSource.DEFAULT_MAP]
+    for name in left_out:
+        _leave_out(f"--config: {OF_A_LEVEL[name][0].removeprefix('--')}", name)
+    return given | dict.fromkeys(left_out)
+
+
+def _leave_out(what: str, name: str) -> None:
+    click.echo(f"loadtest: notice: {what} is left out: {OF_A_LEVEL[name][1]}", err=True)
 
 
 def _classes(given: dict[str, Any], chosen: Settings) -> list[str]:

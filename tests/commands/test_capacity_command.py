@@ -37,6 +37,7 @@ def invoke(*words):
         ((*SLO, "--max-time", "30s"), "--max-time: 30 s is too short for the first level, which may take 91 s; allow"),
         ((*SLO, "--warmup", "5s"), "--warmup: each level has its own; say how long it settles with --settle"),
         ((*SLO, "--abort-on", "lost > 0"), "--abort-on: a level ends once an objective of --slo has failed"),
+        (("--slo", "leaks > 5", "--slo", "leaks == 0"), "--slo: no run can meet both 'leaks > 5' and 'leaks == 0'; "),
         ((*SLO, "--spawn-rate", 0), "--spawn-rate: 0 is not above 0"),
         ((*SLO, "--server-pid", 1, "--server-metrics", "http://a/"), "--server-metrics: --server-pid says where"),
         (("--slo", "ack_delivered < 250ms"), "'ack_delivered' is a metric: say which percentile of it"),
@@ -49,6 +50,13 @@ def test_what_cannot_work_is_refused_before_anything_runs(words, complaint, tmp_
     assert (code, out) == (2, "")
     assert complaint in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_of_the_environment_is_refused_as_if_it_was_typed(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOADTEST_WARMUP", "5s")
+    code, _, err = invoke(*HOST, *SLO, "--results", tmp_path)
+    assert code == 2
+    assert "--warmup: each level has its own; say how long it settles with --settle; leave it out" in err
 
 
 @pytest.fixture
@@ -97,6 +105,23 @@ def test_levels_have_the_same_users_where_a_file_names_them_with_a_limit_and_wit
     invoke(*HOST, *SLO, "--results", results, "--tokens-file", tokens, "--first-user", 7, "--max-time", "20m", *words)
     plan = json.loads((the_search(results) / "capacity.json").read_text())["plan"]
     assert (plan["same_users"], plan["first_user"], plan["rest_s"]) == (True, 7, rest_s)
+
+
+def test_what_a_file_says_of_runs_and_means_nothing_to_a_search_is_left_out_and_told(tmp_path, pretend):
+    config, slo, results = tmp_path / "run.toml", tmp_path / "slo.toml", tmp_path / "results"
+    slo.write_text(f'objectives = ["{ACK}"]\nabort_on = ["connect_failures > 9"]\n')
+    config.write_text(
+        f'warmup = "90s"\nabort-on = ["lost > 100"]\nslo = ["{slo}"]\nmessage-rate = "4/60s"\nusers = 7\n'
+    )
+    code, _, err = invoke(*HOST, "--config", config, "--results", results, "--max-time", "20m")
+    assert code == 0
+    assert err.splitlines()[:3] == [
+        "loadtest: notice: --config: warmup is left out: each level has its own; say how long it settles with --settle",
+        "loadtest: notice: --config: abort-on is left out: a level ends once an objective of --slo has failed",
+        "loadtest: notice: --slo: its file's abort_on is left out: a level ends once an objective of --slo has failed",
+    ]
+    plan = json.loads((the_search(results) / "capacity.json").read_text())["plan"]
+    assert (plan["objectives"], plan["options"]) == ([ACK], ["--message-rate=4/60s"])
 
 
 @pytest.mark.parametrize("processes", [-1, 2])
