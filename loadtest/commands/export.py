@@ -29,7 +29,8 @@ def export(run: Path, kind: FileFormat, output: Path | None) -> None:
     """Write the tables of a RUN folder as files: messages, connects, disconnects, outages, health, counters, server,
     steps, logins, ghosts, stays, typed.
 
-    Columns are those of run.db, and `utc`, the wall time of a row. Instants are nanoseconds of the monotonic clock.
+    Columns are those of run.db, `utc`, the wall time of a row, and `step`, that of a load shape where the run had one.
+    Instants are nanoseconds of the monotonic clock.
     """
     from loadtest.runs.export import export as write  # noqa: PLC0415  # numpy, only now
     from loadtest.runs.reader import RunReader  # noqa: PLC0415

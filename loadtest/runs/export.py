@@ -96,8 +96,11 @@ def _with_utc(run: RunReader, table: str, types: Types, rows: Rows) -> tuple[Typ
 
 
 def _with_step(run: RunReader, table: str, types: Types, rows: Rows) -> tuple[Types, Rows]:
-    """Messages with the step of the load shape that was held when they were to leave; none between two steps."""
-    steps = run.steps() if table == "messages" else []
+    """Records with the step of the load shape that was held at their instant; none between two steps.
+
+    By then all instants are of one clock, the master's, as the bounds of a step are.
+    """
+    steps = run.steps() if table in INSTANTS and table != "steps" else []
     if not steps:
         return types, rows
     place = list(types).index(INSTANTS[table])

@@ -11,7 +11,7 @@ from in_process import assert_one_line, loadtest
 from staged_run import SECOND, START, answered, batch, ordinary, stage
 
 from loadtest.commands import pictures
-from loadtest.model import SHAPE, Batch, Step
+from loadtest.model import SHAPE, Batch, Outage, Step
 from loadtest.runs.schema import RECORDS
 
 MET, MISSED = "ack_delivered.p95 < 250ms", "ack_delivered.p50 < 20ms"
@@ -178,13 +178,20 @@ def test_every_table_is_exported_but_those_that_hold_arrays(run, tmp_path):
     assert [name for name, head in heads.items() if head != "utc"] == ["counters"]
 
 
-def test_export_tells_the_step_of_each_message(tmp_path):
+def test_export_tells_the_step_of_each_record(tmp_path):
     steps = [Step(1, 5, START + 10 * SECOND, START + 20 * SECOND), Step(2, 9, START + 30 * SECOND, START + 40 * SECOND)]
     sent = [answered(1, 10, 5), answered(2, 20, 5), answered(3, 39, 5)]
-    folder = stage(tmp_path, [batch(sent), Batch(SHAPE, 0, steps=steps)])
+    lost = [Outage("ann", "User", START + at_s * SECOND, 1006, "", False, 1) for at_s in (5, 35)]
+    folder = stage(tmp_path, [batch(sent, outages=lost), Batch(SHAPE, 0, steps=steps)])
     assert loadtest("export", folder, "-o", tmp_path / "csv")[0] == 0
-    with (tmp_path / "csv" / "messages.csv").open(newline="") as file:
-        assert [row["step"] for row in csv.DictReader(file)] == ["1", "", "2"]
+    assert column(tmp_path / "csv" / "messages.csv", "step") == ["1", "", "2"]
+    assert column(tmp_path / "csv" / "outages.csv", "step") == ["", "2"]
+    assert column(tmp_path / "csv" / "steps.csv", "number") == ["1", "2"]
+
+
+def column(file, name):
+    with file.open(newline="") as lines:
+        return [row[name] for row in csv.DictReader(lines)]
 
 
 def test_export_as_parquet_has_the_same_rows(run, tmp_path):
