@@ -15,6 +15,11 @@ STOP_TIMEOUT_S = 15.0
 class ReferenceServer:
     """`loadtest serve` on a free port, in a process of its own.
 
+    Args:
+        folder: for what it counts.
+        options: further ones of `serve`.
+        within: words in front of its command.
+
     Attributes:
         url: address to connect to.
         secret: key that it checks tokens with.
@@ -22,11 +27,14 @@ class ReferenceServer:
         farewell: the lines that it printed after that; known once stopped.
     """
 
-    def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, options: tuple[str, ...], within: tuple[str, ...] = ()) -> None:
         self.secret = "a secret of the tests, long enough for HS256"
         self._counts = folder / "counts.json"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest", "serve", "--port", "0", "--counts-file", str(self._counts), *options],
+            [
+                *(*within, sys.executable, "-m", "loadtest", "serve", "--port", "0"),
+                *("--counts-file", str(self._counts), *options),
+            ],
             env=os.environ | {"LOADTEST_JWT_SECRET": self.secret},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

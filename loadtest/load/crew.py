@@ -12,9 +12,9 @@ from loadtest.load.clock import WorkerClock
 from loadtest.load.numbers import Pool, Share
 from loadtest.model import Worker, WorkerEnd
 
-GONE_S: Final = 60.0
-"""A worker that has not been heard of for so long is gone for good: it ends itself after as long without its master
-(locust/runners.py, MASTER_HEARTBEAT_TIMEOUT), so its users may be another's."""
+GONE_S: Final = 62.0
+"""A worker that has not been heard of for so long is gone for good, and its users may be another's: after a minute
+without its master it ends itself (locust/runners.py, MASTER_HEARTBEAT_TIMEOUT), which it looks at each second."""
 
 
 class Crew:

@@ -9,7 +9,7 @@ from typing import Final
 
 import gevent
 import msgspec
-from locust.runners import STATE_MISSING, MasterRunner
+from locust.runners import HEARTBEAT_LIVENESS, STATE_MISSING, MasterRunner, WorkerNode
 
 from loadtest.load.clock import Reading, WorkerClock, clock_id
 from loadtest.load.crew import Crew
@@ -162,7 +162,7 @@ class Foreman:
         for look in itertools.count():
             gevent.sleep(WATCH_S)
             clients = self._runner.clients
-            heard = {client.id: client.user_count for client in clients.all if client.state != STATE_MISSING}
+            heard = {client.id: client.user_count for client in clients.all if _is_heard(client)}
             for client_id in self._crew.watch(self._now_s, heard, self._silent()):
                 forget_worker(self._runner, client_id)
             for client_id in self._crew.here - set(clients):  # it has quit without a last report
@@ -189,6 +189,12 @@ class Foreman:
     @property
     def _now_s(self) -> float:
         return (time.monotonic_ns() - self._started_ns) / 1e9
+
+
+def _is_heard(client: WorkerNode) -> bool:
+    """Whether a worker has sent a heartbeat in the last two seconds: Locust misses it after four or five, and a silence
+    would be told as so much shorter."""
+    return bool(client.state != STATE_MISSING and client.heartbeat >= HEARTBEAT_LIVENESS - 1)
 
 
 def _without_users(workers: list[Worker]) -> list[Worker]:

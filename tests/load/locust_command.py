@@ -37,12 +37,14 @@ class LocustRun:
         server: the `ReferenceServer` that it loads.
         results: folder for its run folder.
         options: further words of the command line.
+        within: words in front of it.
     """
 
-    def __init__(self, server, results, *options, locustfile=LOCUSTFILE):
+    def __init__(self, server, results, *options, locustfile=LOCUSTFILE, within=()):
         self.results = results
         self.process = subprocess.Popen(
             [
+                *within,
                 *(sys.executable, "-m", "locust", "-f", str(locustfile), "--host", server.url),
                 *("--results", str(results), *options),
             ],

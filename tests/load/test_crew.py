@@ -48,8 +48,8 @@ def test_one_that_is_cut_off_and_comes_back_is_said_once_each_and_its_silence_is
 
 def test_one_that_stays_silent_for_a_minute_is_gone_and_its_numbers_are_free(crew, said):
     assert crew.watch(5.0, {}, {"host_b"}) == set()
-    assert crew.watch(60.9, {}, {"host_b"}) == set()
-    assert crew.watch(61.0, {}, {"host_b"}) == {"host_b"}
+    assert crew.watch(62.9, {}, {"host_b"}) == set()
+    assert crew.watch(63.0, {}, {"host_b"}) == {"host_b"}
     assert said[1:] == ["worker-1 (host) is lost, 1 s after the start, with 5 users"]
     assert crew.workers[1].ended is WorkerEnd.LOST
     assert [crew.grant("host_a") for _ in range(5)] == [1, 3, 5, 7, 9]

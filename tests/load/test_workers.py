@@ -2,22 +2,19 @@
 
 import collections
 import json
-import os
 import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from contextlib import closing, suppress
 
 import pytest
-from locust_command import LOCUSTFILE, LocustRun
+from machines import Machines, by_end
 from reference_server import ReferenceServer
 
 pytestmark = pytest.mark.long
-PACE = ("--rate-limit", "none", "--message-rate", "2/1s", "WithinLimitUser")
 
 
 class CutCable:
@@ -62,63 +59,6 @@ class CutCable:
         self._listener.close()
 
 
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return listener.getsockname()[1]
-
-
-class Machines:
-    """A master and its workers."""
-
-    def __init__(self, server, folder, workers, run_time, *options):
-        self.port, self._secret, self._folder = free_port(), server.secret, folder
-        self.workers = []
-        self.master = LocustRun(
-            server,
-            folder / "results",
-            *("--headless", "--master", "--expect-workers", str(workers), "--master-bind-host", "127.0.0.1"),
-            *("--master-bind-port", str(self.port), "-u", "12", "-r", "12", "-t", run_time, *options, *PACE),
-        )
-
-    def worker(self, port=None, within=()):
-        log = (self._folder / f"worker{len(self.workers)}.log").open("w")
-        process = subprocess.Popen(
-            [
-                *within,
-                *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker", "--master-host", "127.0.0.1"),
-                *("--master-port", str(port or self.port)),
-            ],
-            env=os.environ | {"LOADTEST_JWT_SECRET": self._secret},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        log.close()
-        self.workers.append(process)
-        return process
-
-    def wait_until_noticed(self, text):
-        """Until the master has kept a notice that holds this text."""
-        self.master.until(lambda: any(text in notice for notice in self._notices()))
-
-    def _notices(self):
-        database = self.master.results / "latest" / "run.db"
-        if not database.exists():
-            return []
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db, suppress(sqlite3.OperationalError):
-            rows = db.execute("SELECT value FROM run WHERE key = 'notices'").fetchall()
-            return json.loads(rows[0][0]) if rows else []
-        return []
-
-    def close(self):
-        self.master.kill()
-        for process in self.workers:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
-
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
     """One run in which a worker is cut off for 6 s, one joins late, one leaves, and one is killed."""
@@ -154,10 +94,6 @@ def troubled(tmp_path_factory):
         server.kill()
         cable.close()
         machines.close()
-
-
-def by_end(summary, end):
-    return [worker for worker in summary["run"]["workers"] if worker["ended"] == end]
 
 
 def test_the_run_goes_on_to_its_end(troubled):
