@@ -2,18 +2,26 @@
 
 import json
 import os
+import re
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import ExitStack, closing, suppress
 
+import msgspec
 import pytest
-from staged_levels import summary
+from staged_levels import ACK, asked, summary
 
 from loadtest.analysis.capacity import Level
+from loadtest.analysis.capacity import capacity as found
+from loadtest.analysis.capacity import level as judged
 from loadtest.analysis.capacity_search import Word
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment import capacity
-from loadtest.experiment.capacity import Begun, Told, carry_on, check_load, new, restore, save
+from loadtest.experiment.capacity import Begun, Record, Told, carry_on, check_load, new, restore, save
 from loadtest.experiment.capacity_plan import Plan, enough_messages, first_users, lost_when
 
 OBJECTIVE = "ack_delivered.p99 < 250ms"
@@ -219,6 +227,125 @@ def test_a_search_on_a_server_of_known_capacity(start_reference_server, tmp_path
     assert [run["users"] for run in runs] == [each["users"] for each in found["levels"]]
     firsts = [run["options"]["first_user"] for run in runs]
     assert firsts == [sum(run["users"] for run in runs[:place]) for place in range(len(runs))]  # no user comes twice
+
+
+QUICK = ("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "none")
+
+
+class Resumed:
+    """`loadtest capacity --resume` of a search in which a level of eight users has passed: the next is one of 16.
+
+    Args:
+        folder: of the search.
+        options: of its runs.
+        within: words in front of the command.
+        environment: secrets.
+    """
+
+    def __init__(self, folder, host, *options, within=(), **environment):
+        self.folder = folder
+        folder.mkdir()
+        result = asked(ACK, 20.0, ci95=(18.0, 23.0))
+        answers = {"stream_completion": {"unit": "ms", "count": 128, "mean": 50.0}}
+        before = [judged(summary(8, [result], metrics=answers), 8, "run-8")]
+        terms = {
+            "host": host,
+            "start": 8,
+            "settle_s": 1.0,
+            "run_time_s": 1.0,
+            "user_per_s": 20.0,
+            "reply_timeout_s": 3.0,
+        }
+        own = ["--rate-limit=none", "--message-rate=20/1s", "--reply-timeout=3s", *options]
+        searched = plan(objectives=[ACK], options=own, same_users=True, **terms)
+        save(folder, Record(**msgspec.structs.asdict(found(before)), plan=searched))
+        self._process = subprocess.Popen(
+            [*within, sys.executable, "-m", "loadtest", "capacity", "--resume", str(folder)],
+            env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def until_under_way(self):
+        """Wait until its level has records."""
+        for _ in range(600):
+            if (self.folder / "latest" / "run.db").exists() and self._answered():
+                return
+            assert self._process.poll() is None, self._process.communicate()
+            time.sleep(0.1)
+        pytest.fail("did not happen within a minute")
+
+    def _answered(self):
+        with closing(sqlite3.connect(f"file:{self.folder / 'latest' / 'run.db'}?mode=ro", uri=True)) as db:
+            with suppress(sqlite3.OperationalError):  # the tables are not there yet
+                return db.execute("SELECT count(*) FROM messages").fetchone()[0] > 0
+            return False
+
+    def assert_stopped(self, line):
+        """It has told why, and kept and marked what it had found by then."""
+        out, err = self._process.communicate(timeout=100)
+        assert (self._process.returncode, "Traceback" in err) == (2, False), err
+        told = f"{line}[^\\n]*; what was found until then is kept, and loadtest capacity --resume {self.folder} goes on"
+        assert re.fullmatch(f"loadtest: error: level of 16 users: {told}", err.splitlines()[-1]), err
+        assert "holds 8 users or more" in out
+        kept = restore(self.folder)
+        assert (kept.max_users, kept.fails_at_users, kept.ended) == (8, None, None)
+        assert re.match(f"level of 16 users: {line}", kept.stopped)
+        assert (self.folder / "capacity.png").is_file()
+
+    def kill(self):
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+
+
+@pytest.fixture
+def resume(tmp_path):
+    with ExitStack() as stack:
+
+        def start(*words, **named):
+            search = Resumed(tmp_path / "search", *words, **named)
+            stack.callback(search.kill)
+            return search
+
+        yield start
+
+
+def test_a_search_that_has_fewer_tokens_than_users_stops_there(start_reference_server, resume, tmp_path):
+    (tokens := tmp_path / "tokens.txt").write_text("".join(f"token-{place}\n" for place in range(10)))
+    search = resume(start_reference_server(*QUICK).url, f"--tokens-file={tokens}")
+    search.assert_stopped("--tokens-file: holds 10 tokens for 16 users")
+
+
+@pytest.mark.long
+def test_a_search_whose_server_is_killed_in_its_middle_stops_there(start_reference_server, resume):
+    server = start_reference_server(*QUICK)
+    search = resume(server.url, LOADTEST_JWT_SECRET=server.secret)
+    search.until_under_way()
+    server.kill()
+    search.assert_stopped(f"--host: nobody listens at {server.url}")
+
+
+PORTS = 12
+FEW_PORTS = (
+    *("unshare", "--user", "--map-root-user", "--net", "sh", "-c"),
+    f'ip link set lo up && echo 40000 {40_000 + PORTS - 1} > /proc/sys/net/ipv4/ip_local_port_range && exec "$@"',
+    "sh",
+)
+
+
+def can_have_few_ports():
+    try:
+        return subprocess.run([*FEW_PORTS, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not can_have_few_ports(), reason="this system gives a process no network, and ports, of its own")
+def test_a_search_that_has_fewer_ports_than_users_stops_there(resume):
+    search = resume(None, within=FEW_PORTS)  # it starts a reference server, within as well
+    search.assert_stopped(
+        f"--users: 16 connections from 1 address of {PORTS} ports each are 4 too many; give 2 addresses"
+    )
 
 
 # --- the record -------------------------------------------------------------------------------------------------------
