@@ -1,21 +1,23 @@
 """How far one machine goes with several worker processes.
 
 `python -m benchmarks.scale`: a short form, about a minute and a half; `--full` is the one with the figures of the
-README. `--only held merged agree` picks parts.
+README. `--only held merged agree` picks parts. Says of each aim whether it was reached; exits with 1 where one was not.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
+from benchmarks.scale import aims
 from benchmarks.scale.figures import agree, held, merged
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="18,000 connections, 5,000 records a second, longer runs")
     parser.add_argument("--connections", type=int, help="to hold, in place of 2,000 or 18,000")
@@ -23,17 +25,22 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     parts = {
-        "held": lambda: held(options.connections or (18_000 if options.full else 2_000), 40 if options.full else 10),
-        "merged": lambda: merged(5_000, 40 if options.full else 16),
+        "held": lambda: held(options.connections or (aims.HELD if options.full else 2_000), 40 if options.full else 10),
+        "merged": lambda: merged(aims.MERGED_PER_S, 40 if options.full else 16),
         "agree": lambda: agree(40, 60 if options.full else 20),
     }
     figures: dict[str, Any] = {"machine": machine()}
+    missed = False
     for name in options.only:
         figures[name] = parts[name]()
         print(f"{name}: {json.dumps(figures[name], indent=1)}", flush=True)
+        for aim in aims.OF[name](figures[name]):
+            print(f"{name}: {aim}", flush=True)
+            missed = missed or not aim.reached
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
