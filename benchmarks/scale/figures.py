@@ -24,7 +24,7 @@ def held(connections: int, hold_s: int) -> dict[str, Any]:
     if connections + FILES_BESIDE > limit:
         raise SystemExit(f"--connections: the server takes {connections:,} files and may open {limit:,}: ulimit -Hn")
     seconds = round(connections / RAMP) + hold_s
-    load = {"users": connections, "spawn_rate": RAMP, "run_time": f"{seconds}s", "processes": 2}
+    load = {"users": connections, "spawn_rate": RAMP, "run_time": seconds, "processes": 2}
     found = summary_of(load | {"classes": ("ListeningUser",)})
     counts, generator = found["counts"], found["generator"]["processes"]
     return {
@@ -57,7 +57,7 @@ def merged(per_second: int, seconds: int) -> dict[str, Any]:
         share_of_a_core(process, 6.0)  # start and first reports
         shares.append(share_of_a_core(process, max(seconds - 10.0, 3.0)))
 
-    load = {"users": 4, "spawn_rate": 4.0, "run_time": f"{seconds}s", "processes": 4}
+    load = {"users": 4, "spawn_rate": 4.0, "run_time": seconds, "processes": 4}
     locustfile = str(Path(__file__).with_name("synthetic.py"))
     found = summary_of(load | {"locustfile": locustfile}, options=("--warmup", "1s"), watch=watch)
     counts, window = found["counts"], found["run"]["window"]
@@ -79,7 +79,7 @@ def agree(users: int, seconds: int) -> dict[str, Any]:
     server = ("--rate-limit", "none", "--distribution", "lognormal", "--chunks", "10")
     sides = {}
     for processes in (0, 4):
-        load = {"users": users, "spawn_rate": float(users), "run_time": f"{seconds}s", "processes": processes}
+        load = {"users": users, "spawn_rate": float(users), "run_time": seconds, "processes": processes}
         sides[processes] = summary_of(load | {"classes": ("WithinLimitUser",)}, server, options)
     alone, shared = sides[0], sides[4]
     rows = []

@@ -48,51 +48,53 @@ class Namespace:
 class Network:
     """Machines around a hub, each with a cable of its own to it.
 
+    Attributes:
+        hub: words in front of a command that run it on the hub, whose address is `HUB`.
+        machines: the same of each machine.
+
+    Args:
+        machines: that there are.
+
     Raises:
         Unavailable: not on this system.
     """
 
-    def __init__(self):
+    def __init__(self, machines):
         self._namespaces = []
         try:
             self._hub = self._made("unshare", "--user", "--map-root-user", "--net")
             self._hub.ip("link set lo up", f"address add {HUB}/32 dev lo")
+            self.hub, self.machines = self._hub.within, [self._machine(place) for place in range(machines)]
         except (FileNotFoundError, Unavailable) as error:
             self.close()
             raise Unavailable(str(error)) from None
 
-    @property
-    def hub(self):
-        """Words in front of a command that run it on the hub, whose address is `HUB`."""
-        return self._hub.within
-
-    def machine(self):
-        """One more machine; words in front of a command that run it there."""
-        place = len(self._namespaces)
-        machine = self._made(*self._hub.within, "unshare", "--net")
-        self._hub.ip(
-            f"link add cable{place} type veth peer name cable netns {machine.pid}",
-            f"address add 198.18.{place}.1/24 dev cable{place}",
-            f"link set cable{place} up",
-        )
-        machine.ip(
-            "link set lo up",
-            f"address add 198.18.{place}.2/24 dev cable",
-            "link set cable up",
-            f"route add default via 198.18.{place}.1",
-        )
-        return machine.within
-
     def pull(self, place):
-        """Pull the cable of the machine that came so many after the first (0, 1, ...)."""
-        self._hub.ip(f"link set cable{place + 1} down")
+        """Pull the cable of the machine in this place."""
+        self._hub.ip(f"link set cable{place} down")
 
     def plug_in(self, place):
-        self._hub.ip(f"link set cable{place + 1} up")
+        self._hub.ip(f"link set cable{place} up")
 
     def close(self):
         for namespace in reversed(self._namespaces):
             namespace.close()
+
+    def _machine(self, place):
+        machine = self._made(*self._hub.within, "unshare", "--net")
+        subnet = f"198.18.{place + 1}"
+        self._hub.ip(
+            f"link add cable{place} type veth peer name cable netns {machine.pid}",
+            f"address add {subnet}.1/24 dev cable{place}",
+            f"link set cable{place} up",
+        )
+        machine.ip(
+            "link set lo up",
+            f"address add {subnet}.2/24 dev cable",
+            "link set cable up",
+            f"route add default via {subnet}.1",
+        )
+        return machine.within
 
     def _made(self, *words):
         namespace = Namespace(*words)

@@ -23,7 +23,7 @@ SERVER = ("--ttft", "20ms", "--gap", "2ms", "--chunks", "5", "--rate-limit", "no
 @pytest.fixture(scope="module")
 def network():
     try:
-        network = Network()
+        network = Network(machines=3)
     except Unavailable as why:
         pytest.skip(f"no network namespaces here ({why}); test_workers.py cuts a worker off on 127.0.0.1")
     yield network
@@ -37,7 +37,7 @@ def cut(network, tmp_path_factory):
     server = ReferenceServer(folder, SERVER, network.hub)
     machines = Machines(server, folder, 3, "26s", "--reply-timeout", "3s", address=HUB, within=network.hub)
     try:
-        workers = [machines.worker(within=network.machine()) for _ in range(3)]
+        workers = [machines.worker(within=machine) for machine in network.machines]
         machines.master.until_under_way(30)
         network.pull(CUT_OFF)
         pulled = time.monotonic()
