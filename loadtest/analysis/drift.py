@@ -138,11 +138,12 @@ def _in_flight(measured: Measured) -> Floats:
 
 def _ended(messages: Messages, timeout_ns: int) -> Ints:
     """When each message was over: when it was last heard of, or a reply timeout after that if it then fell silent."""
-    heard: Ints = np.maximum.reduce(
-        [messages.sent_ns, messages.delivered_ns, messages.refused_ns, messages.last_content_ns, messages.completed_ns]
-    )
+    heard = messages.sent_ns.copy()
+    for instants in (messages.delivered_ns, messages.refused_ns, messages.last_content_ns, messages.completed_ns):
+        np.maximum(heard, instants, out=heard)
     silent = messages.outcome.is_in(Outcome.TIMEOUT, Outcome.UNFINISHED) | messages.stream_state.is_in(*_SILENT)
-    return np.where(silent, heard + timeout_ns, heard)
+    heard[silent] += timeout_ns
+    return heard
 
 
 def _trend(key: str, blocks: Floats) -> Trend:

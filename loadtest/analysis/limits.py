@@ -83,9 +83,10 @@ def _all(
 def _decisions(messages: Messages, timeout_ns: int) -> Decisions:
     """Of the messages on the wire; what was never answered may have been decided at any time until it was given up."""
     rows = _by_user(messages, messages.sent_ns != MISSING)
-    answers = (messages.received_ns, messages.delivered_ns, messages.refused_ns)
-    earliest = np.minimum.reduce([np.where(column == MISSING, _NEVER, column) for column in answers])[rows]
-    sent = messages.sent_ns[rows]
+    sent, earliest = messages.sent_ns[rows], np.full(len(rows), _NEVER)
+    for instants in (messages.received_ns, messages.delivered_ns, messages.refused_ns):
+        answered = instants[rows]
+        np.minimum(earliest, answered, out=earliest, where=answered != MISSING)
     rejected = messages.outcome.is_in(Outcome.REJECTED)[rows]
     return Decisions(
         starts=np.flatnonzero(np.diff(messages.user.codes[rows], prepend=-1)),

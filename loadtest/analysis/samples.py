@@ -114,9 +114,11 @@ def reply_times(messages: Messages, key: str, basis: Basis) -> Floats:
     arrived: Ints = getattr(messages, reply.arrived)
     times = _since(arrived, messages.intended_ns if basis is Basis.INTENDED else messages.sent_ns)
     if basis is Basis.SHORTEST:
-        unsure = np.maximum(getattr(messages, reply.bound), 0) + np.maximum(messages.handover_ns, 0)
-        times = np.maximum(times - unsure, 0.0)
-    return np.where(np.isnan(times) & reply.unanswered(messages), np.inf, times)
+        for unsure in (getattr(messages, reply.bound), messages.handover_ns):
+            times -= np.maximum(unsure, 0)
+        np.maximum(times, 0.0, out=times)
+    times[np.isnan(times) & reply.unanswered(messages)] = np.inf
+    return times
 
 
 def stream_rate(messages: Messages) -> Floats:
