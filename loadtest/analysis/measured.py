@@ -77,7 +77,7 @@ class Measured:
         if key not in _PER_MESSAGE:
             return None
         values, messages = self.values(key, basis), self.records.messages
-        rows = self._default(key) if part is None else part
+        rows = _row_numbers(self._default(key) if part is None else part)
         samples = Samples(values[rows], messages.intended_ns[rows], messages.user.codes[rows])
         return samples.known()
 
@@ -85,7 +85,7 @@ class Measured:
         rows = self.headline if part is None else part
         if key == "typing_fanout" and user_class is not None:
             rows, key = np.zeros(0, np.int64), "fanout"  # it belongs to no message, and so to no class
-        return self.rooms.samples(key, np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64))
+        return self.rooms.samples(key, _row_numbers(rows))
 
     def counts(self, key: str) -> list[Counts]:
         """The counts of a metric in the intervals that lie wholly in the window."""
@@ -119,6 +119,11 @@ class Measured:
 
     def _default(self, key: str) -> Bools:
         return self.steady if key in OF_LIMIT else self.headline
+
+
+def _row_numbers(part: Bools | Ints) -> Ints:
+    """Of a mask or of row numbers: columns are picked by these in a tenth of the time that a mask takes."""
+    return np.flatnonzero(part) if part.dtype == np.bool_ else part.astype(np.int64, copy=False)
 
 
 def in_unit(key: str, values: Floats) -> Distribution:

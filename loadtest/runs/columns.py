@@ -32,7 +32,7 @@ class Text:
     names: tuple[str | None, ...]
 
     def __getitem__(self, rows: Bools) -> Text:
-        return Text(self.codes[rows], self.names)
+        return Text(self.codes[np.flatnonzero(rows)], self.names)  # far faster than by the mask
 
     def is_in(self, *wanted: str | None) -> Bools:
         """Which rows hold one of the texts."""
