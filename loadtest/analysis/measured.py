@@ -25,6 +25,9 @@ from loadtest.model import Counts, Population
 from loadtest.runs.columns import MISSING, Bools, Ints
 
 _PER_MESSAGE = {*REPLIES, *OF_MESSAGES, *OF_LIMIT, "ttft_overhead"}
+_KEPT = {*REPLIES, *OF_LIMIT}
+"""Whose values of all messages are kept: headline, classes, populations, plot and timeline ask for the replies, and the
+rate limit's take long. The others are quickly made again for each class, and would take 8 bytes a message each."""
 
 
 class Measured:
@@ -97,13 +100,13 @@ class Measured:
 
     def values(self, key: str, basis: Basis = Basis.SENT) -> Floats:
         """A metric of messages for every message of the run: ns, +infinity for the unanswered, NaN for no sample."""
-        # those from sent are kept: headline, class, population, plot and timeline ask for the same ones
-        values = self._values.get(key) if basis is Basis.SENT else None
-        if values is None:
-            values = self._overhead() if key == "ttft_overhead" else self._values_of(key, basis)
-            if basis is Basis.SENT:
-                self._values[key] = values
-        return values
+        if key == "ttft_overhead":
+            return self._overhead()
+        if key not in _KEPT or basis is not Basis.SENT:
+            return self._values_of(key, basis)
+        if key not in self._values:
+            self._values[key] = self._values_of(key, basis)
+        return self._values[key]
 
     def _values_of(self, key: str, basis: Basis) -> Floats:
         return message_values(self.records.messages, key, streams_expected=self.records.streams_expected, basis=basis)

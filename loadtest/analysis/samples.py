@@ -128,7 +128,7 @@ def stream_rate(messages: Messages) -> Floats:
     """
     progress = _progress_chunks(messages)
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
-    known = (progress > 1) & (seconds > 0) & (messages.completed_ns != MISSING)
+    known = np.flatnonzero((progress > 1) & (seconds > 0) & (messages.completed_ns != MISSING))
     rate = np.full(len(messages), np.nan)
     rate[known] = messages.chars[known] * (1 - 1 / progress[known]) / seconds[known]
     return rate
@@ -138,7 +138,7 @@ def chunk_rate(messages: Messages) -> Floats:
     """Chunks with new content a second, after the first one."""
     gaps = _progress_chunks(messages) - 1
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
-    known = (gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING)
+    known = np.flatnonzero((gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING))
     rate = np.full(len(messages), np.nan)
     rate[known] = gaps[known] / seconds[known]
     return rate
@@ -152,7 +152,7 @@ def _progress_chunks(messages: Messages) -> Ints:
 
 def amplification(messages: Messages) -> Floats:
     """Bytes of all frames of a completed answer over those of its text: cumulative chunks grow with its square."""
-    known = (messages.text_bytes > 0) & (messages.completed_ns != MISSING)
+    known = np.flatnonzero((messages.text_bytes > 0) & (messages.completed_ns != MISSING))
     ratio = np.full(len(messages), np.nan)
     ratio[known] = messages.stream_bytes[known] / messages.text_bytes[known]
     return ratio
