@@ -28,7 +28,9 @@ _FEW: Final = 32
 _SEPARATOR: Final = "\x1f"
 """ASCII unit separator. Where a text from outside holds one, such as a user of a tokens file, it is read as a blank."""
 _EXPRESSIONS: Final = {"user_class": "class"} | {
-    name: f"replace({name}, char({ord(_SEPARATOR)}), ' ')" for name in ("user", "reason")
+    # as a literal: SQLite would work char(31) out anew for each row
+    name: f"replace({name}, '{_SEPARATOR}', ' ')"
+    for name in ("user", "reason")
 }
 _KNOWN: Final = {"outcome": tuple(Outcome), "population": tuple(Population), "stream_state": tuple(StreamState)}
 
@@ -63,7 +65,7 @@ class _TextColumn:
     @property
     def sql(self) -> str:
         if self.few is None:
-            return f"group_concat(ifnull({_source(self.name)}, ''), char({ord(_SEPARATOR)}))"
+            return f"group_concat(ifnull({_source(self.name)}, ''), '{_SEPARATOR}')"
         # NULL equals nothing, so it is what is left
         cases = "".join(f"WHEN ? THEN {code} " for code in range(len(self.few)))
         return (
