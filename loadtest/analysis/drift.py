@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from loadtest.analysis.kendall import p_value
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.percentiles import Floats
 from loadtest.model import Outcome, StreamState
@@ -138,19 +139,17 @@ def _in_flight(measured: Measured) -> Floats:
 
 def _ended(messages: Messages, timeout_ns: int) -> Ints:
     """When each message was over: when it was last heard of, or a reply timeout after that if it then fell silent."""
-    heard: Ints = np.maximum.reduce(
-        [messages.sent_ns, messages.delivered_ns, messages.refused_ns, messages.last_content_ns, messages.completed_ns]
-    )
+    heard = messages.sent_ns.copy()
+    for instants in (messages.delivered_ns, messages.refused_ns, messages.last_content_ns, messages.completed_ns):
+        np.maximum(heard, instants, out=heard)
     silent = messages.outcome.is_in(Outcome.TIMEOUT, Outcome.UNFINISHED) | messages.stream_state.is_in(*_SILENT)
-    return np.where(silent, heard + timeout_ns, heard)
+    heard[silent] += timeout_ns
+    return heard
 
 
 def _trend(key: str, blocks: Floats) -> Trend:
     """Through the means of blocks, at equal distances in time; the line ends at the edges of the window."""
-    from scipy import stats  # noqa: PLC0415  # a second and a half of CPU to import, which a short run does not need
-
-    places = np.arange(len(blocks)) + 0.5
-    tau = stats.kendalltau(places, blocks)
-    slope, start = map(float, stats.theilslopes(blocks, places)[:2])
-    p_value = 1.0 if np.isnan(tau.pvalue) else float(tau.pvalue)  # all blocks alike
-    return Trend(key, round(start, 4), round(start + slope * len(blocks), 4), round(p_value, 6))
+    earlier, later = np.triu_indices(len(blocks), 1)
+    slope = float(np.median((blocks[later] - blocks[earlier]) / (later - earlier)))
+    start = float(np.median(blocks)) - slope * len(blocks) / 2
+    return Trend(key, round(start, 4), round(start + slope * len(blocks), 4), round(p_value(blocks), 6))

@@ -16,6 +16,7 @@ import numpy as np
 from msgspec import Struct
 from scipy import stats
 
+from loadtest.analysis.intervals import share_ends
 from loadtest.analysis.percentiles import Floats
 
 LEVEL: Final = 0.95
@@ -94,15 +95,9 @@ def at_least(effect: Effect, low: float, high: float) -> Effect:
     return msgspec.structs.replace(effect, low=min(effect.low, low), high=max(effect.high, high))
 
 
-def share_ends(hits: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (Clopper and Pearson, "The use of confidence or fiducial limits", 1934)."""
-    found = stats.binomtest(hits, count).proportion_ci(LEVEL)
-    return float(found.low), float(found.high)
-
-
 def _log_share(counts: tuple[int, int]) -> tuple[float, float, float]:
     """Logarithms of the lower end, the share, and the upper end."""
-    low, high = share_ends(*counts)
+    low, high = share_ends(counts[0], counts[1] - counts[0])
     with np.errstate(divide="ignore"):
         ends = np.log([low, counts[0] / counts[1], high])
     return float(ends[0]), float(ends[1]), float(ends[2])

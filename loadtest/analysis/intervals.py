@@ -104,10 +104,12 @@ def counted_intervals(
     first = min(part.start_ns for part in parts)
     seconds = (max(part.start_ns for part in parts) - first) // _SECOND_NS + 1
     by_time = np.zeros((min(seconds, CELLS), len(edges) + 1))
-    for part in parts:
-        values = bucket_values(part)
+    occupied = [np.frombuffer(part.buckets, "<u4") for part in parts]
+    # found once for every bucket: the parts hold the same ones over and over
+    bins = np.searchsorted(edges, bucket_values(np.arange(max(int(each.max(initial=0)) for each in occupied) + 1)))
+    for part, buckets in zip(parts, occupied, strict=True):
         place = (part.start_ns - first) // _SECOND_NS * len(by_time) // seconds
-        by_time[place] += added(np.searchsorted(edges, values), np.frombuffer(part.counts, "<u4"), len(edges) + 1)
+        by_time[place] += added(bins[buckets], np.frombuffer(part.counts, "<u4"), len(edges) + 1)
     return _intervals(distribution, edges, by_time, None, quantiles)
 
 
@@ -176,8 +178,8 @@ def _interval(distribution: Distribution, q: float, effective: float) -> Interva
 def share_interval(hits: Bools, times_ns: Ints, users: Codes) -> Interval:
     """The 95 % interval of the share of samples that are hits.
 
-    That of C. J. Clopper and E. S. Pearson (Biometrika 26, 1934) with the effective number of samples. Where all of
-    them or none are hits, nothing tells how far they depend on each other, and they count as independent.
+    That of `share_ends` with the effective number of samples. Where all of them or none are hits, nothing tells how far
+    they depend on each other, and they count as independent.
 
     Args:
         hits: at least one sample. Shape n.
@@ -190,7 +192,12 @@ def share_interval(hits: Bools, times_ns: Ints, users: Codes) -> Interval:
         bins, edge = hits.astype(np.uint8), np.array([0])
         by_time, by_user = _table(_cells(times_ns, min(CELLS, max(count // 4, 1))), bins, 2), _table(users, bins, 2)
         effective = float(_effective(by_time, by_user, np.array([1 - found / count]), edge)[0])
-    inside, outside = found / count * effective, (1 - found / count) * effective
-    low = float(special.betaincinv(inside, outside + 1, TAIL)) if inside else 0.0
-    high = float(special.betaincinv(inside + 1, outside, 1 - TAIL)) if outside else 1.0
-    return Interval(low, high)
+    return Interval(*share_ends(found / count * effective, (1 - found / count) * effective))
+
+
+def share_ends(hits: float, others: float) -> tuple[float, float]:
+    """95 % interval of the share of hits among independent samples (C. J. Clopper and E. S. Pearson, Biometrika 26,
+    1934), of which there may be a fraction."""
+    low = float(special.betaincinv(hits, others + 1, TAIL)) if hits else 0.0
+    high = float(special.betaincinv(hits + 1, others, 1 - TAIL)) if others else 1.0
+    return low, high

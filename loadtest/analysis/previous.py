@@ -7,7 +7,7 @@ import math
 import msgspec
 from msgspec import Struct
 
-from loadtest.analysis.effect import share_ends
+from loadtest.analysis.intervals import share_ends
 from loadtest.analysis.sample import QUANTITIES, RATIOS, Quantity, sample, shares, unlike
 from loadtest.analysis.values import SCHEMA, MetricSummary, Summary
 from loadtest.metrics import HEADLINE, Better
@@ -64,8 +64,9 @@ def differences(previous: Summary, summary: Summary) -> list[Difference]:
     ]
     earlier, own = shares(previous), shares(summary)
     for key in (key for key in RATIOS if key in earlier and key in own):
-        before, now = (part / whole for part, whole in (earlier[key], own[key]))
-        found.append(Difference(QUANTITIES[key], before, now, _apart(share_ends(*earlier[key]), share_ends(*own[key]))))
+        (part, whole), (own_part, own_whole) = earlier[key], own[key]
+        apart = _apart(share_ends(part, whole - part), share_ends(own_part, own_whole - own_part))
+        found.append(Difference(QUANTITIES[key], part / whole, own_part / own_whole, apart))
     return found
 
 

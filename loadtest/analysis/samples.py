@@ -55,10 +55,10 @@ class Samples:
 
     def known(self) -> Samples:
         """Those that are not NaN."""
-        unknown = np.isnan(self.values)
-        if not unknown.any():
+        known = np.flatnonzero(~np.isnan(self.values))  # by numbers, as in `Measured.samples`
+        if len(known) == len(self):
             return self
-        return Samples(self.values[~unknown], self.at_ns[~unknown], self.users[~unknown])
+        return Samples(self.values[known], self.at_ns[known], self.users[known])
 
 
 def _since(instants: Ints, origin: Ints) -> Floats:
@@ -114,9 +114,11 @@ def reply_times(messages: Messages, key: str, basis: Basis) -> Floats:
     arrived: Ints = getattr(messages, reply.arrived)
     times = _since(arrived, messages.intended_ns if basis is Basis.INTENDED else messages.sent_ns)
     if basis is Basis.SHORTEST:
-        unsure = np.maximum(getattr(messages, reply.bound), 0) + np.maximum(messages.handover_ns, 0)
-        times = np.maximum(times - unsure, 0.0)
-    return np.where(np.isnan(times) & reply.unanswered(messages), np.inf, times)
+        for unsure in (getattr(messages, reply.bound), messages.handover_ns):
+            times -= np.maximum(unsure, 0)
+        np.maximum(times, 0.0, out=times)
+    times[np.isnan(times) & reply.unanswered(messages)] = np.inf
+    return times
 
 
 def stream_rate(messages: Messages) -> Floats:
@@ -126,7 +128,7 @@ def stream_rate(messages: Messages) -> Floats:
     """
     progress = _progress_chunks(messages)
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
-    known = (progress > 1) & (seconds > 0) & (messages.completed_ns != MISSING)
+    known = np.flatnonzero((progress > 1) & (seconds > 0) & (messages.completed_ns != MISSING))
     rate = np.full(len(messages), np.nan)
     rate[known] = messages.chars[known] * (1 - 1 / progress[known]) / seconds[known]
     return rate
@@ -136,7 +138,7 @@ def chunk_rate(messages: Messages) -> Floats:
     """Chunks with new content a second, after the first one."""
     gaps = _progress_chunks(messages) - 1
     seconds = _since(messages.last_content_ns, messages.first_content_ns) / 1e9
-    known = (gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING)
+    known = np.flatnonzero((gaps > 0) & (seconds > 0) & (messages.completed_ns != MISSING))
     rate = np.full(len(messages), np.nan)
     rate[known] = gaps[known] / seconds[known]
     return rate
@@ -150,7 +152,7 @@ def _progress_chunks(messages: Messages) -> Ints:
 
 def amplification(messages: Messages) -> Floats:
     """Bytes of all frames of a completed answer over those of its text: cumulative chunks grow with its square."""
-    known = (messages.text_bytes > 0) & (messages.completed_ns != MISSING)
+    known = np.flatnonzero((messages.text_bytes > 0) & (messages.completed_ns != MISSING))
     ratio = np.full(len(messages), np.nan)
     ratio[known] = messages.stream_bytes[known] / messages.text_bytes[known]
     return ratio

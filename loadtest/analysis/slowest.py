@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from loadtest.analysis.distribution import NS_PER_MS
 from loadtest.analysis.measured import Measured
+from loadtest.analysis.percentiles import Floats
 from loadtest.metrics import HEADLINE
 from loadtest.model import Connect
+from loadtest.runs.columns import Ints
 from loadtest.runs.reader import RunReader
 
 NUMBER: Final = 20
@@ -47,8 +49,7 @@ def slowest(measured: Measured, run: RunReader, key: str, number: int = NUMBER) 
     """
     values = {name: measured.values(name) for name in HEADLINE}
     ranked = np.where(measured.headline & ~np.isnan(values[key]), values[key], -1.0)
-    number = min(number, int((ranked >= 0).sum()))
-    rows = np.argsort(-ranked, kind="stable")[:number].tolist()
+    rows = _largest(ranked, min(number, int((ranked >= 0).sum()))).tolist()
     messages, info = measured.records.messages, measured.records.info
     began = datetime.fromisoformat(info.started_utc).astimezone(UTC)
     traces = _Traces(measured.records.connects)
@@ -68,6 +69,15 @@ def slowest(measured: Measured, run: RunReader, key: str, number: int = NUMBER) 
             )
         )
     return found
+
+
+def _largest(values: Floats, number: int) -> Ints:
+    """Places of the largest values, the largest first, and of equal ones the earlier."""
+    if not number:
+        return np.zeros(0, np.int64)
+    least = np.sort(values)[-number]  # to sort the values takes a twentieth of what it takes to sort their places
+    places = np.flatnonzero(values >= least)
+    return places[np.argsort(-values[places], kind="stable")][:number]
 
 
 class _Traces:

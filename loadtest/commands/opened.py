@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
+from loadtest.analysis.timeline import Timeline, timeline
 from loadtest.analysis.values import Summary
 from loadtest.errors import NothingMeasured, RunFolderError
+from loadtest.metrics import HEADLINE
 from loadtest.objectives import Objective, objective
 from loadtest.runs.reader import RunReader
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class OpenedRun:
     """One run.
 
@@ -28,6 +31,11 @@ class OpenedRun:
     folder: Path
     measured: Measured
     summary: Summary
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Of what is shown first; its picture and the table beside it ask for it."""
+        return timeline(self.measured, HEADLINE)
 
     def refuse_if_empty(self) -> None:
         """Conclude nothing from nothing.

@@ -9,7 +9,6 @@ from typing import Final
 
 from loadtest.analysis.previous import differences, previous_run
 from loadtest.analysis.slowest import slowest
-from loadtest.analysis.timeline import timeline
 from loadtest.analysis.values import Summary
 from loadtest.commands.opened import OpenedRun
 from loadtest.errors import UsageError
@@ -64,7 +63,7 @@ def _pictures(run: OpenedRun, folder: Path) -> Iterator[Picture]:
         yield Picture("Latency by percentile", markup, text)
     if (markup := _markup(folder / "timeline.svg")) is not None:
         text = "Percentiles of each headline metric by interval; users, messages a second and errors beneath."
-        values = timeline_values(timeline(run.measured, HEADLINE))
+        values = timeline_values(run.timeline)
         yield Picture("The run over time", markup, text, values)
     if (markup := _markup(folder / "recovery.svg")) is not None:
         text = "Share of the lost connections that were back, by time since their loss; attempts to connect beneath."

@@ -12,7 +12,7 @@ from typing import Final
 from loadtest.analysis.curves import Curve, curves
 from loadtest.analysis.herd import recovery_return
 from loadtest.analysis.recovery import schedule
-from loadtest.analysis.timeline import Timeline, timeline
+from loadtest.analysis.timeline import Timeline
 from loadtest.analysis.values import Verdict
 from loadtest.commands.opened import OpenedRun
 from loadtest.errors import NothingMeasured, UsageError
@@ -63,7 +63,7 @@ def draw_timeline(run: OpenedRun, files: Sequence[Path]) -> None:
     Raises:
         UsageError: a file cannot be written.
     """
-    _draw_timeline(timeline(run.measured, HEADLINE), subtitle(run.summary), run.summary.verdict, files)
+    _draw_timeline(run.timeline, subtitle(run.summary), run.summary.verdict, files)
 
 
 def _draw_timeline(values: Timeline, caption: str, verdict: Verdict, files: Sequence[Path]) -> None:
@@ -102,7 +102,7 @@ def draw_run(run: OpenedRun, folder: Path) -> None:
         draw_percentiles([run], (), files_in(folder, "percentiles"))
         draw_timeline(run, files_in(folder, "timeline"))
         return
-    values, caption, verdict = timeline(run.measured, HEADLINE), subtitle(run.summary), run.summary.verdict
+    values, caption, verdict = run.timeline, subtitle(run.summary), run.summary.verdict
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as beside:
         other = beside.submit(_draw_timeline, values, caption, verdict, files_in(folder, "timeline"))
         draw_percentiles([run], (), files_in(folder, "percentiles"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,15 +24,15 @@ class Text:
     """A column of texts of which few differ.
 
     Attributes:
-        codes: index into `names` of each row, shape n.
+        codes: index into `names` of each row, of the shortest type that holds them, shape n.
         names: the distinct texts; None where the database has NULL.
     """
 
-    codes: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.unsignedinteger[Any]]
     names: tuple[str | None, ...]
 
     def __getitem__(self, rows: Bools) -> Text:
-        return Text(self.codes[rows], self.names)
+        return Text(self.codes[np.flatnonzero(rows)], self.names)  # far faster than by the mask
 
     def is_in(self, *wanted: str | None) -> Bools:
         """Which rows hold one of the texts."""

@@ -28,7 +28,9 @@ _FEW: Final = 32
 _SEPARATOR: Final = "\x1f"
 """ASCII unit separator. Where a text from outside holds one, such as a user of a tokens file, it is read as a blank."""
 _EXPRESSIONS: Final = {"user_class": "class"} | {
-    name: f"replace({name}, char({ord(_SEPARATOR)}), ' ')" for name in ("user", "reason")
+    # as a literal: SQLite would work char(31) out anew for each row
+    name: f"replace({name}, '{_SEPARATOR}', ' ')"
+    for name in ("user", "reason")
 }
 _KNOWN: Final = {"outcome": tuple(Outcome), "population": tuple(Population), "stream_state": tuple(StreamState)}
 
@@ -49,7 +51,7 @@ class _Codes(dict[str, int]):
     def encode(self, joined: str) -> Column:
         texts = joined.split(_SEPARATOR)
         with self._lock:
-            return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
+            return np.fromiter(map(self.__getitem__, texts), np.uint32, len(texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class _TextColumn:
     @property
     def sql(self) -> str:
         if self.few is None:
-            return f"group_concat(ifnull({_source(self.name)}, ''), char({ord(_SEPARATOR)}))"
+            return f"group_concat(ifnull({_source(self.name)}, ''), '{_SEPARATOR}')"
         # NULL equals nothing, so it is what is left
         cases = "".join(f"WHEN ? THEN {code} " for code in range(len(self.few)))
         return (
@@ -75,7 +77,7 @@ class _TextColumn:
         return tuple(text or None for text in self.codes) if self.few is None else (*self.few, None)
 
     def decode(self, joined: str) -> Column:
-        return self.codes.encode(joined) if self.few is None else np.fromstring(joined, np.int32, sep=",")
+        return self.codes.encode(joined) if self.few is None else np.fromstring(joined, np.uint8, sep=",")
 
 
 def _source(column: str) -> str:
@@ -133,10 +135,15 @@ def fetch_messages(uri: str) -> Messages:
         # rows are only ever added, so that they are numbered without holes
         (last,) = database.execute("SELECT ifnull(max(rowid), 0) FROM messages").fetchone()
     cuts = np.linspace(0, last, _THREADS + 1 if last > _ROWS_AT_ONCE else 2, dtype=np.int64).tolist()
-    kinds = [np.int32] * len(TEXT_COLUMNS) + [np.int64] * len(INT_COLUMNS)
-    columns: list[Column] = [np.empty(last, kind) for kind in kinds]
     with ThreadPoolExecutor(_THREADS) as pool:
         texts = list(pool.map(lambda name: _text_column(uri, name), TEXT_COLUMNS))
+        kinds = [np.uint32 if text.few is None else np.uint8 for text in texts] + [np.int64] * len(INT_COLUMNS)
+        columns: list[Column] = [np.empty(last, kind) for kind in kinds]
         list(pool.map(lambda first, last: _fetch_span(uri, first, last, texts, columns), cuts[:-1], cuts[1:]))
-    coded = [Text(codes, text.names) for codes, text in zip(columns, texts, strict=False)]
+    coded = [_coded(codes, text.names) for codes, text in zip(columns, texts, strict=False)]
     return Messages(*coded, *columns[len(texts) :])  # type: ignore[arg-type]  # in the order of its fields
+
+
+def _coded(codes: Column, names: tuple[str | None, ...]) -> Text:
+    """A column of texts with codes as short as the number of its names allows."""
+    return Text(codes.astype(np.min_scalar_type(len(names)), copy=False), names)

@@ -82,13 +82,14 @@ def _all(
 
 def _decisions(messages: Messages, timeout_ns: int) -> Decisions:
     """Of the messages on the wire; what was never answered may have been decided at any time until it was given up."""
-    rows, starts = _rows_by_user(messages)
-    answers = (messages.received_ns, messages.delivered_ns, messages.refused_ns)
-    earliest = np.minimum.reduce([np.where(column == MISSING, _NEVER, column) for column in answers])[rows]
-    sent = messages.sent_ns[rows]
+    rows = _by_user(messages, messages.sent_ns != MISSING)
+    sent, earliest = messages.sent_ns[rows], np.full(len(rows), _NEVER)
+    for instants in (messages.received_ns, messages.delivered_ns, messages.refused_ns):
+        answered = instants[rows]
+        np.minimum(earliest, answered, out=earliest, where=answered != MISSING)
     rejected = messages.outcome.is_in(Outcome.REJECTED)[rows]
     return Decisions(
-        starts=starts,
+        starts=np.flatnonzero(np.diff(messages.user.codes[rows], prepend=-1)),
         sent_ns=sent,
         known_ns=np.where(earliest == _NEVER, sent + timeout_ns, np.maximum(earliest, sent)),
         admitted=(messages.delivered_ns != MISSING)[rows] & ~rejected,
@@ -114,11 +115,10 @@ def _tries(made: Decisions, user: int) -> Iterable[Attempt]:
     return zip(made.sent_ns[rows].tolist(), made.known_ns[rows].tolist(), fates, strict=True)
 
 
-def _rows_by_user(messages: Messages) -> tuple[Ints, Ints]:
-    """Rows of the messages on the wire, by user and then in the order of sending; and where each user's begin."""
-    rows = np.flatnonzero(messages.sent_ns != MISSING)
-    rows = rows[np.lexsort((messages.sent_ns[rows], messages.user.codes[rows]))]
-    return rows, np.flatnonzero(np.diff(messages.user.codes[rows], prepend=-1))
+def _by_user(messages: Messages, part: Bools) -> Ints:
+    """Rows of some messages that were on the wire, by user and then in the order of sending."""
+    rows = np.flatnonzero(part)
+    return rows[np.lexsort((messages.sent_ns[rows], messages.user.codes[rows]))]
 
 
 def retry_after_errors(messages: Messages) -> Floats:
@@ -129,22 +129,29 @@ def retry_after_errors(messages: Messages) -> Floats:
     no sample. A promise is in whole seconds, so up to one second too much is no error of the server.
     """
     values = np.full(len(messages), np.nan)
+    first, last, admitted = _series(messages)
+    columns = (
+        first, messages.retry_after_s[first], messages.refused_ns[first], messages.sent_ns[last],
+        messages.sent_ns[admitted],
+    )  # fmt: skip
+    # in Python's integers: a server may promise more nanoseconds than 64 bits hold
+    for row, promised_s, refused_ns, last_ns, sent_ns in zip(*(each.tolist() for each in columns), strict=True):
+        promised_ns = refused_ns + promised_s * NS
+        tried = last_ns > promised_ns or sent_ns <= promised_ns + NS
+        if MISSING not in (promised_s, refused_ns) and tried:
+            values[row] = promised_ns - sent_ns
+    return values
+
+
+def _series(messages: Messages) -> tuple[Ints, Ints, Ints]:
+    """Each user's rejections in a row: the first one, the last one, and the message that was admitted after it."""
     rejected = messages.outcome.is_in(Outcome.REJECTED)
     if not rejected.any():
-        return values
-    everyone, starts = _rows_by_user(messages)
-    for rows in np.split(everyone, starts[1:]):
-        if not rejected[rows].any():
-            continue
-        first = last = None
-        for row in rows.tolist():
-            if rejected[row]:
-                first, last = row if first is None else first, row
-            elif first is not None and messages.delivered_ns[row] != MISSING:
-                promised_s, refused_ns = int(messages.retry_after_s[first]), int(messages.refused_ns[first])
-                promised_ns, sent_ns = refused_ns + promised_s * NS, int(messages.sent_ns[row])
-                tried = int(messages.sent_ns[last]) > promised_ns or sent_ns <= promised_ns + NS
-                if MISSING not in (promised_s, refused_ns) and tried:
-                    values[first] = promised_ns - sent_ns
-                first = None
-    return values
+        return (np.zeros(0, np.int64),) * 3
+    telling = rejected | (messages.delivered_ns != MISSING)
+    rows = _by_user(messages, telling & (messages.sent_ns != MISSING))
+    refused, users = rejected[rows], messages.user.codes[rows]
+    goes_on = refused[:-1] & (users[1:] == users[:-1])  # the next one is of the same user as a rejection
+    begins = np.flatnonzero(refused & ~np.append(False, goes_on))
+    ends = np.flatnonzero(goes_on & ~refused[1:])
+    return rows[begins[np.searchsorted(begins, ends, side="right") - 1]], rows[ends], rows[ends + 1]
