@@ -172,12 +172,14 @@ def compare(matched: Matched, terms: Terms, differences: Sequence[str] = ()) -> 
         ValueError: the runs share no quantity, or lack one that is declared as a gate.
     """
     runs = (*matched.base, *matched.candidate)
-    left_out = _left_out(runs) | _of_unequal_length(matched)
+    unequal = _of_unequal_length(matched)
+    left_out = _left_out(runs) | unequal
     keys = [key for key in QUANTITIES if key not in left_out and all(key in run.quantities for run in runs)]
     if not keys:
         raise ValueError("the runs have no metric in common that has enough samples; make them longer")
-    gates = _gates(keys, left_out, terms)
-    unjudged = [] if terms.gates is not None else _unjudged(keys, left_out, terms)
+    usual = [RATE if key in unequal else key for key in GATES]
+    gates = _gates(keys, left_out, usual, terms)
+    unjudged = [] if terms.gates is not None else _unjudged(keys, left_out, usual, terms)
     kind = _kind(matched)
     effects = {key: _effect(key, matched, kind) for key in keys}
     families = [gates, [key for key in keys if key not in gates]]
@@ -237,29 +239,23 @@ def _mean_chars(side: Sequence[Sample]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _gates(keys: Sequence[str], left_out: Mapping[str, str], terms: Terms) -> list[str]:
+def _gates(keys: Sequence[str], left_out: Mapping[str, str], usual: Sequence[str], terms: Terms) -> list[str]:
     if terms.gates is not None:
         for key in terms.gates:
             if key not in keys:
                 raise ValueError(f"--gate {key}: {left_out.get(key, 'the runs have too few samples of it')}")
-        asked: Sequence[str] = terms.gates
-    else:
-        asked = _asked(left_out)
+    asked = usual if terms.gates is None else terms.gates
     return [key for key in dict.fromkeys(asked) if key in keys and not _provider_bound(key, terms)]
 
 
-def _unjudged(keys: Sequence[str], left_out: Mapping[str, str], terms: Terms) -> list[str]:
+def _unjudged(keys: Sequence[str], left_out: Mapping[str, str], usual: Sequence[str], terms: Terms) -> list[str]:
     """Gates whose metric was measured, but too seldom: that nothing changed in them cannot be said."""
     measured = {QUANTITIES[key].metric for key in (*keys, *left_out)}
     return [
         key
-        for key in _asked(left_out)
+        for key in usual
         if key not in keys and QUANTITIES[key].metric in measured and not _provider_bound(key, terms)
     ]
-
-
-def _asked(left_out: Mapping[str, str]) -> list[str]:
-    return [RATE if QUANTITIES[key].metric == OF_LENGTH and key in left_out else key for key in GATES]
 
 
 def _provider_bound(key: str, terms: Terms) -> bool:

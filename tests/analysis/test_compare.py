@@ -145,6 +145,12 @@ class TestVerdict:
         assert "answers are 25% longer" in result.left_out["stream_completion.p95"]
         assert "stream_rate.p50" in result.gated
 
+    def test_a_rate_stands_in_for_completion_times_of_unequal_answers_only(self):
+        slow = [sample(f"c{n}", quantities={"stream_completion.p95": 30_000.0 if n else None}) for n in range(8)]
+        result = compare(Matched([sample(f"b{n}") for n in range(8)], slow, paired=True), Terms())
+        assert (result.verdict, result.unjudged) == (Word.INCONCLUSIVE, ["stream_completion.p95"])
+        assert "stream_rate.p50" not in result.gated
+
     def test_what_some_runs_lack_is_left_out_with_the_reason(self):
         lacking = Matched([sample("a")], [sample("b", quantities={"ttft.p95": None})], paired=False)
         assert compare(lacking, Terms()).left_out == {"ttft.p95": "1 of 2 runs have too few samples of it"}
