@@ -78,7 +78,7 @@ class Change(Struct, frozen=True):
     Attributes:
         ratio: candidate to base.
         ci95: its 95 % t interval, of shares no narrower than the number of their messages allows; null without two
-            runs a side.
+            runs a side. Its upper end is null where it has none, as that of a share of nothing.
         pairs: number of pairs; 0 where runs are not pairs.
         runs: of base and candidate.
         pair_ratios: of each pair, in their order.
@@ -97,7 +97,7 @@ class Change(Struct, frozen=True):
 
     verdict: Word
     ratio: float
-    ci95: tuple[float, float] | None
+    ci95: tuple[float, float | None] | None
     pairs: int
     runs: tuple[int, int]
     pair_ratios: list[float]
@@ -308,7 +308,7 @@ def _change(
     return Change(
         verdict=verdict,
         ratio=math.exp(effect.mean),
-        ci95=None if effect.low is None or effect.high is None else (math.exp(effect.low), math.exp(effect.high)),
+        ci95=_interval(effect),
         pairs=count if kind is Kind.PAIRED else 0,
         runs=(len(base), len(candidate)),
         pair_ratios=np.exp(np.subtract(_logs(key, matched.candidate), _logs(key, matched.base))).tolist()
@@ -330,6 +330,12 @@ def _change(
         sd=effect.sd,
         silent=silent,
     )
+
+
+def _interval(effect: Effect) -> tuple[float, float | None] | None:
+    if effect.low is None or effect.high is None:
+        return None
+    return math.exp(effect.low), math.exp(effect.high) if math.isfinite(effect.high) else None
 
 
 def _short_of_messages(key: str, margin: float, matched: Matched) -> bool:

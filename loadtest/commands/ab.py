@@ -226,11 +226,11 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
     first, second = open_samples(found.base), open_samples(found.candidate)
     terms = replace(terms, same=state.plan.same, live_provider=terms.live_provider or is_live((*first, *second)))
     builds = compare_builds(first, second, terms, found.notes, force=force)
+    tell(builds.result)
+    click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)
     _leave(builds, folder)
     if state.plan.same and len(found.base) > 1:
         keep(folder.parent, state.plan, builds.result, datetime.now(UTC).isoformat(timespec="seconds"))
-    tell(builds.result)
-    click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)
     return exit_code(builds.result)
 
 

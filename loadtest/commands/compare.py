@@ -87,6 +87,8 @@ def compare(
     terms = Terms(margin, detect, tuple(gates) or None, live, found.same)
     notes = [*found.notes, *([_ACROSS] if across_machines else [])]
     builds = compare_builds(first, second, terms, notes, force=force, machine=not across_machines)
+    tell(builds.result)
+    click.echo(shown(builds.result, kind), nl=False)
     if output is not None:
         from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
 
@@ -95,8 +97,6 @@ def compare(
         from .comparison_page import write_comparison_page  # noqa: PLC0415
 
         write_comparison_page(builds, page, "--html")
-    tell(builds.result)
-    click.echo(shown(builds.result, kind), nl=False)
     return exit_code(builds.result)
 
 

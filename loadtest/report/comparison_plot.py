@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -65,6 +66,7 @@ def _shift(axes: Axes, one: Shift, color: str, result: Comparison) -> None:
 
 
 def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
+    reach = _reach([change for change in changes if change.gated] or changes)
     axes.axvline(0, color="black", linewidth=0.8)
     names = []
     for place, change in enumerate(changes):
@@ -75,7 +77,8 @@ def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
         spread = np.linspace(-0.22, 0.22, len(dots)) if len(dots) > 1 else np.zeros(len(dots))
         axes.plot(dots, row + spread, linestyle="none", marker="o", markersize=4, color=GREY, alpha=0.7)
         if change.ci95 is not None:
-            axes.plot(_change(np.array(change.ci95)), [row, row], color=color, linewidth=3.0, alpha=0.8)
+            ends = np.array([math.inf if end is None else end for end in change.ci95])
+            axes.plot(np.minimum(_change(ends), reach), [row, row], color=color, linewidth=3.0, alpha=0.8)
         marker = "D" if change.gated else MARKERS[0]
         axes.plot(_change(np.array([change.ratio])), [row], marker=marker, markersize=7, color=color)
         word = change.verdict.upper() if change.verdict is Word.REGRESSED else str(change.verdict)
@@ -84,18 +87,18 @@ def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
             color=color,
         )  # fmt: skip
         names.append(change.label if change.gated else f"{change.label} (not gated)")
-    _scale(axes, [change for change in changes if change.gated] or changes)
+    axes.set_xlim(-reach, reach)
     axes.set_yticks([-place for place in range(len(names))], names, fontsize=9)
     axes.set_xlabel(_legend(result))
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     soften(axes)
 
 
-def _scale(axes: Axes, changes: Sequence[Change]) -> None:
-    """Room for what decides: an interval of something else may run out of the picture."""
-    ends = [end for change in changes for end in (change.ratio, *(change.ci95 or ()), *change.pair_ratios)]
-    reach = 1.15 * max(100 * (max(*ends, 1.0) - 1), 100 * (1 - min(*ends, 1.0)), 10.0)
-    axes.set_xlim(-reach, reach)
+def _reach(changes: Sequence[Change]) -> float:
+    """Per cent for which there is room: what decides; an interval of something else may run out of the picture."""
+    found = (end for each in changes for end in (each.ratio, *(each.ci95 or ()), *each.pair_ratios))
+    ends: list[float] = [end for end in found if end is not None]
+    return 1.15 * max(100 * (max(*ends, 1.0) - 1), 100 * (1 - min(*ends, 1.0)), 10.0)
 
 
 def _legend(result: Comparison) -> str:

@@ -14,7 +14,7 @@ from loadtest.analysis.compare import Change, Comparison, Kind, Word
 from loadtest.analysis.sample import QUANTITIES
 from loadtest.report.escaping import escaped
 from loadtest.report.terminal import sheet
-from loadtest.report.units import DASH, amount
+from loadtest.report.units import DASH, INFINITE, amount
 
 WIDTH: Final = 100
 COLUMNS: Final = ("", "base", "candidate", "change", "95 %", "exact", "verdict")
@@ -188,9 +188,9 @@ def _margins(gated: Iterable[Change]) -> str:
 def _interval(change: Change) -> str:
     if change.ci95 is None:
         return DASH
-    low, high = (100 * (end - 1) for end in change.ci95)
     digits = 2 if not change.unit else 1
-    return f"[{_signed(low, digits)}, {_signed(high, digits)}]"
+    low, high = (INFINITE if end is None else _signed(100 * (end - 1), digits) for end in change.ci95)
+    return f"[{low}, {high}]"
 
 
 def percent_change(ratio: float) -> str:

@@ -1,6 +1,8 @@
 """Runs of two builds and of several nights, from literal records."""
 
-from staged_run import MS, START, answered, batch, stage
+from staged_run import MS, START, answered, batch, message, stage
+
+from loadtest.model import Outcome
 
 
 def acks(factor):
@@ -16,6 +18,12 @@ def _delivered(number, at_s, factor):
 def side(folder, pair, factor, **facts):
     """A run of one side of a pair."""
     return stage(folder, [batch(acks(factor))], labels={"pair": str(pair)}, seed=pair, **facts)
+
+
+def dead(folder, pair):
+    """A run of one side of a pair that nothing was delivered in."""
+    messages = [message(n, 20 + n * 0.18, Outcome.TIMEOUT) for n in range(260)]
+    return stage(folder, [batch(messages)], labels={"pair": str(pair)}, seed=pair)
 
 
 def night(folder, place, factor):

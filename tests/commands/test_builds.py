@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from commands_of_builds import acks, night, side
+from commands_of_builds import acks, dead, night, side
 from in_process import assert_one_line, loadtest
 from staged_run import batch, stage
 
@@ -24,6 +24,15 @@ def results(tmp_path_factory):
         side(folder / "base", pair, 1.0 + pair / 100)
         side(folder / "candidate", pair, 1.21 + pair / 100)
     return folder
+
+
+def experiment(folder, pairs, **asked):
+    """The state of an experiment whose runs lie in `folder`, as `ab` leaves it."""
+    names = {of: sorted(run.name for run in (folder / of).iterdir() if run.name != LATEST) for of in Side}
+    build = Build("ws://127.0.0.1:5000/ws")
+    plan = Plan(build, build, False, [True] * pairs, 1, 1.0, 3, 1.0, 60.0, 0, "chat", [], [], 60.0)
+    done = [Done(pair, *(names[of][pair - 1] for of in Side), valid=True) for pair in range(1, pairs + 1)]
+    save(folder, State(1, plan, done, **asked))
 
 
 def test_a_regression_exits_with_1_and_json_is_alone_on_stdout(results):
@@ -81,19 +90,33 @@ def test_the_comparison_as_a_picture_and_as_a_page_that_answers_first(results, t
     assert not re.search(r'(src|href)="(?!#)', page)
 
 
-def test_a_page_that_cannot_be_written_is_one_line(results, tmp_path):
+def test_a_page_that_cannot_be_written_is_one_line_beside_the_verdict(results, tmp_path):
     words = ("compare", results / "base", "--against", results / "candidate", "--html", tmp_path / "nowhere" / "x.html")
-    assert_one_line(loadtest(*words), 2, "--html", "cannot write")
+    code, out, err = loadtest(*words)
+    assert_one_line((code, out, err), 2, "--html", "cannot write")
+    assert "verdict REGRESSED" in out
+
+
+def test_a_candidate_that_delivers_nothing_is_drawn_and_comes_back_from_its_record(results, tmp_path):
+    for pair in (1, 2, 3):
+        dead(tmp_path / "candidate", pair)
+    (tmp_path / "base").symlink_to(results / "base")
+    files = ("-o", tmp_path / "shift.svg", "--html", tmp_path / "x.html", "--margin", "30%", "--detect", "40%")
+    words = ("compare", tmp_path / "base", "--against", tmp_path / "candidate", *files)
+    code, out, err = loadtest(*words, "--format", "json")
+    assert (code, err) == (1, "")
+    assert json.loads(out)["metrics"]["delivered_ratio"]["ci95"] == [0.0, None]
+    assert "REGRESSED" in (tmp_path / "shift.svg").read_text(encoding="utf-8")
+    experiment(tmp_path, pairs=3)
+    (tmp_path / "comparison.json").write_text(out)
+    assert loadtest("report", tmp_path)[0] == 0
+    assert "margin 30 %" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_experiment_is_reported_as_it_was_concluded(results, tmp_path):
-    names = {of: sorted(run.name for run in (results / of).iterdir() if run.name != LATEST) for of in Side}
     for of in Side:
         (tmp_path / of).symlink_to(results / of)
-    build = Build("ws://127.0.0.1:5000/ws")
-    plan = Plan(build, build, False, [True] * 3, 1, 1.0, 3, 1.0, 60.0, 0, "chat", [], [], 60.0)
-    done = [Done(pair, *(names[of][pair - 1] for of in Side), valid=True) for pair in (1, 2, 3)]
-    save(tmp_path, State(1, plan, done))
+    experiment(tmp_path, pairs=3)
     asked = ("compare", results / "base", "--against", results / "candidate", "--margin", "30%", "--detect", "40%")
     (tmp_path / "comparison.json").write_text(loadtest(*asked, "--format", "json")[1])
     assert loadtest("report", tmp_path) == (0, f"{tmp_path / 'report.html'}\n", "")
