@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from statistics import fmean, geometric_mean
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from loadtest.analysis.effect import Effect, at_least, holm, paired, pooled_shar
 from loadtest.analysis.pairs import Matched
 from loadtest.analysis.percentiles import TAIL
 from loadtest.analysis.power import Test, pairs_needed, smallest_seen
-from loadtest.analysis.sample import QUANTITIES, RATIOS, Sample, logarithm
+from loadtest.analysis.sample import LEAST, QUANTITIES, RATIOS, Sample
 from loadtest.metrics import Better
 
 SCHEMA: Final = 1
@@ -124,8 +125,8 @@ class Change(Struct, frozen=True):
 
     @property
     def means(self) -> tuple[float, float]:
-        """Geometric means of base and candidate, whose ratio is `ratio`; see `sample.LEAST`."""
-        first, second = (math.exp(sum(map(logarithm, side)) / len(side)) for side in (self.base, self.candidate))
+        """Geometric means of base and candidate, whose ratio is `ratio`; of shares, which may be 0, arithmetic ones."""
+        first, second = (fmean(side) if not self.unit else geometric_mean(side) for side in (self.base, self.candidate))
         return first, second
 
 
@@ -427,7 +428,7 @@ def _lost_all(change: Change) -> str:
     base, candidate = change.base.count(0.0), change.candidate.count(0.0)
     return (
         f"{change.label} is 0 in {base} of {len(change.base)} runs of the base and {candidate} of "
-        f"{len(change.candidate)} of the candidate: look into those first"
+        f"{len(change.candidate)} of the candidate: look into those first; the change counts 0 as {100 * LEAST:g} %"
     )
 
 

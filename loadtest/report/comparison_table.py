@@ -170,7 +170,11 @@ def _needed(result: Comparison) -> Iterable[str]:
 def _unjudged(result: Comparison) -> Iterable[str]:
     if result.unjudged:
         names = ", ".join(QUANTITIES[key].label for key in result.unjudged)
-        yield f"too few samples to judge {names}: make the runs longer, or name other gates with --gate"
+        delivered = result.metrics.get("delivered_ratio")
+        if delivered is not None and 0.0 in (*delivered.base, *delivered.candidate):
+            yield f"nothing to judge {names} by where nothing is delivered"
+        else:
+            yield f"too few samples to judge {names}: make the runs longer, or name other gates with --gate"
 
 
 def _seen(result: Comparison) -> Iterable[str]:

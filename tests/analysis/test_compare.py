@@ -109,8 +109,10 @@ class TestVerdict:
         ratio = result.metrics["delivered_ratio"]
         assert (result.verdict, ratio.verdict, ratio.candidate.count(0.0)) == (Word.REGRESSED, Word.REGRESSED, 1)
         assert result.notes == [
-            "delivered ratio is 0 in 0 of 8 runs of the base and 1 of 8 of the candidate: look into those first"
+            "delivered ratio is 0 in 0 of 8 runs of the base and 1 of 8 of the candidate: look into those first; the "
+            "change counts 0 as 0.01 %"
         ]
+        assert ratio.means == (1.0, 0.875)
 
     def test_one_build_cannot_regress_but_a_setup_that_favours_a_side_is_told(self):
         result = compare(pairs(1.14), Terms(same=True))
