@@ -18,7 +18,7 @@ from .options import Parsed, by_environment, options_of, withheld
 from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
 from .run import SPAWN_S, check_run, passed_on, processes_of
 from .summarize import Format
-from .terms import check_terms, terms_options
+from .terms import asked, terms_options
 
 if TYPE_CHECKING:
     from loadtest.analysis.compare import Terms
@@ -66,10 +66,6 @@ def ab(
     context: click.Context,
     /,
     resume: Path | None,
-    margin: float,
-    detect: float,
-    gates: tuple[str, ...],
-    live_provider: bool,
     force: bool,
     kind: Format,
     **given: Any,
@@ -80,25 +76,28 @@ def ab(
     all runs, report.html, comparison.json and shift.png. Ctrl-C breaks off; --resume goes on. Exits with 1 where a gate
     regressed.
     """
-    check_terms(margin, detect)
+    from msgspec.structs import replace  # noqa: PLC0415
+
     from loadtest.analysis.compare import Terms  # noqa: PLC0415  # numpy, only now
     from loadtest.experiment import ab as experiment  # noqa: PLC0415
 
-    terms = Terms(margin, detect, tuple(gates) or None, live_provider)
     if resume is None:
+        terms = asked(context, Terms())
         plan = _plan(given)
         environment = _environment(given, plan)
-        folder, state = _begin(Path(given["results"] or "results"), plan)
+        folder, state = _begin(Path(given["results"] or "results"), plan, terms, force=force)
     else:
         refuse_plan_options(context, RESUMABLE | ADDRESSES)
         folder, state = resume, experiment.restore(resume)
         refuse_plan_options(context, RESUMABLE | attributes(state.plan.withheld))
         check_given_again(given, state.plan.withheld)
         environment = _environment(given, state.plan)
-    _announce(state, folder, terms)
+        state = replace(state, terms=asked(context, state.terms), force=force or state.force)
+        experiment.save(folder, state)
+    _announce(state, folder)
     try:
         with one_interrupt():
-            state = experiment.carry_on(state, folder, environment, _tell, force=force)
+            state = experiment.carry_on(state, folder, environment, _tell, force=state.force)
     except (KeyboardInterrupt, LoadtestError) as ended:
         done = len(experiment.restore(folder).done)
         if done or isinstance(ended, KeyboardInterrupt):
@@ -108,7 +107,7 @@ def ab(
                 err=True,
             )
         raise
-    return _conclude(state, folder, terms, kind, force=force)
+    return _conclude(state, folder, kind)
 
 
 def _plan(given: dict[str, Any]) -> Plan:
@@ -188,16 +187,16 @@ def _environment(given: dict[str, Any], plan: Plan) -> dict[str, str]:
     return found
 
 
-def _begin(results: Path, plan: Plan) -> tuple[Path, State]:
+def _begin(results: Path, plan: Plan, terms: Terms, *, force: bool) -> tuple[Path, State]:
     from loadtest.experiment.ab import SCHEMA, State, save  # noqa: PLC0415
     from loadtest.runs.folder import create_apart  # noqa: PLC0415
 
-    folder, state = create_apart(results, "ab", datetime.now(UTC)), State(SCHEMA, plan)
+    folder, state = create_apart(results, "ab", datetime.now(UTC)), State(SCHEMA, plan, terms=terms, force=force)
     save(folder, state)
     return folder, state
 
 
-def _announce(state: State, folder: Path, terms: Terms) -> None:
+def _announce(state: State, folder: Path) -> None:
     from loadtest.experiment.noise import recall  # noqa: PLC0415
 
     from .ab_lines import floor_line, plan_line  # noqa: PLC0415
@@ -205,7 +204,7 @@ def _announce(state: State, folder: Path, terms: Terms) -> None:
     floor = None if state.plan.same else recall(folder.parent, state.plan)
     click.echo(plan_line(state), err=True)
     if floor is not None:
-        click.echo(floor_line(floor, state.plan.pairs, terms), err=True)
+        click.echo(floor_line(floor, state.plan.pairs, state.terms), err=True)
 
 
 def _tell(told: Told) -> None:
@@ -214,7 +213,7 @@ def _tell(told: Told) -> None:
     click.echo(pair_line(told), err=True)
 
 
-def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: bool) -> int:
+def _conclude(state: State, folder: Path, kind: Format) -> int:
     from msgspec.structs import replace  # noqa: PLC0415
 
     from loadtest.experiment.noise import keep  # noqa: PLC0415
@@ -224,8 +223,8 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
 
     found = sides_of(folder, state)
     first, second = open_samples(found.base), open_samples(found.candidate)
-    terms = replace(terms, same=state.plan.same, live_provider=terms.live_provider or is_live((*first, *second)))
-    builds = compare_builds(first, second, terms, found.notes, force=force)
+    terms = replace(found.terms, live_provider=found.terms.live_provider or is_live((*first, *second)))
+    builds = compare_builds(first, second, terms, found.notes, force=found.force)
     tell(builds.result)
     click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)
     _leave(builds, folder)

@@ -11,7 +11,7 @@ from staged_run import batch, stage
 
 from loadtest.analysis.compare import Terms
 from loadtest.commands.ab_lines import floor_line
-from loadtest.experiment.ab import Build, Done, Plan, Side, State, save
+from loadtest.experiment.ab import Build, Done, Plan, Side, State, restore, save
 from loadtest.experiment.noise import Floor
 from loadtest.runs.folder import LATEST
 
@@ -136,6 +136,41 @@ def test_what_an_experiment_lacks_of_its_plan_is_told(results, tmp_path):
     notes = json.loads(loadtest("compare", tmp_path, "--format", "json")[1])["notes"]
     assert notes[0].startswith("2 of 8 planned pairs; 1 left out: base is invalid: sent late; 5 not run: ")
     assert notes[0].endswith(f"loadtest ab --resume {tmp_path}")
+
+
+def test_an_experiment_keeps_the_terms_that_it_was_asked_for_by(tmp_path):
+    words = ("--base-command", "/nowhere/a", "--candidate-command", "/nowhere/b", "--results", tmp_path)
+    terms = ("--gate", "ttft.p50", "--margin", "20%", "--detect", "30%", "--live-provider", "--force")
+    assert loadtest("ab", *words, *terms)[0] == 2
+    (folder,) = tmp_path.iterdir()
+    state = restore(folder)
+    assert (state.terms, state.force) == (Terms(0.2, 0.3, ("ttft.p50",), live_provider=True), True)
+    assert loadtest("ab", "--resume", folder, "--margin", "25%")[0] == 2
+    assert restore(folder).terms == Terms(0.25, 0.3, ("ttft.p50",), live_provider=True)
+    assert_one_line(loadtest("ab", "--resume", folder, "--margin", "40%"), 2, "30 % is within --margin 40 %")
+
+
+def test_an_experiment_is_judged_by_its_own_terms_until_others_are_given(results, tmp_path):
+    for of in Side:
+        (tmp_path / of).symlink_to(results / of)
+    experiment(tmp_path, pairs=3, terms=Terms(0.3, 0.4, ("ack_delivered.p50",)))
+    concluded = json.loads(loadtest("compare", tmp_path, "--format", "json")[1])
+    assert (concluded["margin"], concluded["detect"]) == (0.3, 0.4)
+    assert [key for key, change in concluded["metrics"].items() if change["gated"]] == ["ack_delivered.p50"]
+    anew = json.loads(loadtest("compare", tmp_path, "--gate", "ttft.p50", "--format", "json")[1])
+    assert [key for key, change in anew["metrics"].items() if change["gated"]] == ["ttft.p50"]
+    assert loadtest("report", tmp_path)[0] == 0
+    assert "candidate to base; margin 30 %" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_experiment_that_takes_invalid_runs_is_concluded_with_them(tmp_path):
+    for of in Side:
+        for pair in (1, 2):
+            side(tmp_path / of, pair, 1.0, missing_processes=["worker-1"] if pair == 1 else [])
+    experiment(tmp_path, pairs=2)
+    assert_one_line(loadtest("compare", tmp_path), 3, "is invalid")
+    experiment(tmp_path, pairs=2, force=True)
+    assert loadtest("compare", tmp_path)[0] == 0
 
 
 def test_an_empty_baseline_folder(tmp_path, results):
