@@ -306,13 +306,13 @@ def test_the_noise_floor_does_not_promise_what_it_cannot(tmp_path):
 
 
 def test_a_trend_leaves_a_picture_and_a_table(tmp_path):
-    for place in range(11):
-        night(tmp_path / "results", place, 1.0 if place < 6 else 1.4)
+    for place in range(12):
+        night(tmp_path / "results", place, 1.0 if place < 7 else 1.4)
     code, out, err = loadtest("trend", tmp_path / "results")
     assert (code, err) == (0, "")
-    assert "warn: ack delivered p95 +39.9 %" in out
+    assert "warn: ack delivered p95 +40.2 %" in out
     quick = ("trend", tmp_path / "results", "--csv", tmp_path / "x.csv", "--format", "json", "--fail-on-shift")
     assert [loadtest(*quick, newest)[0] for newest in (4, 5)] == [0, 1]
-    assert "since build=b6 (5 runs)" in out
-    assert (tmp_path / "results" / "trend.csv").read_text().count("\n") == 12
+    assert "since build=b7 (5 runs)" in out
+    assert (tmp_path / "results" / "trend.csv").read_text().count("\n") == 13
     assert (tmp_path / "results" / "trend.png").read_bytes().startswith(b"\x89PNG")
