@@ -56,7 +56,12 @@ def run_folders(paths: Iterable[Path], what: str) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in paths:
-        for folder in _runs_at(path, what):
+        try:
+            folders = _runs_at(path, what)
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}; name one that you may read"
+            raise UsageError(f"{what}: {path}: {reason}") from None
+        for folder in folders:
             found.setdefault(folder.resolve(), folder)
     if not found:
         raise UsageError(f"{what}: no run folder is given; name one or more that runs left")
