@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 AGAINST: Final = "--against"
 REGRESSION: Final = 1
 _ACROSS: Final = (
-    "runs of several machines: what these differ by is in every change; `loadtest ab` on one has none of it"
+    "runs of several machines: what these differ by, as in versions of Python and libraries, is in every change; "
+    "`loadtest ab` on one has none of it"
 )
 
 

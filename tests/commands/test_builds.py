@@ -206,9 +206,10 @@ def test_the_server_watched_is_no_part_of_the_load_and_an_option_of_a_later_vers
 
 
 def test_machines_of_one_kind_are_compared_where_that_is_asked_for(tmp_path):
-    machine = {"cores": 4, "node": "runner-1", "system": "Linux 6.8"}
+    machine = {"cores": 4, "node": "runner-1", "system": "Linux 6.8", "python": "3.12.7", "numpy": "2.4.6"}
     side(tmp_path / "night", 1, 1.0, generator=machine)
-    side(tmp_path / "build", 1, 1.0, generator=machine | {"node": "runner-2", "system": "Linux 6.11"})
+    newer = {"node": "runner-2", "system": "Linux 6.11", "python": "3.12.8", "numpy": "2.5.0"}
+    side(tmp_path / "build", 1, 1.0, generator=machine | newer)
     side(tmp_path / "larger", 1, 1.0, generator=machine | {"cores": 8})
     words = ("compare", tmp_path / "night", "--against")
     assert_one_line(loadtest(*words, tmp_path / "build"), 2, "node runner-1 and runner-2", "--across-machines")
