@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from loadtest.analysis.compare import Terms
     from loadtest.commands.builds import Builds
     from loadtest.experiment.ab import Build, Plan, State, Told
+    from loadtest.experiment.noise import Floor
 
 FILES: Final = ("report.html", "comparison.json", "shift.png", "shift.svg")
 RESUMABLE: Final = GIVEN_AGAIN | {"force", "margin", "detect", "gates", "live_provider"}
@@ -80,21 +81,25 @@ def ab(
 
     from loadtest.analysis.compare import Terms  # noqa: PLC0415  # numpy, only now
     from loadtest.experiment import ab as experiment  # noqa: PLC0415
+    from loadtest.experiment.noise import recall  # noqa: PLC0415
 
     if resume is None:
         terms = asked(context, Terms())
         plan = _plan(given)
         environment = _environment(given, plan)
-        folder, state = _begin(Path(given["results"] or "results"), plan, terms, force=force)
+        results = Path(given["results"] or "results")
+        floor = recall(results, plan)
+        folder, state = _begin(results, plan, terms, force=force)
     else:
         refuse_plan_options(context, RESUMABLE | ADDRESSES)
         folder, state = resume, experiment.restore(resume)
         refuse_plan_options(context, RESUMABLE | attributes(state.plan.withheld))
         check_given_again(given, state.plan.withheld)
         environment = _environment(given, state.plan)
+        floor = recall(folder.parent, state.plan)
         state = replace(state, terms=asked(context, state.terms), force=force or state.force)
         experiment.save(folder, state)
-    _announce(state, folder)
+    _announce(state, floor)
     try:
         with one_interrupt():
             state = experiment.carry_on(state, folder, environment, _tell, force=state.force)
@@ -196,14 +201,11 @@ def _begin(results: Path, plan: Plan, terms: Terms, *, force: bool) -> tuple[Pat
     return folder, state
 
 
-def _announce(state: State, folder: Path) -> None:
-    from loadtest.experiment.noise import recall  # noqa: PLC0415
-
+def _announce(state: State, floor: Floor | None) -> None:
     from .ab_lines import floor_line, plan_line  # noqa: PLC0415
 
-    floor = None if state.plan.same else recall(folder.parent, state.plan)
     click.echo(plan_line(state), err=True)
-    if floor is not None:
+    if floor is not None and not state.plan.same:
         click.echo(floor_line(floor, state.plan.pairs, state.terms), err=True)
 
 
@@ -229,7 +231,7 @@ def _conclude(state: State, folder: Path, kind: Format) -> int:
     click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)
     _leave(builds, folder)
     if state.plan.same and len(found.base) > 1:
-        keep(folder.parent, state.plan, builds.result, datetime.now(UTC).isoformat(timespec="seconds"))
+        keep(folder.parent, state.plan, builds.result, datetime.now(UTC).replace(microsecond=0))
     return exit_code(builds.result)
 
 

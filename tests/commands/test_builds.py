@@ -3,16 +3,20 @@
 import json
 import re
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from commands_of_builds import acks, dead, night, side
 from in_process import assert_one_line, loadtest
+from msgspec.structs import replace
 from staged_run import batch, stage
+from staged_samples import pairs
 
-from loadtest.analysis.compare import Terms
+from loadtest.analysis.compare import Terms, compare
 from loadtest.commands.ab_lines import floor_line
+from loadtest.errors import RunFolderError
 from loadtest.experiment.ab import Build, Done, Plan, Side, State, restore, save
-from loadtest.experiment.noise import Floor
+from loadtest.experiment.noise import Floor, keep, recall
 from loadtest.runs.folder import LATEST
 
 
@@ -26,11 +30,14 @@ def results(tmp_path_factory):
     return folder
 
 
+BUILD = Build("ws://127.0.0.1:5000/ws")
+PLAN = Plan(BUILD, BUILD, False, [True] * 3, 1, 1.0, 3, 1.0, 60.0, 0, "chat", [], [], 60.0)
+
+
 def experiment(folder, pairs, **asked):
     """The state of an experiment whose runs lie in `folder`, as `ab` leaves it."""
     names = {of: sorted(run.name for run in (folder / of).iterdir() if run.name != LATEST) for of in Side}
-    build = Build("ws://127.0.0.1:5000/ws")
-    plan = Plan(build, build, False, [True] * pairs, 1, 1.0, 3, 1.0, 60.0, 0, "chat", [], [], 60.0)
+    plan = replace(PLAN, base_first=[True] * pairs)
     done = [Done(pair, *(names[of][pair - 1] for of in Side), valid=True) for pair in range(1, pairs + 1)]
     save(folder, State(1, plan, done, **asked))
 
@@ -300,10 +307,38 @@ def test_nights_of_two_sites_that_began_in_the_same_second_are_told_apart(tmp_pa
 
 
 def test_the_noise_floor_does_not_promise_what_it_cannot(tmp_path):
-    floor = Floor("", "2026-11-24T02:00:00+00:00", 8, {"ack_delivered.p95": 5.0, "ttft.p95": 0.01})
+    floor = Floor("", datetime(2026, 11, 24, 2, tzinfo=UTC), 8, {"ack_delivered.p95": 5.0, "ttft.p95": 0.01})
     assert floor_line(floor, 8, Terms()).endswith(
         "3 pairs find 10 % in all of them but ack delivered p95, which take more than 1,000"
     )
+
+
+def test_a_metric_that_is_no_more_is_no_part_of_the_noise_floor():
+    floor = Floor("", datetime(2026, 11, 24, 2, tzinfo=UTC), 8, {"gone.p95": 0.1, "ttft.p95": 0.01})
+    assert floor_line(floor, 8, Terms()).startswith("A/A of 24 Nov (8 pairs): 8 pairs see 5.3 % at time to first token")
+
+
+@pytest.mark.parametrize(
+    "content", ["[{", '[{"setup": "other", "measured_utc": "yesterday", "pairs": 8, "sd": {"ttft.p95": 0.1}}]']
+)
+def test_a_damaged_noise_floor_is_refused_before_the_first_pair_and_left_as_it_is(content, tmp_path):
+    file = tmp_path / "noise-floor.json"
+    file.write_text(content)
+    for words in (("--same",), ("--candidate-command", "/nowhere/b")):
+        result = loadtest("ab", "--base-command", "/nowhere/a", *words, "--results", tmp_path)
+        assert_one_line(result, 2, f"cannot read {file}", "move it away")
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    with pytest.raises(RunFolderError):
+        keep(tmp_path, PLAN, compare(pairs(), Terms(same=True)), datetime(2026, 11, 24, 2, tzinfo=UTC))
+    assert file.read_text() == content
+
+
+def test_a_noise_floor_comes_back_and_those_of_other_setups_stay(tmp_path):
+    measured = datetime(2026, 11, 24, 2, tzinfo=UTC)
+    result, larger = compare(pairs(), Terms(same=True)), replace(PLAN, users=9)
+    first, second = keep(tmp_path, PLAN, result, measured), keep(tmp_path, larger, result, measured)
+    assert (recall(tmp_path, PLAN), recall(tmp_path, larger)) == (first, second)
+    assert first.sd["ack_delivered.p95"] == pytest.approx(0.01027, abs=1e-5)
 
 
 def test_a_trend_leaves_a_picture_and_a_table(tmp_path):
