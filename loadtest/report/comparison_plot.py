@@ -16,10 +16,12 @@ from loadtest.analysis.shift import Shift
 from loadtest.analysis.values import Verdict
 from loadtest.metrics import BY_KEY
 from loadtest.report.comparison_table import headline
-from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, literal, new_figure, soften, stamp_invalid
+from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, cut, literal, new_figure, soften, stamp_invalid
 
 _BAND: Final = "#dddddd"
 _WORD_COLORS: Final = {Word.REGRESSED: WARNING, Word.IMPROVED: COLORS[2], Word.EQUIVALENT: GREY}
+_TITLE: Final = 70
+"""Characters of the headline."""
 _ROWS: Final = 8
 """Quantities of which the pairs are shown: gates, and then the largest changes."""
 
@@ -34,12 +36,18 @@ def comparison_plot(result: Comparison, shifts: Sequence[Shift], subtitle: str, 
     lower = parts[-1].subplots()
     _pairs(lower, list(result.metrics.values())[: max(_ROWS, len(result.gated))], result)
     figure.suptitle(
-        literal(f"{_word(result)}: {_cut(headline(result))}\n"), x=0.01, ha="left", fontsize=12, fontweight="bold",
+        literal(f"{_word(result)}: {cut(headline(result), _TITLE)}\n"), x=0.01, ha="left", fontsize=12, fontweight="bold",
         color=WARNING if result.verdict is Word.REGRESSED else "black",
     )  # fmt: skip
     first = panels[0] if panels else lower
     words = first.annotate(
-        literal(subtitle), (0, 1), (0, 20), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=GREY
+        literal(cut(subtitle)),
+        (0, 1),
+        (0, 20),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=9,
+        color=GREY,
     )
     words.set_in_layout(False)  # as wide as the figure, not as its first panel
     if panels:
@@ -121,7 +129,3 @@ def _percent(value: float, _place: int | None = None) -> str:
 
 def _word(result: Comparison) -> str:
     return result.verdict.upper() if result.verdict is Word.REGRESSED else str(result.verdict).capitalize()
-
-
-def _cut(text: str, length: int = 70) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
