@@ -382,9 +382,10 @@ def _notes(
 ) -> list[str]:
     notes = []
     if kind is Kind.DESCRIPTIVE:
+        several = "Compare several runs of each, or let `loadtest ab` make them"
+        advice = "It takes several pairs" if matched.paired else several
         notes.append(
-            "one run against one run: a description, no verdict; a restart alone may differ by as much. "
-            "Compare several runs of each, or let `loadtest ab` make them"
+            f"one run against one run: a description, no verdict; a restart alone may differ by as much. {advice}"
         )
     elif min(len(matched.base), len(matched.candidate)) < 2:
         notes.append("a side of a single run shows no spread, so there is no interval: give several runs of each")

@@ -35,8 +35,9 @@ def comparison_plot(result: Comparison, shifts: Sequence[Shift], subtitle: str, 
         _shift(axes, one, COLORS[place % len(COLORS)], result)
     lower = parts[-1].subplots()
     _pairs(lower, list(result.metrics.values())[: max(_ROWS, len(result.gated))], result)
+    title = literal(f"{_word(result)}: {cut(headline(result), _TITLE)}\n")
     figure.suptitle(
-        literal(f"{_word(result)}: {cut(headline(result), _TITLE)}\n"), x=0.01, ha="left", fontsize=12, fontweight="bold",
+        title, x=0.01, ha="left", fontsize=12, fontweight="bold",
         color=WARNING if result.verdict is Word.REGRESSED else "black",
     )  # fmt: skip
     first = panels[0] if panels else lower
@@ -66,6 +67,8 @@ def _shift(axes: Axes, one: Shift, color: str, result: Comparison) -> None:
     if np.isfinite(one.low).any():
         axes.fill_between(percentiles, _change(one.low), _change(one.high), color=color, alpha=0.25, linewidth=0)
     axes.plot(percentiles, _change(one.ratio), color=color, linewidth=2.0)
+    if not len(percentiles):
+        axes.text(0.5, 0.6, "too few samples, or unanswered", transform=axes.transAxes, ha="center", color=GREY)
     axes.set_title(BY_KEY[one.metric].label, loc="left", fontsize=10)
     axes.set_xlabel("percentile")
     axes.set_xlim(0, 100)
@@ -87,11 +90,13 @@ def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
         if change.ci95 is not None:
             ends = np.array([math.inf if end is None else end for end in change.ci95])
             axes.plot(np.minimum(_change(ends), reach), [row, row], color=color, linewidth=3.0, alpha=0.8)
-        marker = "D" if change.gated else MARKERS[0]
-        axes.plot(_change(np.array([change.ratio])), [row], marker=marker, markersize=7, color=color)
+        at = 100 * (change.ratio - 1)
+        marker = (">" if at > 0 else "<") if abs(at) > reach else "D" if change.gated else MARKERS[0]
+        # one that lies outside is an arrow at the edge
+        axes.plot([np.clip(at, -reach, reach)], [row], marker=marker, markersize=7, color=color, clip_on=False)
         word = change.verdict.upper() if change.verdict is Word.REGRESSED else str(change.verdict)
         axes.annotate(
-            word, (1.0, row), (4, -3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9,
+            word, (1.0, row), (8, -3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9,
             color=color,
         )  # fmt: skip
         names.append(change.label if change.gated else f"{change.label} (not gated)")

@@ -129,6 +129,10 @@ class TestVerdict:
         result = compare(match([sample("a")], [sample("b", quantities={ACK: 20.0})]), Terms())
         assert (result.kind, result.verdict, result.metrics[ACK].ci95) == (Kind.DESCRIPTIVE, Word.INCONCLUSIVE, None)
 
+    def test_one_pair_is_told_that_it_takes_more(self):
+        result = compare(match([sample("a", pair=1)], [sample("b", pair=1)]), Terms())
+        assert result.notes[0].endswith("may differ by as much. It takes several pairs")
+
     def test_several_runs_against_one_have_no_interval(self):
         result = compare(Matched([sample("a"), sample("b")], [sample("c")], paired=False), Terms())
         assert result.metrics[ACK].ci95 is None

@@ -7,11 +7,12 @@ import pytest
 from matplotlib.colors import to_hex
 from msgspec.structs import replace
 from staged_run import STEADY_S, answered, batch, stage
-from staged_samples import night, pairs
+from staged_samples import night, pairs, sample
 
 from loadtest.analysis.compare import Terms, compare
 from loadtest.analysis.curves import curves
 from loadtest.analysis.herd import Return
+from loadtest.analysis.pairs import Matched
 from loadtest.analysis.shift import Shift
 from loadtest.analysis.trend import trend
 from loadtest.analysis.values import Verdict
@@ -115,6 +116,19 @@ class TestComparison:
         assert mean.get_xdata() == pytest.approx([100 * (ack.ratio - 1)])
         assert to_hex(mean.get_color()) == WARNING
         assert "REGRESSED" in [text.get_text() for text in panel.texts]
+
+    def test_a_change_outside_of_what_decides_is_an_arrow_at_the_edge(self):
+        one, other = sample("a"), sample("b", quantities={"ack_delivered.p50": 60.0, "stream_rate.p50": 40.0})
+        result = compare(Matched([one], [other], paired=False), Terms())
+        panel = comparison_plot(result, [], "", [VALID]).axes[0]
+        marks = {line.get_marker(): list(line.get_xdata()) for line in panel.lines if line.get_marker() in "<>"}
+        left, right = panel.get_xlim()
+        assert marks == {"<": [left], ">": [right]}
+
+    def test_a_panel_without_a_quantile_says_so(self):
+        nothing = Shift("ttft", *(np.empty(0) for _ in range(4)), np.empty((0, 0)))
+        panel = comparison_plot(compare(pairs(1.0), Terms()), [nothing], "", [VALID]).axes[0]
+        assert "too few samples, or unanswered" in [text.get_text() for text in panel.texts]
 
     def test_every_quantity_has_the_band_of_its_own_margin(self):
         result = compare(pairs(1.14), Terms())
