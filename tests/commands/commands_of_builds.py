@@ -26,8 +26,8 @@ def dead(folder, pair):
     return stage(folder, [batch(messages)], labels={"pair": str(pair)}, seed=pair)
 
 
-def night(folder, place, factor):
+def night(folder, place, factor, **facts):
     """The run of the n-th night."""
     noise = 1 + (place % 3) / 200
     started = f"2026-11-{place + 1:02}T02:00:00+00:00"
-    return stage(folder, [batch(acks(factor * noise))], labels={"build": f"b{place}"}, started_utc=started)
+    return stage(folder, [batch(acks(factor * noise))], labels={"build": f"b{place}"}, started_utc=started, **facts)

@@ -284,6 +284,15 @@ def test_an_experiment_that_ends_by_an_error_says_how_to_go_on(tmp_path):
     assert "--base-command: '/nowhere/build' cannot be started" in error
 
 
+def test_a_trend_of_which_nothing_can_be_read_says_why(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.db").write_bytes(b"SQLite format 3\0 and no more")
+    assert_one_line(loadtest("trend", tmp_path), 2, f"{tmp_path / 'a'}: cannot read run.db", "and 1 more")
+    night(tmp_path, 0, 1.0, missing_processes=["worker-1"])
+    assert_one_line(loadtest("trend", tmp_path), 2, "is invalid", "--force", f"left out: {tmp_path / 'a'}: cannot read")
+
+
 def test_an_experiment_is_no_side_and_no_night(tmp_path, results):
     build = Build("ws://127.0.0.1:5000/ws")
     folder = tmp_path / "results" / "ab-1"
