@@ -13,10 +13,11 @@ import click
 from loadtest.errors import LoadtestError, RunFolderError
 from loadtest.settings import OPTIONS, SOURCES, duration, one_of, positive_duration, positive_int, ws_url
 
+from .config import config_option, without_overridden
 from .interrupt import one_interrupt
 from .options import Parsed, by_environment, options_of, withheld
 from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
-from .run import SPAWN_S, check_run, passed_on, processes_of
+from .run import SPAWN_S, check_run, passed_on, processes_of, run_command
 from .summarize import Format
 from .terms import asked, terms_options
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from loadtest.experiment.noise import Floor
 
 FILES: Final = ("report.html", "comparison.json", "shift.png", "shift.svg")
-RESUMABLE: Final = GIVEN_AGAIN | {"force", "margin", "detect", "gates", "live_provider"}
+RESUMABLE: Final = GIVEN_AGAIN | {"config", "force", "margin", "detect", "gates", "live_provider"}
 """What may be given with --resume: all else is in the plan."""
 
 
@@ -62,6 +63,7 @@ RESUMABLE: Final = GIVEN_AGAIN | {"force", "margin", "detect", "gates", "live_pr
 @click.argument("classes", nargs=-1, metavar="[CLASS]...")
 @terms_options
 @options_of(OPTIONS)
+@config_option(lambda: run_command)
 @click.pass_context
 def ab(
     context: click.Context,
@@ -83,6 +85,7 @@ def ab(
     from loadtest.experiment import ab as experiment  # noqa: PLC0415
     from loadtest.experiment.noise import recall  # noqa: PLC0415
 
+    given = without_overridden(context, given)
     if resume is None:
         terms = asked(context, Terms())
         plan = _plan(given)

@@ -87,9 +87,8 @@ def asked(context: click.Context, kept: Terms) -> Terms:
     """
     from msgspec.structs import replace  # noqa: PLC0415
 
-    anew = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-    given = {name: context.params[name] for name in _TERMS if context.get_parameter_source(name) in anew}
-    terms = replace(kept, **given)
+    anew = [name for name in _TERMS if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    terms = replace(kept, **{name: context.params[name] for name in anew})
     if terms.detect <= terms.margin:
         raise click.UsageError(
             f"--detect: {100 * terms.detect:g} % is within --margin {100 * terms.margin:g} %; raise it"

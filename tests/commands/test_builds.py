@@ -157,6 +157,19 @@ def test_an_experiment_keeps_the_terms_that_it_was_asked_for_by(tmp_path):
     assert_one_line(loadtest("ab", "--resume", folder, "--margin", "40%"), 2, "30 % is within --margin 40 %")
 
 
+def test_an_experiment_takes_the_file_of_a_run(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text('margins = "8%"')
+    words = ("ab", "--same", "--base-command", "/nowhere/a", "--results", tmp_path / "results", "--config", file)
+    assert_one_line(loadtest(*words), 2, "--config", "there is no option", "did you mean margin?")
+    file.write_text('users = 7\nclasses = ["WithinLimitUser"]\nreply-timeout = "5s"\nmargin = "8%"')
+    assert loadtest(*words)[0] == 2
+    (folder,) = (tmp_path / "results").iterdir()
+    state = restore(folder)
+    assert (state.plan.users, state.plan.classes, state.plan.reply_timeout_s) == (7, ["WithinLimitUser"], 5.0)
+    assert state.terms.margin == pytest.approx(0.08)
+
+
 def test_an_experiment_is_judged_by_its_own_terms_until_others_are_given(results, tmp_path):
     for of in Side:
         (tmp_path / of).symlink_to(results / of)
