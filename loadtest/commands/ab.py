@@ -230,24 +230,29 @@ def _conclude(state: State, folder: Path, kind: Format) -> int:
     first, second = open_samples(found.base), open_samples(found.candidate)
     terms = replace(found.terms, live_provider=found.terms.live_provider or is_live((*first, *second)))
     builds = compare_builds(first, second, terms, found.notes, force=found.force)
-    tell(builds.result)
-    click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)
-    _leave(builds, folder)
+    click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)  # before what may fail
+    _record(builds, folder)
     if state.plan.same and len(found.base) > 1:
         keep(folder.parent, state.plan, builds.result, datetime.now(UTC).replace(microsecond=0))
+    tell(builds.result)
+    _draw(builds, folder)
     return exit_code(builds.result)
 
 
-def _leave(builds: Builds, folder: Path) -> None:
+def _record(builds: Builds, folder: Path) -> None:
     from loadtest.report.comparison_table import as_json  # noqa: PLC0415
 
-    from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
-    from .comparison_page import write_comparison_page  # noqa: PLC0415
-
-    page, record, *pictures = (folder / name for name in FILES)
+    _, record, *_ = (folder / name for name in FILES)
     try:
         record.write_text(as_json(builds.result) + "\n", encoding="utf-8")
     except OSError as error:
         raise RunFolderError(f"cannot write {record}: {error.strerror}") from None
+
+
+def _draw(builds: Builds, folder: Path) -> None:
+    from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
+    from .comparison_page import write_comparison_page  # noqa: PLC0415
+
+    page, _, *pictures = (folder / name for name in FILES)
     draw_comparison(builds, pictures)
     write_comparison_page(builds, page, "--results")

@@ -91,8 +91,8 @@ def compare(
     terms = replace(terms, live_provider=terms.live_provider or is_live((*first, *second)))
     notes = [*found.notes, *([_ACROSS] if across_machines else [])]
     builds = compare_builds(first, second, terms, notes, force=force or found.force, machine=not across_machines)
+    click.echo(shown(builds.result, kind), nl=False)  # before what may fail
     tell(builds.result)
-    click.echo(shown(builds.result, kind), nl=False)
     if output is not None:
         from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
 

@@ -183,6 +183,18 @@ def test_an_experiment_is_judged_by_its_own_terms_until_others_are_given(results
     assert "candidate to base; margin 30 %" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_verdict_is_told_and_kept_though_its_picture_cannot_be_written(results, tmp_path, monkeypatch):
+    for of in Side:
+        (tmp_path / of).symlink_to(results / of)
+    experiment(tmp_path, pairs=3)
+    (tmp_path / "shift.png").mkdir()
+    monkeypatch.setenv("LOADTEST_JWT_SECRET", "s" * 32)
+    code, out, err = loadtest("ab", "--resume", tmp_path, "--format", "json")
+    assert (code, json.loads(out)["verdict"]) == (2, "regressed")
+    assert f"cannot write {tmp_path / 'shift.png'}: Is a directory" in err
+    assert json.loads((tmp_path / "comparison.json").read_text()) == json.loads(out)
+
+
 def test_an_experiment_that_takes_invalid_runs_is_concluded_with_them(tmp_path):
     for of in Side:
         for pair in (1, 2):
