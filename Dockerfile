@@ -1,6 +1,6 @@
 # The load generator; README, Docker.
 #
-#   docker run --rm -e LOADTEST_JWT_SECRET -v "$PWD/results:/data/results" IMAGE run --host wss://...
+#   docker run --rm -e LOADTEST_JWT_SECRET --hostname "$(hostname)" -v "$PWD/results:/data/results" IMAGE run --host wss://...
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 from typing import Final
 
 import click
 
 from loadtest import __version__
-from loadtest.errors import LoadtestError
+from loadtest.errors import LoadtestError, UsageError
 
 COMMANDS: Final = {
     "run": "run_command",
@@ -32,6 +33,8 @@ COMMANDS: Final = {
 """Command to the name of its function in its module of `loadtest.commands`, in the order of `--help`."""
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells report it."""
+BROKEN: Final = 70
+"""EX_SOFTWARE of sysexits.h: a mistake of ours, and no verdict, which 1 would be taken for."""
 
 
 class Commands(click.Group):
@@ -63,7 +66,18 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        _fail(_explained(error), UsageError.exit_code)
+    except Exception:  # noqa: BLE001  # whatever it is
+        traceback.print_exc()
+        sys.exit(BROKEN)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explained(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename is not None else ""
+    remedy = "; run as its owner, or give this user the right" if isinstance(error, PermissionError) else ""
+    return f"{where}{error.strerror or error}{remedy}"
 
 
 def _fail(message: str, code: int) -> None:

@@ -49,6 +49,15 @@ def silent(base=0, candidate=0, key="ack_delivered.p95", count=8):
     return Matched(side("base", base), side("candidate", candidate), paired=True)
 
 
+def dead(count=8):
+    """Eight pairs whose candidate delivers nothing: no ack came, and no answer began."""
+    silence = {"ack_delivered.p50": 30_000.0, "ack_delivered.p95": 30_000.0, "delivered_ratio": 0.0}
+    lacking = dict.fromkeys(("ttft.p95", "stream_completion.p95", "stream_rate.p50"))
+    quiet = {"silent": ["ack_delivered.p50", "ack_delivered.p95"], "quantities": silence | lacking, "chars": None}
+    candidate = [sample(f"candidate-{place}", **quiet) for place in range(count)]
+    return Matched([sample(f"base-{place}") for place in range(count)], candidate, paired=True)
+
+
 def pairs(factor=1.0, noise=1.0, key="ack_delivered.p95", count=8, missing=()):
     """Eight pairs, of which the candidate's `key` is `factor` times as large, give or take the noise."""
     lacking = dict.fromkeys(missing)

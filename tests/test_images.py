@@ -29,6 +29,13 @@ def test_who_starts_the_image_keeps_the_folder_that_it_writes(file, mount, writt
     assert set(re.findall(mount, (ROOT / file).read_text())) == {written}
 
 
+@pytest.mark.parametrize("file", ["Dockerfile", "README.md"])
+def test_a_container_has_the_name_of_its_machine_by_which_runs_are_compared(file):
+    text = (ROOT / file).read_text().replace("\\\n", "")
+    (run,) = [line for line in text.splitlines() if "docker run" in line and "$PWD/results" in line]
+    assert '--hostname "$(hostname)"' in run
+
+
 def test_the_master_of_compose_starts_once_the_server_answers():
     compose = (ROOT / "compose.yaml").read_text()
     server, master = compose.split("\n  server:\n")[1].split("\n  master:\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from statistics import fmean, geometric_mean
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from loadtest.analysis.effect import Effect, at_least, holm, paired, pooled_shar
 from loadtest.analysis.pairs import Matched
 from loadtest.analysis.percentiles import TAIL
 from loadtest.analysis.power import Test, pairs_needed, smallest_seen
-from loadtest.analysis.sample import QUANTITIES, RATIOS, Sample, logarithm
+from loadtest.analysis.sample import LEAST, QUANTITIES, RATIOS, Sample
 from loadtest.metrics import Better
 
 SCHEMA: Final = 1
@@ -78,7 +79,7 @@ class Change(Struct, frozen=True):
     Attributes:
         ratio: candidate to base.
         ci95: its 95 % t interval, of shares no narrower than the number of their messages allows; null without two
-            runs a side.
+            runs a side. Its upper end is null where it has none, as that of a share of nothing.
         pairs: number of pairs; 0 where runs are not pairs.
         runs: of base and candidate.
         pair_ratios: of each pair, in their order.
@@ -97,7 +98,7 @@ class Change(Struct, frozen=True):
 
     verdict: Word
     ratio: float
-    ci95: tuple[float, float] | None
+    ci95: tuple[float, float | None] | None
     pairs: int
     runs: tuple[int, int]
     pair_ratios: list[float]
@@ -124,8 +125,8 @@ class Change(Struct, frozen=True):
 
     @property
     def means(self) -> tuple[float, float]:
-        """Geometric means of base and candidate, whose ratio is `ratio`; see `sample.LEAST`."""
-        first, second = (math.exp(sum(map(logarithm, side)) / len(side)) for side in (self.base, self.candidate))
+        """Geometric means of base and candidate, whose ratio is `ratio`; of shares, which may be 0, arithmetic ones."""
+        first, second = (fmean(side) if not self.unit else geometric_mean(side) for side in (self.base, self.candidate))
         return first, second
 
 
@@ -172,12 +173,14 @@ def compare(matched: Matched, terms: Terms, differences: Sequence[str] = ()) -> 
         ValueError: the runs share no quantity, or lack one that is declared as a gate.
     """
     runs = (*matched.base, *matched.candidate)
-    left_out = _left_out(runs) | _of_unequal_length(matched)
+    unequal = _of_unequal_length(matched)
+    left_out = _left_out(runs) | unequal
     keys = [key for key in QUANTITIES if key not in left_out and all(key in run.quantities for run in runs)]
     if not keys:
         raise ValueError("the runs have no metric in common that has enough samples; make them longer")
-    gates = _gates(keys, left_out, terms)
-    unjudged = [] if terms.gates is not None else _unjudged(keys, left_out, terms)
+    usual = [RATE if key in unequal else key for key in GATES]
+    gates = _gates(keys, left_out, usual, terms)
+    unjudged = [] if terms.gates is not None else _unjudged(keys, left_out, usual, terms)
     kind = _kind(matched)
     effects = {key: _effect(key, matched, kind) for key in keys}
     families = [gates, [key for key in keys if key not in gates]]
@@ -237,29 +240,23 @@ def _mean_chars(side: Sequence[Sample]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _gates(keys: Sequence[str], left_out: Mapping[str, str], terms: Terms) -> list[str]:
+def _gates(keys: Sequence[str], left_out: Mapping[str, str], usual: Sequence[str], terms: Terms) -> list[str]:
     if terms.gates is not None:
         for key in terms.gates:
             if key not in keys:
                 raise ValueError(f"--gate {key}: {left_out.get(key, 'the runs have too few samples of it')}")
-        asked: Sequence[str] = terms.gates
-    else:
-        asked = _asked(left_out)
+    asked = usual if terms.gates is None else terms.gates
     return [key for key in dict.fromkeys(asked) if key in keys and not _provider_bound(key, terms)]
 
 
-def _unjudged(keys: Sequence[str], left_out: Mapping[str, str], terms: Terms) -> list[str]:
+def _unjudged(keys: Sequence[str], left_out: Mapping[str, str], usual: Sequence[str], terms: Terms) -> list[str]:
     """Gates whose metric was measured, but too seldom: that nothing changed in them cannot be said."""
     measured = {QUANTITIES[key].metric for key in (*keys, *left_out)}
     return [
         key
-        for key in _asked(left_out)
+        for key in usual
         if key not in keys and QUANTITIES[key].metric in measured and not _provider_bound(key, terms)
     ]
-
-
-def _asked(left_out: Mapping[str, str]) -> list[str]:
-    return [RATE if QUANTITIES[key].metric == OF_LENGTH and key in left_out else key for key in GATES]
 
 
 def _provider_bound(key: str, terms: Terms) -> bool:
@@ -312,7 +309,7 @@ def _change(
     return Change(
         verdict=verdict,
         ratio=math.exp(effect.mean),
-        ci95=None if effect.low is None or effect.high is None else (math.exp(effect.low), math.exp(effect.high)),
+        ci95=_interval(effect),
         pairs=count if kind is Kind.PAIRED else 0,
         runs=(len(base), len(candidate)),
         pair_ratios=np.exp(np.subtract(_logs(key, matched.candidate), _logs(key, matched.base))).tolist()
@@ -334,6 +331,12 @@ def _change(
         sd=effect.sd,
         silent=silent,
     )
+
+
+def _interval(effect: Effect) -> tuple[float, float | None] | None:
+    if effect.low is None or effect.high is None:
+        return None
+    return math.exp(effect.low), math.exp(effect.high) if math.isfinite(effect.high) else None
 
 
 def _short_of_messages(key: str, margin: float, matched: Matched) -> bool:
@@ -379,9 +382,10 @@ def _notes(
 ) -> list[str]:
     notes = []
     if kind is Kind.DESCRIPTIVE:
+        several = "Compare several runs of each, or let `loadtest ab` make them"
+        advice = "It takes several pairs" if matched.paired else several
         notes.append(
-            "one run against one run: a description, no verdict; a restart alone may differ by as much. "
-            "Compare several runs of each, or let `loadtest ab` make them"
+            f"one run against one run: a description, no verdict; a restart alone may differ by as much. {advice}"
         )
     elif min(len(matched.base), len(matched.candidate)) < 2:
         notes.append("a side of a single run shows no spread, so there is no interval: give several runs of each")
@@ -425,7 +429,7 @@ def _lost_all(change: Change) -> str:
     base, candidate = change.base.count(0.0), change.candidate.count(0.0)
     return (
         f"{change.label} is 0 in {base} of {len(change.base)} runs of the base and {candidate} of "
-        f"{len(change.candidate)} of the candidate: look into those first"
+        f"{len(change.candidate)} of the candidate: look into those first; the change counts 0 as {100 * LEAST:g} %"
     )
 
 

@@ -30,8 +30,12 @@ NO_WORKLOAD: Final = frozenset(
     }
 )
 """Options that change nothing that a server would see."""
-OF_MACHINE: Final = frozenset({"generator's node", "generator's system"})
-"""In what machines of one kind differ, as runners of continuous integration do: name, and release of the kernel."""
+OF_MACHINE: Final = frozenset(
+    f"generator's {name}"
+    for name in ("node", "system", "python", "locust", "gevent", "websockets", "msgspec", "PyJWT", "numpy")
+)
+"""In what machines of one kind differ, as runners of continuous integration do: name, release of the kernel, and
+versions of Python and of the libraries."""
 LEAST: Final = 1e-4
 """Where logarithms are taken, a share of nothing counts as one in ten thousand: there is none of zero."""
 _SAME_LENGTH: Final = 0.03

@@ -23,6 +23,7 @@ class Row(Struct, frozen=True):
 
     Attributes:
         values: by key; those that the run has.
+        silent: keys of those that lie among the unanswered: the value is the least that it can be.
     """
 
     folder: str
@@ -30,6 +31,7 @@ class Row(Struct, frozen=True):
     status: str
     labels: dict[str, str]
     values: dict[str, float]
+    silent: list[str] = []
 
 
 class LevelShift(Struct, frozen=True):
@@ -108,6 +110,7 @@ def trend(runs: Sequence[Sample], keys: Sequence[str], margin: float, *, force: 
             run.status,
             run.labels,
             {k: run.quantities[k] for k in present if k in run.quantities},
+            [k for k in present if k in run.silent],
         )
         for run in kept
     ]

@@ -13,20 +13,22 @@ import click
 from loadtest.errors import LoadtestError, RunFolderError
 from loadtest.settings import OPTIONS, SOURCES, duration, one_of, positive_duration, positive_int, ws_url
 
+from .config import config_option, without_overridden
 from .interrupt import one_interrupt
 from .options import Parsed, by_environment, options_of, withheld
 from .resume import ADDRESSES, GIVEN_AGAIN, attributes, check_given_again, refuse_plan_options
-from .run import SPAWN_S, check_run, passed_on, processes_of
+from .run import SPAWN_S, check_run, passed_on, processes_of, run_command
 from .summarize import Format
-from .terms import check_terms, terms_options
+from .terms import asked, terms_options
 
 if TYPE_CHECKING:
     from loadtest.analysis.compare import Terms
     from loadtest.commands.builds import Builds
     from loadtest.experiment.ab import Build, Plan, State, Told
+    from loadtest.experiment.noise import Floor
 
 FILES: Final = ("report.html", "comparison.json", "shift.png", "shift.svg")
-RESUMABLE: Final = GIVEN_AGAIN | {"force", "margin", "detect", "gates", "live_provider"}
+RESUMABLE: Final = GIVEN_AGAIN | {"config", "force", "margin", "detect", "gates", "live_provider"}
 """What may be given with --resume: all else is in the plan."""
 
 
@@ -61,15 +63,12 @@ RESUMABLE: Final = GIVEN_AGAIN | {"force", "margin", "detect", "gates", "live_pr
 @click.argument("classes", nargs=-1, metavar="[CLASS]...")
 @terms_options
 @options_of(OPTIONS)
+@config_option(lambda: run_command)
 @click.pass_context
 def ab(
     context: click.Context,
     /,
     resume: Path | None,
-    margin: float,
-    detect: float,
-    gates: tuple[str, ...],
-    live_provider: bool,
     force: bool,
     kind: Format,
     **given: Any,
@@ -80,25 +79,33 @@ def ab(
     all runs, report.html, comparison.json and shift.png. Ctrl-C breaks off; --resume goes on. Exits with 1 where a gate
     regressed.
     """
-    check_terms(margin, detect)
+    from msgspec.structs import replace  # noqa: PLC0415
+
     from loadtest.analysis.compare import Terms  # noqa: PLC0415  # numpy, only now
     from loadtest.experiment import ab as experiment  # noqa: PLC0415
+    from loadtest.experiment.noise import recall  # noqa: PLC0415
 
-    terms = Terms(margin, detect, tuple(gates) or None, live_provider)
+    given = without_overridden(context, given)
     if resume is None:
+        terms = asked(context, Terms())
         plan = _plan(given)
         environment = _environment(given, plan)
-        folder, state = _begin(Path(given["results"] or "results"), plan)
+        results = Path(given["results"] or "results")
+        floor = recall(results, plan)
+        folder, state = _begin(results, plan, terms, force=force)
     else:
         refuse_plan_options(context, RESUMABLE | ADDRESSES)
         folder, state = resume, experiment.restore(resume)
         refuse_plan_options(context, RESUMABLE | attributes(state.plan.withheld))
         check_given_again(given, state.plan.withheld)
         environment = _environment(given, state.plan)
-    _announce(state, folder, terms)
+        floor = recall(folder.parent, state.plan)
+        state = replace(state, terms=asked(context, state.terms), force=force or state.force)
+        experiment.save(folder, state)
+    _announce(state, floor)
     try:
         with one_interrupt():
-            state = experiment.carry_on(state, folder, environment, _tell, force=force)
+            state = experiment.carry_on(state, folder, environment, _tell, force=state.force)
     except (KeyboardInterrupt, LoadtestError) as ended:
         done = len(experiment.restore(folder).done)
         if done or isinstance(ended, KeyboardInterrupt):
@@ -108,7 +115,7 @@ def ab(
                 err=True,
             )
         raise
-    return _conclude(state, folder, terms, kind, force=force)
+    return _conclude(state, folder, kind)
 
 
 def _plan(given: dict[str, Any]) -> Plan:
@@ -188,24 +195,21 @@ def _environment(given: dict[str, Any], plan: Plan) -> dict[str, str]:
     return found
 
 
-def _begin(results: Path, plan: Plan) -> tuple[Path, State]:
+def _begin(results: Path, plan: Plan, terms: Terms, *, force: bool) -> tuple[Path, State]:
     from loadtest.experiment.ab import SCHEMA, State, save  # noqa: PLC0415
     from loadtest.runs.folder import create_apart  # noqa: PLC0415
 
-    folder, state = create_apart(results, "ab", datetime.now(UTC)), State(SCHEMA, plan)
+    folder, state = create_apart(results, "ab", datetime.now(UTC)), State(SCHEMA, plan, terms=terms, force=force)
     save(folder, state)
     return folder, state
 
 
-def _announce(state: State, folder: Path, terms: Terms) -> None:
-    from loadtest.experiment.noise import recall  # noqa: PLC0415
-
+def _announce(state: State, floor: Floor | None) -> None:
     from .ab_lines import floor_line, plan_line  # noqa: PLC0415
 
-    floor = None if state.plan.same else recall(folder.parent, state.plan)
     click.echo(plan_line(state), err=True)
-    if floor is not None:
-        click.echo(floor_line(floor, state.plan.pairs, terms), err=True)
+    if floor is not None and not state.plan.same:
+        click.echo(floor_line(floor, state.plan.pairs, state.terms), err=True)
 
 
 def _tell(told: Told) -> None:
@@ -214,7 +218,7 @@ def _tell(told: Told) -> None:
     click.echo(pair_line(told), err=True)
 
 
-def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: bool) -> int:
+def _conclude(state: State, folder: Path, kind: Format) -> int:
     from msgspec.structs import replace  # noqa: PLC0415
 
     from loadtest.experiment.noise import keep  # noqa: PLC0415
@@ -224,26 +228,31 @@ def _conclude(state: State, folder: Path, terms: Terms, kind: Format, *, force: 
 
     found = sides_of(folder, state)
     first, second = open_samples(found.base), open_samples(found.candidate)
-    terms = replace(terms, same=state.plan.same, live_provider=terms.live_provider or is_live((*first, *second)))
-    builds = compare_builds(first, second, terms, found.notes, force=force)
-    _leave(builds, folder)
+    terms = replace(found.terms, live_provider=found.terms.live_provider or is_live((*first, *second)))
+    builds = compare_builds(first, second, terms, found.notes, force=found.force)
+    click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)  # before what may fail
+    _record(builds, folder)
     if state.plan.same and len(found.base) > 1:
-        keep(folder.parent, state.plan, builds.result, datetime.now(UTC).isoformat(timespec="seconds"))
+        keep(folder.parent, state.plan, builds.result, datetime.now(UTC).replace(microsecond=0))
     tell(builds.result)
-    click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)
+    _draw(builds, folder)
     return exit_code(builds.result)
 
 
-def _leave(builds: Builds, folder: Path) -> None:
+def _record(builds: Builds, folder: Path) -> None:
     from loadtest.report.comparison_table import as_json  # noqa: PLC0415
 
-    from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
-    from .comparison_page import write_comparison_page  # noqa: PLC0415
-
-    page, record, *pictures = (folder / name for name in FILES)
+    _, record, *_ = (folder / name for name in FILES)
     try:
         record.write_text(as_json(builds.result) + "\n", encoding="utf-8")
     except OSError as error:
         raise RunFolderError(f"cannot write {record}: {error.strerror}") from None
+
+
+def _draw(builds: Builds, folder: Path) -> None:
+    from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
+    from .comparison_page import write_comparison_page  # noqa: PLC0415
+
+    page, _, *pictures = (folder / name for name in FILES)
     draw_comparison(builds, pictures)
     write_comparison_page(builds, page, "--results")

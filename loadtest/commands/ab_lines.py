@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 
 from loadtest.analysis.compare import GATES, Terms
 from loadtest.analysis.power import MOST, Test, pairs_needed, smallest_seen
@@ -27,10 +26,10 @@ def plan_line(state: State) -> str:
 
 def floor_line(floor: Floor, pairs: int, terms: Terms) -> str:
     """What an earlier A/A of this setup promises of an experiment of so many pairs."""
-    day = datetime.fromisoformat(floor.measured_utc).strftime("%-d %b")
+    day = floor.measured_utc.strftime("%-d %b")
     seen, needed, unknown = [], 0, []
     for key, sd in floor.sd.items():
-        if key in RATIOS or not sd:
+        if key in RATIOS or key not in QUANTITIES or not sd:
             continue
         test = Test(math.log1p(terms.margin), _gates(terms))
         smallest = smallest_seen(sd, pairs, test)

@@ -56,7 +56,12 @@ def run_folders(paths: Iterable[Path], what: str) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in paths:
-        for folder in _runs_at(path, what):
+        try:
+            folders = _runs_at(path, what)
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}; name one that you may read"
+            raise UsageError(f"{what}: {path}: {reason}") from None
+        for folder in folders:
             found.setdefault(folder.resolve(), folder)
     if not found:
         raise UsageError(f"{what}: no run folder is given; name one or more that runs left")
@@ -78,11 +83,18 @@ def _runs_at(path: Path, what: str) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Run folders of two builds; `same` where they are known to be one, `notes` on what their experiment lacks."""
+    """Run folders of two builds.
+
+    Attributes:
+        terms: as their experiment was asked for, if they are of one.
+        force: whether that takes invalid runs.
+        notes: on what it lacks.
+    """
 
     base: list[Path]
     candidate: list[Path]
-    same: bool = False
+    terms: Terms = field(default_factory=Terms)
+    force: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -110,7 +122,8 @@ def sides_of(folder: Path, state: State) -> Sides:
         raise NothingMeasured(
             f"{folder}: no pair of valid runs is in it; its generator was not sound, or it was broken off"
         )
-    return Sides(found[Side.BASE], found[Side.CANDIDATE], state.plan.same, shortfall(folder, state))
+    terms = replace(state.terms, same=state.plan.same)
+    return Sides(found[Side.BASE], found[Side.CANDIDATE], terms, state.force, shortfall(folder, state))
 
 
 def open_samples(folders: Iterable[Path]) -> list[OpenedSample]:

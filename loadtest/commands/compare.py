@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,7 +12,7 @@ from loadtest.settings import one_of
 
 from .options import Parsed
 from .summarize import Format
-from .terms import check_terms, terms_options
+from .terms import asked, terms_options
 
 if TYPE_CHECKING:
     from loadtest.analysis.compare import Comparison
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 AGAINST: Final = "--against"
 REGRESSION: Final = 1
 _ACROSS: Final = (
-    "runs of several machines: what these differ by is in every change; `loadtest ab` on one has none of it"
+    "runs of several machines: what these differ by, as in versions of Python and libraries, is in every change; "
+    "`loadtest ab` on one has none of it"
 )
 
 
@@ -58,35 +59,40 @@ def spread(words: list[str]) -> list[str]:
               help="File for a picture: .png, .svg or .pdf.")  # fmt: skip
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False),
               help="File for all of it as one page.")  # fmt: skip
+@click.pass_context
 def compare(
+    context: click.Context,
+    /,
     base: tuple[Path, ...],
     candidate: tuple[Path, ...],
     across_machines: bool,
-    margin: float,
-    detect: float,
-    gates: tuple[str, ...],
-    live_provider: bool,
     force: bool,
     kind: Format,
     output: Path | None,
     page: Path | None,
+    **_terms: Any,
 ) -> int:
     """Compare runs of a BASE build with runs of a candidate, metric by metric.
 
-    Runs are paired by their label `pair`. A finished or broken-off `ab` folder, alone, is concluded again. Exits with 1
-    where a gate regressed.
+    Runs are paired by their label `pair`. A finished or broken-off `ab` folder, alone, is concluded again, by its own
+    terms where no others are given. Exits with 1 where a gate regressed.
     """
-    check_terms(margin, detect)
+    from msgspec.structs import replace  # noqa: PLC0415
+
     from loadtest.analysis.compare import Terms  # noqa: PLC0415  # numpy, only now
 
     from .builds import compare_builds, is_live, open_samples, sides  # noqa: PLC0415
 
+    if candidate:
+        asked(context, Terms())  # refused before any run is read
     found = sides(base, candidate)
+    terms = asked(context, found.terms)
     first, second = open_samples(found.base), open_samples(found.candidate)
-    live = live_provider or is_live((*first, *second))
-    terms = Terms(margin, detect, tuple(gates) or None, live, found.same)
+    terms = replace(terms, live_provider=terms.live_provider or is_live((*first, *second)))
     notes = [*found.notes, *([_ACROSS] if across_machines else [])]
-    builds = compare_builds(first, second, terms, notes, force=force, machine=not across_machines)
+    builds = compare_builds(first, second, terms, notes, force=force or found.force, machine=not across_machines)
+    click.echo(shown(builds.result, kind), nl=False)  # before what may fail
+    tell(builds.result)
     if output is not None:
         from .build_pictures import draw_comparison  # noqa: PLC0415  # matplotlib, only now
 
@@ -95,8 +101,6 @@ def compare(
         from .comparison_page import write_comparison_page  # noqa: PLC0415
 
         write_comparison_page(builds, page, "--html")
-    tell(builds.result)
-    click.echo(shown(builds.result, kind), nl=False)
     return exit_code(builds.result)
 
 

@@ -43,10 +43,13 @@ def nights(paths: Sequence[Path], keys: Sequence[str], margin: float, *, force: 
             samples.append((folder, found))
         else:
             notes.append(f"left out: {folder}: holds no sample")
+    if notes and not samples:
+        others = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+        raise UsageError(f"FOLDER: no run can be used: {notes[0].removeprefix('left out: ')}{others}")
     try:
         return trend(_told_apart(samples), keys or WATCHED, margin, force=force), notes
     except ValueError as error:
-        raise UsageError(f"FOLDER: {error}") from None
+        raise UsageError("; ".join((f"FOLDER: {error}", *notes[:1]))) from None
 
 
 def _folders(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:

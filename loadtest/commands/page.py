@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from loadtest.analysis.herd import recovery_return
 from loadtest.analysis.previous import differences, previous_run
 from loadtest.analysis.slowest import slowest
 from loadtest.analysis.values import Summary
@@ -14,7 +15,7 @@ from loadtest.commands.opened import OpenedRun
 from loadtest.errors import UsageError
 from loadtest.metrics import HEADLINE
 from loadtest.report.html import Picture
-from loadtest.report.page import run_page, timeline_values
+from loadtest.report.page import recovery_values, run_page, timeline_values
 from loadtest.runs.folder import SUMMARY, earlier
 from loadtest.runs.reader import RunReader
 
@@ -67,7 +68,7 @@ def _pictures(run: OpenedRun, folder: Path) -> Iterator[Picture]:
         yield Picture("The run over time", markup, text, values)
     if (markup := _markup(folder / "recovery.svg")) is not None:
         text = "Share of the lost connections that were back, by time since their loss; attempts to connect beneath."
-        yield Picture("Recovery", markup, text)
+        yield Picture("Recovery", markup, text, recovery_values(recovery_return(run.measured.records)))
 
 
 def _markup(file: Path) -> str | None:

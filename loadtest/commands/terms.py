@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from .options import Parsed
 
+if TYPE_CHECKING:
+    from loadtest.analysis.compare import Terms
+
 LARGEST: Final = 10.0
+_TERMS: Final = ("margin", "detect", "gates", "live_provider")
 
 
 def positive_share(text: str) -> float:
@@ -74,11 +79,18 @@ def terms_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def check_terms(margin: float, detect: float) -> None:
-    """Refuse what cannot be planned for.
+def asked(context: click.Context, kept: Terms) -> Terms:
+    """The terms of an experiment, but for those that are given anew.
 
     Raises:
         click.UsageError: a change within the margin is to be found.
     """
-    if detect <= margin:
-        raise click.UsageError(f"--detect: {100 * detect:g} % is within --margin {100 * margin:g} %; raise it")
+    from msgspec.structs import replace  # noqa: PLC0415
+
+    anew = [name for name in _TERMS if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    terms = replace(kept, **{name: context.params[name] for name in anew})
+    if terms.detect <= terms.margin:
+        raise click.UsageError(
+            f"--detect: {100 * terms.detect:g} % is within --margin {100 * terms.margin:g} %; raise it"
+        )
+    return terms

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from loadtest.analysis.compare import Terms
 from loadtest.analysis.sample import PAIR
 from loadtest.analysis.values import Verdict
 from loadtest.errors import RunFolderError, UsageError
@@ -108,11 +109,18 @@ class Done(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """`ab.json`: enough to go on where an experiment was broken off."""
+    """`ab.json`: enough to go on where an experiment was broken off.
+
+    Attributes:
+        terms: by which it is judged, as last asked for.
+        force: whether invalid runs count.
+    """
 
     schema: int
     plan: Plan
     done: list[Done] = []
+    terms: Terms = Terms()
+    force: bool = False
 
 
 class Told(Struct, frozen=True):

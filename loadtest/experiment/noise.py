@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +23,13 @@ class Floor(Struct, frozen=True):
 
     Attributes:
         setup: of the experiment.
-        measured_utc: ISO 8601.
+        measured_utc: aware.
         pairs: that were run.
         sd: standard deviation of the log ratio of a pair, by gate.
     """
 
     setup: str
-    measured_utc: str
+    measured_utc: datetime
     pairs: int
     sd: dict[str, float]
 
@@ -48,15 +49,19 @@ def setup(plan: Plan) -> str:
 
 
 def recall(results: Path, plan: Plan) -> Floor | None:
-    """The floor of a setup; None where none was measured, or the file cannot be read."""
+    """The floor of a setup; None where none was measured.
+
+    Raises:
+        RunFolderError: the file is damaged.
+    """
     return next((floor for floor in _all(results) if floor.setup == setup(plan)), None)
 
 
-def keep(results: Path, plan: Plan, result: Comparison, measured_utc: str) -> Floor:
+def keep(results: Path, plan: Plan, result: Comparison, measured_utc: datetime) -> Floor:
     """Keep the floor that an A/A experiment found, in place of an older one of the setup.
 
     Raises:
-        RunFolderError: the file cannot be written.
+        RunFolderError: the file cannot be written, or is damaged: it holds the floors of other setups, too.
     """
     sd = {key: change.sd for key, change in result.gated.items() if change.sd is not None}
     floor = Floor(setup(plan), measured_utc, len(result.base), sd)
@@ -73,5 +78,9 @@ def keep(results: Path, plan: Plan, result: Comparison, measured_utc: str) -> Fl
 def _all(results: Path) -> list[Floor]:
     try:
         return msgspec.json.decode((results / FILE).read_bytes(), type=list[Floor])
-    except (OSError, msgspec.MsgspecError):
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise RunFolderError(f"cannot read {results / FILE}: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise RunFolderError(f"cannot read {results / FILE}: {error}; mend it, or move it away") from None

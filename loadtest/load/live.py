@@ -24,6 +24,8 @@ MEASURED: Final = (
 """The metrics that one batch is enough for; others, such as fan-out, take records of several processes."""
 UNANSWERED: Final = frozenset({Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST, Outcome.UNFINISHED})
 """They rank above every bound: in the bucket `+Inf`, and not in the sum."""
+SILENT_S: Final = 15.0
+"""After so long without a sample a process is gone: its users are no longer there, or another's."""
 _NS: Final = 1e9
 
 
@@ -69,7 +71,7 @@ class Live:
         disconnects: by close code and by whom.
         outages: by how they ended.
         counters: by name.
-        health: the newest sample of each process.
+        health: the newest sample of each process; not of one that fell silent while others went on.
     """
 
     def __init__(self) -> None:
@@ -107,8 +109,9 @@ class Live:
                 self._add(key, outage.user_class, "", _since(until, outage.lost_ns), wanted=outage.without_end)
         for part in batch.histograms:
             self._counts(part)
-        for sample in batch.health:
-            self.health[sample.process] = sample
+        self.health |= {sample.process: sample for sample in batch.health}
+        newest = max((sample.at_ns for sample in self.health.values()), default=0)
+        self.health = {name: one for name, one in self.health.items() if newest - one.at_ns <= SILENT_S * _NS}
         for count in batch.counters:
             self.counters[count.name] += count.value
 

@@ -6,6 +6,7 @@ of its buckets are estimates; the run folder has the exact ones.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
@@ -58,9 +59,10 @@ class Exporter(Collector):
     def begin(self, info: RunInfo) -> None:
         """A run begins: all counts start at 0, which Prometheus takes for a restart."""
         self._live = Live()
-        self._info = {"scenario": info.scenario, "host": info.host, "started": info.started_utc} | {
-            f"label_{key}": value for key, value in info.labels.items() if key.isidentifier()
-        }
+        labels: dict[str, str] = {}
+        for key, value in info.labels.items():
+            labels.setdefault(f"label_{re.sub('[^A-Za-z0-9_]', '_', key)}", value)
+        self._info = {"scenario": info.scenario, "host": info.host, "started": info.started_utc} | labels
 
     def see(self, batch: Batch) -> None:
         """Count a batch in."""

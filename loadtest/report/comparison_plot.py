@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,10 +16,12 @@ from loadtest.analysis.shift import Shift
 from loadtest.analysis.values import Verdict
 from loadtest.metrics import BY_KEY
 from loadtest.report.comparison_table import headline
-from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, literal, new_figure, soften, stamp_invalid
+from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, cut, literal, new_figure, soften, stamp_invalid
 
 _BAND: Final = "#dddddd"
 _WORD_COLORS: Final = {Word.REGRESSED: WARNING, Word.IMPROVED: COLORS[2], Word.EQUIVALENT: GREY}
+_TITLE: Final = 70
+"""Characters of the headline."""
 _ROWS: Final = 8
 """Quantities of which the pairs are shown: gates, and then the largest changes."""
 
@@ -32,13 +35,20 @@ def comparison_plot(result: Comparison, shifts: Sequence[Shift], subtitle: str, 
         _shift(axes, one, COLORS[place % len(COLORS)], result)
     lower = parts[-1].subplots()
     _pairs(lower, list(result.metrics.values())[: max(_ROWS, len(result.gated))], result)
+    title = literal(f"{_word(result)}: {cut(headline(result), _TITLE)}\n")
     figure.suptitle(
-        literal(f"{_word(result)}: {_cut(headline(result))}\n"), x=0.01, ha="left", fontsize=12, fontweight="bold",
+        title, x=0.01, ha="left", fontsize=12, fontweight="bold",
         color=WARNING if result.verdict is Word.REGRESSED else "black",
     )  # fmt: skip
     first = panels[0] if panels else lower
     words = first.annotate(
-        literal(subtitle), (0, 1), (0, 20), xycoords="axes fraction", textcoords="offset points", fontsize=9, color=GREY
+        literal(cut(subtitle)),
+        (0, 1),
+        (0, 20),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=9,
+        color=GREY,
     )
     words.set_in_layout(False)  # as wide as the figure, not as its first panel
     if panels:
@@ -57,6 +67,8 @@ def _shift(axes: Axes, one: Shift, color: str, result: Comparison) -> None:
     if np.isfinite(one.low).any():
         axes.fill_between(percentiles, _change(one.low), _change(one.high), color=color, alpha=0.25, linewidth=0)
     axes.plot(percentiles, _change(one.ratio), color=color, linewidth=2.0)
+    if not len(percentiles):
+        axes.text(0.5, 0.6, "too few samples, or unanswered", transform=axes.transAxes, ha="center", color=GREY)
     axes.set_title(BY_KEY[one.metric].label, loc="left", fontsize=10)
     axes.set_xlabel("percentile")
     axes.set_xlim(0, 100)
@@ -65,6 +77,7 @@ def _shift(axes: Axes, one: Shift, color: str, result: Comparison) -> None:
 
 
 def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
+    reach = _reach([change for change in changes if change.gated] or changes)
     axes.axvline(0, color="black", linewidth=0.8)
     names = []
     for place, change in enumerate(changes):
@@ -75,27 +88,30 @@ def _pairs(axes: Axes, changes: Sequence[Change], result: Comparison) -> None:
         spread = np.linspace(-0.22, 0.22, len(dots)) if len(dots) > 1 else np.zeros(len(dots))
         axes.plot(dots, row + spread, linestyle="none", marker="o", markersize=4, color=GREY, alpha=0.7)
         if change.ci95 is not None:
-            axes.plot(_change(np.array(change.ci95)), [row, row], color=color, linewidth=3.0, alpha=0.8)
-        marker = "D" if change.gated else MARKERS[0]
-        axes.plot(_change(np.array([change.ratio])), [row], marker=marker, markersize=7, color=color)
+            ends = np.array([math.inf if end is None else end for end in change.ci95])
+            axes.plot(np.minimum(_change(ends), reach), [row, row], color=color, linewidth=3.0, alpha=0.8)
+        at = 100 * (change.ratio - 1)
+        marker = (">" if at > 0 else "<") if abs(at) > reach else "D" if change.gated else MARKERS[0]
+        # one that lies outside is an arrow at the edge
+        axes.plot([np.clip(at, -reach, reach)], [row], marker=marker, markersize=7, color=color, clip_on=False)
         word = change.verdict.upper() if change.verdict is Word.REGRESSED else str(change.verdict)
         axes.annotate(
-            word, (1.0, row), (4, -3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9,
+            word, (1.0, row), (8, -3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9,
             color=color,
         )  # fmt: skip
         names.append(change.label if change.gated else f"{change.label} (not gated)")
-    _scale(axes, [change for change in changes if change.gated] or changes)
+    axes.set_xlim(-reach, reach)
     axes.set_yticks([-place for place in range(len(names))], names, fontsize=9)
     axes.set_xlabel(_legend(result))
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     soften(axes)
 
 
-def _scale(axes: Axes, changes: Sequence[Change]) -> None:
-    """Room for what decides: an interval of something else may run out of the picture."""
-    ends = [end for change in changes for end in (change.ratio, *(change.ci95 or ()), *change.pair_ratios)]
-    reach = 1.15 * max(100 * (max(*ends, 1.0) - 1), 100 * (1 - min(*ends, 1.0)), 10.0)
-    axes.set_xlim(-reach, reach)
+def _reach(changes: Sequence[Change]) -> float:
+    """Per cent for which there is room: what decides; an interval of something else may run out of the picture."""
+    found = (end for each in changes for end in (each.ratio, *(each.ci95 or ()), *each.pair_ratios))
+    ends: list[float] = [end for end in found if end is not None]
+    return 1.15 * max(100 * (max(*ends, 1.0) - 1), 100 * (1 - min(*ends, 1.0)), 10.0)
 
 
 def _legend(result: Comparison) -> str:
@@ -118,7 +134,3 @@ def _percent(value: float, _place: int | None = None) -> str:
 
 def _word(result: Comparison) -> str:
     return result.verdict.upper() if result.verdict is Word.REGRESSED else str(result.verdict).capitalize()
-
-
-def _cut(text: str, length: int = 70) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"

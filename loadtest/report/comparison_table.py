@@ -14,12 +14,15 @@ from loadtest.analysis.compare import Change, Comparison, Kind, Word
 from loadtest.analysis.sample import QUANTITIES
 from loadtest.report.escaping import escaped
 from loadtest.report.terminal import sheet
-from loadtest.report.units import DASH, amount
+from loadtest.report.units import DASH, INFINITE, amount
 
 WIDTH: Final = 100
-COLUMNS: Final = ("", "base", "candidate", "change", "95 %", "exact", "verdict")
+INTERVAL: Final = "95 %"
+COLUMNS: Final = ("", "base", "candidate", "change", INTERVAL, "exact", "verdict")
 _WIDTHS: Final = (24, 11, 11, 9, 16, 7, 12)
 _WORDS: Final = ("", "verdict")
+_LARGE: Final = 11.0
+"""Ratio above which a change in per cent, +1,000 % and more, is no longer read as one."""
 _STYLES: Final = {Word.REGRESSED: "bold red", Word.IMPROVED: "green", Word.EQUIVALENT: "green"}
 
 
@@ -117,13 +120,14 @@ def runs_line(result: Comparison) -> str:
 def _table(result: Comparison) -> Table:
     table = Table(box=None, padding=(0, 0, 0, 1), header_style="dim", pad_edge=False)
     for name, width in zip(COLUMNS, _WIDTHS, strict=True):
-        table.add_column(name, justify="left" if name in _WORDS else "right", min_width=width, no_wrap=True)
+        folds = name == INTERVAL  # in a line that is too wide, so that no word is cut
+        table.add_column(name, justify="left" if name in _WORDS else "right", min_width=width, no_wrap=not folds)
     rest = False
     for change in result.metrics.values():
         if not change.gated and not rest:
             table.add_row(Text("not gated", style="italic"))
             rest = True
-        table.add_row(*cells(change), _verdict(change.verdict))
+        table.add_row(*map(Text, cells(change)), _verdict(change.verdict))
     return table
 
 
@@ -170,7 +174,11 @@ def _needed(result: Comparison) -> Iterable[str]:
 def _unjudged(result: Comparison) -> Iterable[str]:
     if result.unjudged:
         names = ", ".join(QUANTITIES[key].label for key in result.unjudged)
-        yield f"too few samples to judge {names}: make the runs longer, or name other gates with --gate"
+        delivered = result.metrics.get("delivered_ratio")
+        if delivered is not None and 0.0 in (*delivered.base, *delivered.candidate):
+            yield f"where nothing is delivered there is nothing to judge {names} by"
+        else:
+            yield f"too few samples to judge {names}: make the runs longer, or name other gates with --gate"
 
 
 def _seen(result: Comparison) -> Iterable[str]:
@@ -188,19 +196,25 @@ def _margins(gated: Iterable[Change]) -> str:
 def _interval(change: Change) -> str:
     if change.ci95 is None:
         return DASH
-    low, high = (100 * (end - 1) for end in change.ci95)
     digits = 2 if not change.unit else 1
-    return f"[{_signed(low, digits)}, {_signed(high, digits)}]"
+    low, high = (INFINITE if end is None else _changed(end, digits) for end in change.ci95)
+    return f"[{low}, {high}]"
 
 
 def percent_change(ratio: float) -> str:
-    """A ratio as the change in per cent."""
-    return f"{_signed(100 * (ratio - 1), 1)} %"
+    """A ratio as the change in per cent; a large one as it is, as in `x240`."""
+    return f"{_changed(ratio, 1)}{' %' if ratio <= _LARGE else ''}"
 
 
 def size_of(sees: float) -> str:
     """The smallest change that is seen; beyond a doubling its digits say nothing."""
     return f"{100 * sees:.1f} %" if sees <= 1 else "more than 100 %"
+
+
+def _changed(ratio: float, digits: int) -> str:
+    if ratio > _LARGE:
+        return f"x{ratio:,.0f}" if ratio < 1e6 else f"x{ratio:.0e}"
+    return _signed(100 * (ratio - 1), digits)
 
 
 def _signed(value: float, digits: int) -> str:

@@ -38,13 +38,15 @@ def new_figure(width: float, height: float) -> Figure:
 
 def headings(figure: Figure, axes: Axes, title: str, subtitle: str, verdicts: Sequence[Verdict]) -> None:
     """Title and subtitle over the uppermost axes, and the verdict of the runs, loud where it is not `valid`."""
-    axes.set_title(f"\n{literal(subtitle)}", loc="left", fontsize=9, color=GREY)  # its first line is the verdict's
+    axes.set_title("\n", loc="left", fontsize=9)  # room for two lines, however long they are
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     status, line = _verdict_line(verdicts)
-    axes.annotate(
-        literal(_cut(line)), (0, 1), (0, 18), xycoords="axes fraction", textcoords="offset points", fontsize=9,
-        color=VERDICT_COLORS[status], fontweight="normal" if status == "valid" else "bold",
-    )  # fmt: skip
+    for text, height, color in ((cut(line), 18, VERDICT_COLORS[status]), (cut(subtitle, 120), 6, GREY)):
+        words = axes.annotate(
+            literal(text), (0, 1), (0, height), xycoords="axes fraction", textcoords="offset points", fontsize=9,
+            color=color, fontweight="normal" if color == GREY else "bold",
+        )  # fmt: skip
+        words.set_in_layout(False)
     if status == "invalid":
         stamp_invalid(axes)
 
@@ -119,5 +121,6 @@ def _write(figure: Figure, target: Path | StringIO, kind: str) -> None:
     figure.set_layout_engine("none")  # the places found for the first file serve the next one too
 
 
-def _cut(text: str, length: int = 105) -> str:
+def cut(text: str, length: int = 105) -> str:
+    """Text that has room; by default in a bold line of size 9 across a figure."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

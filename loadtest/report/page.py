@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import isinf, isnan
+from pathlib import Path
+from shlex import quote
 from typing import Final
 
+import numpy as np
+
+from loadtest.analysis.herd import Return
 from loadtest.analysis.previous import Difference
 from loadtest.analysis.slo.values import Decision, Objectives
 from loadtest.analysis.slowest import SlowMessage
@@ -60,6 +65,7 @@ def run_page(
         answers=list(answers(summary, slow, previous, differences)),
         objectives=_objectives(summary.objectives) if summary.objectives else None,
         conclusions=conclusions(summary.objectives, summary.verdict.status) if summary.objectives else (),
+        path=quote(str(Path(str(summary.run.options.get("results") or "results")) / summary.run.folder)),
         slow={BY_KEY[key].label: _slow(found) for key, found in slow.items() if found},
         previous=previous,
         differences=_differences(differences),
@@ -96,6 +102,17 @@ def timeline_values(line: Timeline) -> Table:
         for place in range(len(line.times_s))
     ]
     return Table(("time", "users", "sent/s", "rejected/s", "errors/s", *heads), rows)
+
+
+def recovery_values(back: Return) -> Table:
+    """The numbers behind the return of users: what had come to pass by each of twenty moments."""
+    curves = (back.attempts, back.back, back.delivered)
+    last = max((float(times[-1]) for times in curves if len(times)), default=0.0)
+    rows = []
+    for moment in np.linspace(0.0, last, 21)[1:]:
+        attempts, *users = (int(np.searchsorted(times, moment, side="right")) for times in curves)
+        rows.append((f"{moment:.2f} s", number(attempts), *(percent(count / max(back.users, 1)) for count in users)))
+    return Table(("since the loss", "attempts", "connected again", "a message delivered again"), rows)
 
 
 def _at(value: float, unit: str) -> str:
@@ -157,9 +174,9 @@ def _groups(summary: Summary) -> Iterable[tuple[str, Table]]:
     shares = [(name, percent(share)) for name, share in summary.rejected_ratio.items()]
     yield "Rejected, of the messages in whole windows", Table(("class", "rejected"), shares)
     yield "Logins", Table((), list(_logins(summary)))
-    yield "Rate limit: how it was kept", Table(("", ""), _limits(summary))
+    yield "Rate limit: how it was kept", Table((), _limits(summary))
     yield "Had to be refused", Table(("", "sent", "refused", "ADMITTED"), _had_to_be_refused(summary))
-    yield "Recovery", Table(("", ""), list(_recovery(summary)))
+    yield "Recovery", Table((), list(_recovery(summary)))
     kinds = (("timeout", summary.timeouts), ("error", summary.errors), ("lost", summary.losses),
              ("failed connect", summary.connect_failures))  # fmt: skip
     errors = [(kind, reason, number(count)) for kind, found in kinds for reason, count in found.items()]

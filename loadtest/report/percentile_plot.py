@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from loadtest.analysis.curves import Band, Curve
 from loadtest.analysis.values import Verdict
 from loadtest.metrics import BY_KEY
-from loadtest.report.figure import COLORS, LINES, MARKERS, headings, literal, logarithmic, new_figure, soften
+from loadtest.report.figure import COLORS, LINES, MARKERS, cut, headings, literal, logarithmic, new_figure, soften
 from loadtest.report.units import milliseconds
 
 TICKS: Final = {
@@ -33,6 +33,8 @@ TICKS: Final = {
 """1 / (1 - q) to the percentile."""
 
 
+_NAME_WIDTH: Final = 60
+"""Characters of a run's name in the legend."""
 _LEGEND_WIDTH: Final = 110
 """Characters that stand beside each other beneath the plot, less what the lines take."""
 
@@ -74,7 +76,7 @@ def percentile_plot(runs: Sequence[RunCurves]) -> Figure:
 
 def _label(run: RunCurves, curve: Curve, runs: int) -> str:
     metric = BY_KEY[curve.metric]
-    name = metric.label if runs == 1 else f"{run.label}: {metric.label}"
+    name = metric.label if runs == 1 else f"{cut(run.label, _NAME_WIDTH)}: {metric.label}"
     label = f"{name}, n = {curve.count:,}"
     return f"{label}, {curve.unanswered:,} unanswered" if curve.unanswered else label
 

@@ -12,12 +12,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from loadtest.analysis.sample import QUANTITIES
 from loadtest.analysis.trend import LevelShift, Trend
-from loadtest.report.figure import COLORS, GREY, MARKERS, VERDICT_COLORS, WARNING, literal, new_figure, soften
+from loadtest.report.figure import COLORS, GREY, MARKERS, VERDICT_COLORS, WARNING, cut, literal, new_figure, soften
 from loadtest.report.trend_table import headline
 from loadtest.report.units import amount
 
 _NAMED: Final = 2
 """Newest shifts of a panel that are named over it; each has its line."""
+_SINCE: Final = 24
+_TICK: Final = 10
+"""Characters of a run's name there, and beneath a night, where eight stand beside each other."""
 
 
 def trend_plot(result: Trend) -> Figure:
@@ -50,7 +53,9 @@ def _panel(axes: Axes, key: str, result: Trend, color: str) -> None:
     for shift in shifts:
         axes.axvline(shift.place - 0.5, color=_tone(shift), linewidth=1.2, linestyle="--")
     if shifts:
-        words = " · ".join(f"{100 * (shift.ratio - 1):+.1f} % since {shift.label}" for shift in shifts[-_NAMED:])
+        words = " · ".join(
+            f"{100 * (shift.ratio - 1):+.1f} % since {cut(shift.label, _SINCE)}" for shift in shifts[-_NAMED:]
+        )
         axes.set_title(literal(words), loc="right", fontsize=9, color=_tone(shifts[-1]))
     axes.set_title(what.label, loc="left", fontsize=10)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, what.unit)))
@@ -79,4 +84,4 @@ def _night(at: float, result: Trend) -> str:
     row = result.rows[place]
     day = datetime.fromisoformat(row.started_utc).strftime("%d %b")
     name = row.labels.get(result.label, "") if result.label else ""
-    return literal(f"{day}\n{name}" if name else day)
+    return literal(f"{day}\n{cut(name, _TICK)}" if name else day)

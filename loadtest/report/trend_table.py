@@ -61,19 +61,18 @@ def as_json(result: Trend) -> str:
 
 
 def as_csv(result: Trend) -> str:
-    """A row for each run, base units; a shift is named in the column `shifts`."""
+    """A row for each run, base units; `shifts` names the keys that take on a level, `silent` those of `Row.silent`."""
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
     labels = list(dict.fromkeys(key for row in result.rows for key in row.labels))
     units = {key: QUANTITIES[key].unit for key in result.keys}
     heads = [f"{key}_{unit.replace('/', '_per_')}" if unit else key for key, unit in units.items()]
-    writer.writerow(["started_utc", "run", "verdict", *(f"label_{key}" for key in labels), *heads, "shifts"])
+    writer.writerow(["started_utc", "run", "verdict", *(f"label_{key}" for key in labels), *heads, "shifts", "silent"])
     for place, row in enumerate(result.rows):
         begun = " ".join(shift.key for shift in result.shifts if shift.place == place)
         own = [row.labels.get(key, "") for key in labels]
-        writer.writerow(
-            [row.started_utc, row.folder, row.status, *own, *(row.values.get(k, "") for k in result.keys), begun]
-        )
+        values = (row.values.get(key, "") for key in result.keys)
+        writer.writerow([row.started_utc, row.folder, row.status, *own, *values, begun, " ".join(row.silent)])
     return file.getvalue()
 
 
@@ -103,6 +102,8 @@ def legend(result: Trend) -> list[str]:
             f"! worse, * better from here on: E-divisive change point, p at most 1 %, at least {SHORTEST} runs a "
             f"level, {100 * result.margin:g} % or more; whether it is real, `loadtest ab` can tell"
         )
+    if any(row.silent for row in result.rows):
+        lines.append("at least (>): it lies among messages that were not answered within the timeout")
     reasons: dict[str, list[str]] = {}
     for folder, reason in result.left_out.items():
         reasons.setdefault(reason, []).append(folder)
@@ -133,8 +134,8 @@ def _cells(result: Trend, place: int, row: Row) -> list[str]:
     begun = {shift.key: _MARKS[shift.worse] for shift in result.shifts if shift.place == place}
     name = row.labels.get(result.label, DASH) if result.label else row.folder.partition("-")[2]
     night = row.started_utc[:16].replace("T", " ")
-    return [
-        night,
-        name,
-        *(f"{amount(row.values.get(key), QUANTITIES[key].unit)}{begun.get(key, ' ')}" for key in result.keys),
-    ]
+    values = (
+        f"{'> ' if key in row.silent else ''}{amount(row.values.get(key), QUANTITIES[key].unit)}{begun.get(key, ' ')}"
+        for key in result.keys
+    )
+    return [night if row.status == "valid" else f"{night} {row.status}", name, *values]

@@ -104,9 +104,13 @@ def open_run(path: Path) -> Path:
         RunFolderError: nothing is there, or no run is in it.
     """
     folder = path.parent if path.name == DATABASE else path
-    if not folder.is_dir():
+    try:
+        there, holds_run = folder.is_dir(), (folder / DATABASE).is_file()
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be read: {error.strerror}; give a run folder that you may read") from None
+    if not there:
         raise RunFolderError(f"{path}: no such run folder; give one that a run left, as in results/latest")
-    if not (folder / DATABASE).is_file():
+    if not holds_run:
         raise RunFolderError(
             f"{path}: holds no {DATABASE}, so it is no run folder; give one that a run left, as in results/latest"
         )
@@ -119,5 +123,13 @@ def earlier(folder: Path) -> list[Path]:
     Names begin with the time of the start, so they sort as the runs did.
     """
     scenario = folder.name.partition("-")[2].rstrip("0123456789").rstrip("-")
-    beside = [path for path in folder.parent.glob(f"[0-9]*-{scenario}*") if (path / DATABASE).is_file()]
+    beside = [path for path in folder.parent.glob(f"[0-9]*-{scenario}*") if _holds_run(path)]
     return sorted((path for path in beside if path.name < folder.name and not path.is_symlink()), reverse=True)
+
+
+def _holds_run(folder: Path) -> bool:
+    """Whether it does as far as this user may see: a container may have left folders of its own user."""
+    try:
+        return (folder / DATABASE).is_file()
+    except OSError:
+        return False

@@ -221,6 +221,8 @@ class RunReader:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except OSError as error:
+            raise RunFolderError(f"{self.folder}: cannot read {DATABASE}: {error.strerror or error}") from error
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             raise RunFolderError(f"{self.folder}: cannot read {DATABASE}: {error}; is it the file of a run?") from error
 

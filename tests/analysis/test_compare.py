@@ -109,8 +109,10 @@ class TestVerdict:
         ratio = result.metrics["delivered_ratio"]
         assert (result.verdict, ratio.verdict, ratio.candidate.count(0.0)) == (Word.REGRESSED, Word.REGRESSED, 1)
         assert result.notes == [
-            "delivered ratio is 0 in 0 of 8 runs of the base and 1 of 8 of the candidate: look into those first"
+            "delivered ratio is 0 in 0 of 8 runs of the base and 1 of 8 of the candidate: look into those first; the "
+            "change counts 0 as 0.01 %"
         ]
+        assert ratio.means == (1.0, 0.875)
 
     def test_one_build_cannot_regress_but_a_setup_that_favours_a_side_is_told(self):
         result = compare(pairs(1.14), Terms(same=True))
@@ -126,6 +128,10 @@ class TestVerdict:
     def test_one_run_against_one_is_a_description(self):
         result = compare(match([sample("a")], [sample("b", quantities={ACK: 20.0})]), Terms())
         assert (result.kind, result.verdict, result.metrics[ACK].ci95) == (Kind.DESCRIPTIVE, Word.INCONCLUSIVE, None)
+
+    def test_one_pair_is_told_that_it_takes_more(self):
+        result = compare(match([sample("a", pair=1)], [sample("b", pair=1)]), Terms())
+        assert result.notes[0].endswith("may differ by as much. It takes several pairs")
 
     def test_several_runs_against_one_have_no_interval(self):
         result = compare(Matched([sample("a"), sample("b")], [sample("c")], paired=False), Terms())
@@ -144,6 +150,12 @@ class TestVerdict:
         result = compare(longer, Terms())
         assert "answers are 25% longer" in result.left_out["stream_completion.p95"]
         assert "stream_rate.p50" in result.gated
+
+    def test_a_rate_stands_in_for_completion_times_of_unequal_answers_only(self):
+        slow = [sample(f"c{n}", quantities={"stream_completion.p95": 30_000.0 if n else None}) for n in range(8)]
+        result = compare(Matched([sample(f"b{n}") for n in range(8)], slow, paired=True), Terms())
+        assert (result.verdict, result.unjudged) == (Word.INCONCLUSIVE, ["stream_completion.p95"])
+        assert "stream_rate.p50" not in result.gated
 
     def test_what_some_runs_lack_is_left_out_with_the_reason(self):
         lacking = Matched([sample("a")], [sample("b", quantities={"ttft.p95": None})], paired=False)

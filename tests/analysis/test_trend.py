@@ -42,9 +42,15 @@ def test_noise_alone_is_called_a_shift_rarely():
     assert found <= 3
 
 
-def test_ten_nights_are_the_fewest_in_which_a_shift_is_looked_for():
-    assert change_points([0.0] * 4 + [1.0] * 5) == []
-    assert change_points([0.0] * 5 + [1.0] * 6) == [5]
+def test_twelve_nights_are_the_fewest_in_which_a_shift_is_looked_for():
+    assert change_points([0.0] * 5 + [1.0] * 6) == []
+    assert change_points([0.0] * 6 + [1.0] * 6) == [6]
+
+
+@pytest.mark.parametrize("nights", range(12, 31))
+def test_three_nights_of_a_level_are_enough_wherever_they_lie(nights):
+    for new in (3, nights // 2, nights - 3):
+        assert change_points([*noise(nights - new, sd=0.01), *(1.0 + noise(new, 2, sd=0.01))]) == [nights - new]
 
 
 def test_a_shift_names_the_build_with_which_it_began():

@@ -1,6 +1,8 @@
 """Runs of two builds and of several nights, from literal records."""
 
-from staged_run import MS, START, answered, batch, stage
+from staged_run import MS, START, answered, batch, message, stage
+
+from loadtest.model import Outcome
 
 
 def acks(factor):
@@ -18,8 +20,14 @@ def side(folder, pair, factor, **facts):
     return stage(folder, [batch(acks(factor))], labels={"pair": str(pair)}, seed=pair, **facts)
 
 
-def night(folder, place, factor):
+def dead(folder, pair):
+    """A run of one side of a pair that nothing was delivered in."""
+    messages = [message(n, 20 + n * 0.18, Outcome.TIMEOUT) for n in range(260)]
+    return stage(folder, [batch(messages)], labels={"pair": str(pair)}, seed=pair)
+
+
+def night(folder, place, factor, **facts):
     """The run of the n-th night."""
     noise = 1 + (place % 3) / 200
     started = f"2026-11-{place + 1:02}T02:00:00+00:00"
-    return stage(folder, [batch(acks(factor * noise))], labels={"build": f"b{place}"}, started_utc=started)
+    return stage(folder, [batch(acks(factor * noise))], labels={"build": f"b{place}"}, started_utc=started, **facts)

@@ -2,9 +2,12 @@
 
 import json
 import re
+import shlex
 import sqlite3
 from contextlib import closing
+from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from in_process import loadtest
@@ -89,6 +92,34 @@ def test_the_answers_stand_in_front(read):
     assert places == sorted(places)
     assert "not asked" in text[places[1] : places[2]]
     assert "1 error" in text[places[3] : places[4]]
+
+
+def test_the_command_that_judges_it_can_be_pasted(tmp_path):
+    text = undrawn(stage(tmp_path, [batch(ordinary())], options={"results": "load tests"}))
+    (command,) = re.findall(r"<code>(loadtest gate .*?)</code>", text)
+    assert shlex.split(unescape(command)) == [
+        *("loadtest", "gate", "load tests/20261124T020000Z-chat", "--slo", "ack_delivered.p99 < 250ms"),
+    ]
+
+
+def test_who_hears_the_page_finds_the_way(page, read):
+    levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
+    assert all(deeper <= level + 1 for level, deeper in pairwise(levels))
+    assert not re.search(r"<th[^>]*></th>", page)
+    boxes = re.findall(r'<div class="scroll"[^>]*>', page)
+    assert len(boxes) > 5
+    assert all(re.search(r'role="group" aria-label="[^"]', box) for box in boxes)
+
+
+def test_every_picture_has_its_numbers(tmp_path):
+    lost = START + 30 * SECOND
+    outages = [Outage("user-1", "SteadyUser", lost, 1006, "", False, 1, lost + 2 * SECOND, lost + 4 * SECOND)]
+    page = page_of(stage(tmp_path, [batch(ordinary(), outages=outages)]))
+    table = page[page.index("since the loss") :]
+    rows = re.findall(r'<tr><th scope="row">([\d.]+ s)</th><td>\d+</td><td>(.*?)</td><td>(.*?)</td></tr>', table)
+    assert (rows[8], rows[9], rows[19]) == (
+        ("1.80 s", "0.0 %", "0.0 %"), ("2.00 s", "100.0 %", "0.0 %"), ("4.00 s", "100.0 %", "100.0 %")
+    )  # fmt: skip
 
 
 def test_the_slowest_messages_can_be_found_in_the_servers_logs(page):

@@ -141,6 +141,27 @@ def test_a_run_begins_at_nothing():
     ]
 
 
+def test_keys_of_labels_are_made_names_of_prometheus_and_each_is_there_once():
+    exporter = Exporter(Address("127.0.0.1", 0))
+    exporter.begin(info(labels={"build-id": "9f3c1", "ü": "first", "ö": "second"}))
+    (sample,) = [sample for family in exporter.collect() for sample in family.samples]
+    exporter.close()
+    labels = {name: value for name, value in sample.labels.items() if name.startswith("label_")}
+    assert labels == {"label_build_id": "9f3c1", "label__": "first"}
+
+
+def test_a_worker_that_is_gone_holds_no_users():
+    def seen(process, at_s):
+        return Batch(process, 0, health=[Health(process, at_s * SECOND, SECOND, 3, 2, 100, 0, 0, 0, 0, 0)])
+
+    live = Live()
+    for batch in (seen("worker-1", 10), seen("worker-2", 10), seen("worker-1", 25)):
+        live.see(batch)
+    assert set(live.health) == {"worker-1", "worker-2"}
+    live.see(seen("worker-1", 26))
+    assert set(live.health) == {"worker-1"}
+
+
 def test_a_port_in_use_is_said_in_one_line():
     exporter = Exporter(Address("127.0.0.1", 0))
     taken = int(exporter.url.rsplit(":", 1)[1].split("/")[0])
@@ -156,6 +177,15 @@ def test_every_metric_that_is_exposed_is_fed():
     live.see(BATCH)
     frames = {"ping_rtt", "receive_lag", "loop_lag", "gap_bound"}  # histograms of a batch, as inter_chunk is
     assert {key for key, *_ in live.latencies} | frames == set(MEASURED)
+
+
+def test_a_panel_has_one_unit_on_an_axis():
+    (panel,) = [each for each in json.loads(DASHBOARD.read_text())["panels"] if "recovery" in each["title"]]
+    (override,) = panel["fieldConfig"]["overrides"]
+    assert override["matcher"]["options"] in [target["legendFormat"] for target in panel["targets"]]
+    assert {each["id"]: each["value"] for each in override["properties"]} == {
+        "unit": "s", "custom.axisPlacement": "right"
+    }  # fmt: skip
 
 
 def test_the_dashboard_asks_for_names_that_are_exposed(scraped):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from staged_samples import pairs, sample, silent
+from staged_samples import dead, pairs, sample, silent
 
 from loadtest.analysis.compare import Comparison, Terms, compare
 from loadtest.analysis.pairs import Matched
@@ -20,6 +20,8 @@ CASES = {
     "same": (pairs(1.0, noise=3), Terms(same=True)),
     "short": (pairs(1.0, missing=("ack_delivered.p95",)), Terms()),
     "descriptive": (Matched([sample("a")], [sample("b", quantities={"ack_delivered.p95": 14})], False), Terms()),
+    "dead": (dead(), Terms()),
+    "wide": (pairs(1.0, noise=150, count=2), Terms()),
     "provider": (pairs(1.3, key="ttft.p95"), Terms(live_provider=True)),
 }
 

@@ -1,14 +1,18 @@
 """What is drawn where: the data of each plot, read back from it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from msgspec.structs import replace
 from staged_run import STEADY_S, answered, batch, stage
-from staged_samples import night, pairs
+from staged_samples import night, pairs, sample
 
 from loadtest.analysis.compare import Terms, compare
 from loadtest.analysis.curves import curves
 from loadtest.analysis.herd import Return
+from loadtest.analysis.pairs import Matched
 from loadtest.analysis.shift import Shift
 from loadtest.analysis.trend import trend
 from loadtest.analysis.values import Verdict
@@ -69,6 +73,20 @@ class TestPercentiles:
         assert [text.get_text() for text in legend.texts] == [f"b{n}: ack delivered, n = 500" for n in range(2)]
         assert [to_hex(band.get_facecolor()) for band in figure.axes[0].collections] == list(COLORS[:2])
 
+    def test_long_names_leave_the_plot_its_room(self, run):
+        def drawn(subtitle, *names):
+            found = curves(run.measured, ["ack_delivered"])
+            figure = percentile_plot([RunCurves(name, subtitle, VALID, found) for name in names])
+            figure.canvas.draw()
+            return figure
+
+        plain, long = drawn("", "b1"), drawn("wss://chat/ws · " + "build=9f3c1a2b " * 40, "b1")
+        assert long.axes[0].get_position().bounds == plain.axes[0].get_position().bounds
+        assert max(len(text.get_text()) for text in long.axes[0].texts) == 120
+        several = drawn("", "a" * 300, "b" * 300)
+        assert several.axes[0].get_position().width > 0.8
+        assert [len(text.get_text()) for text in several.legends[0].texts] == [60 + len(": ack delivered, n = 500")] * 2
+
     def test_one_invalid_run_stamps_them_all(self, run):
         assert stamps(percentiles(run, VALID, VALID)) == []
         assert stamps(percentiles(run, VALID, INVALID)) == ["INVALID RUN"]
@@ -99,6 +117,19 @@ class TestComparison:
         assert to_hex(mean.get_color()) == WARNING
         assert "REGRESSED" in [text.get_text() for text in panel.texts]
 
+    def test_a_change_outside_of_what_decides_is_an_arrow_at_the_edge(self):
+        one, other = sample("a"), sample("b", quantities={"ack_delivered.p50": 60.0, "stream_rate.p50": 40.0})
+        result = compare(Matched([one], [other], paired=False), Terms())
+        panel = comparison_plot(result, [], "", [VALID]).axes[0]
+        marks = {line.get_marker(): list(line.get_xdata()) for line in panel.lines if line.get_marker() in "<>"}
+        left, right = panel.get_xlim()
+        assert marks == {"<": [left], ">": [right]}
+
+    def test_a_panel_without_a_quantile_says_so(self):
+        nothing = Shift("ttft", *(np.empty(0) for _ in range(4)), np.empty((0, 0)))
+        panel = comparison_plot(compare(pairs(1.0), Terms()), [nothing], "", [VALID]).axes[0]
+        assert "too few samples, or unanswered" in [text.get_text() for text in panel.texts]
+
     def test_every_quantity_has_the_band_of_its_own_margin(self):
         result = compare(pairs(1.14), Terms())
         bands = comparison_plot(result, [], "", [VALID]).axes[0].patches
@@ -119,6 +150,17 @@ class TestTrend:
         assert list(line.get_xdata()) == list(range(14))
         assert list(change.get_xdata()) == [8.5, 8.5]
         assert panel.get_title("right") == "+18.0 % since build=b09"
+
+    def test_names_of_commits_do_not_lie_on_each_other(self):
+        nights = [night(place, 10.0 if place < 6 else 14.0) for place in range(12)]
+        named = [replace(run, labels={"build": f"{place:x}{'9f3c1a2b' * 5}"[:40]}) for place, run in enumerate(nights)]
+        figure = trend_plot(trend(named, [ACK], 0.05))
+        figure.canvas.draw()
+        (panel,) = figure.axes
+        boxes = [tick.get_window_extent() for tick in panel.get_xticklabels() if tick.get_text()]
+        assert len(boxes) > 4
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+        assert panel.get_title("right") == "+40.2 % since build=69f3c1a2b9f3c1a2b…"
 
     def test_an_invalid_night_that_was_forced_in_is_a_cross_with_a_legend(self):
         nights = [night(place, 10.0, status="invalid" if place == 3 else "valid") for place in range(8)]

@@ -33,6 +33,19 @@ def test_a_trend_as_markdown():
     assert_golden("trend.md", markdown(RESULT))
 
 
+def test_a_night_among_the_unanswered_and_one_that_is_invalid_are_no_ordinary_ones():
+    ack = "ack_delivered.p95"
+    quiet = night(1, 30_000.0, silent=[ack])
+    result = trend([night(0, 10.0), quiet, night(2, 10.0, status="invalid")], [ack], 0.05, force=True)
+    nights = markdown(result).splitlines()[5:8]
+    assert [line.split("|")[1].strip() for line in nights] == [
+        "2026-11-01 02:00", "2026-11-02 02:00", "2026-11-03 02:00 invalid"
+    ]  # fmt: skip
+    assert [line.split("|")[3].strip() for line in nights] == ["10.0 ms", "> 30.4 s", "9.91 ms"]
+    assert "at least (>): it lies among messages" in text(result)
+    assert [row["silent"] for row in csv.DictReader(as_csv(result).splitlines())] == ["", ack, ""]
+
+
 def test_csv_has_a_row_for_each_run_and_names_the_shift():
     rows = list(csv.DictReader(as_csv(RESULT).splitlines()))
     assert len(rows) == 14

@@ -141,3 +141,10 @@ def test_a_file_of_an_older_version_lacks_columns_and_is_read_all_the_same(tmp_p
     with RunReader(folder) as run:
         assert run.messages().handover_ns.tolist() == [MISSING]
         assert [health.steal_ns for health in run.health()] == [None]
+
+
+def test_a_log_that_cannot_be_copied_is_told(tmp_path):
+    folder = stage(tmp_path, [batch(ordinary())])
+    (folder / "run.db-wal").mkdir()
+    with pytest.raises(RunFolderError, match=r"cannot read run\.db: .*Is a directory"):
+        RunReader(folder)
