@@ -29,7 +29,7 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable . --group dev
 	touch $@
 
-figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
+figures: $(VENV)/ready  ## the long evidence; two hours, its results are committed
 	$(BIN)/python benchmarks/coverage.py --json benchmarks/coverage.json
 	$(BIN)/python benchmarks/analysis.py --json benchmarks/analysis.json
 	$(BIN)/python benchmarks/compression.py --json benchmarks/compression.json
@@ -37,10 +37,11 @@ figures: $(VENV)/ready  ## the long evidence; minutes, its results are committed
 	$(BIN)/python benchmarks/comparisons.py --json benchmarks/comparisons.json
 	$(BIN)/python benchmarks/builds.py --json benchmarks/builds.json
 	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
-	$(BIN)/python -m benchmarks.accuracy --json benchmarks/accuracy.json
+	$(BIN)/python -m benchmarks.accuracy --tool loadtest --json benchmarks/accuracy.json
+	$(BIN)/python -m benchmarks.accuracy --tool k6 --json benchmarks/accuracy-k6.json
 	$(BIN)/python -m benchmarks.scale --full --json benchmarks/scale.json
 	$(BIN)/python -m benchmarks.isolation --json benchmarks/isolation.json
-	$(BIN)/python -m benchmarks.recovery --json benchmarks/recovery.json --pictures docs
+	$(BIN)/python -m benchmarks.recovery --json benchmarks/recovery.json --pictures results
 	$(BIN)/python -m benchmarks.soak --minutes 20 --json benchmarks/soak.json
 	$(BIN)/python -m benchmarks.peers --json benchmarks/peers.json
 

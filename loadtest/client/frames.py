@@ -1,8 +1,9 @@
 """Whole messages out of the bytes of a server.
 
 `websockets` reads the stream, except for what is simple and by far the most: reads that hold nothing but whole text
-frames. It takes 6 µs for such a frame where `plain_texts` takes 0.5. With 49 % of what a frame costs k6 at everyday
-loads, and 50 % for our limit (benchmarks/README.md), there is no room for these 6.
+frames. It takes 6 µs for such a frame where `plain_texts` takes 0.5. A frame costs us 42 % of what it costs k6 at
+everyday loads, and three times what it costs a client in C; our limits are half and three times (benchmarks/README.md):
+there is no room for these 6.
 """
 
 from __future__ import annotations
