@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, TypeVar
 
@@ -33,6 +33,7 @@ _MIN_INTERVAL_NS: Final = round(TYPING_MIN_INTERVAL_S * 1e9) + _JITTER_NS
 _TOO_SOON_NS: Final = round(TYPING_MIN_INTERVAL_S * 1e9) - _JITTER_NS
 _AUTO_STOP_NS: Final = round(TYPING_AUTO_STOP_S * 1e9)
 _EARLIEST_NS: Final = -(2**63)
+_LATEST_NS: Final = 2**63 - 1
 
 _Heard = Mapping[tuple[int, int, int], list[int]]
 """Client, conversation and author to the instants at which it heard, ascending."""
@@ -174,9 +175,9 @@ def judge_typing(records: RoomRecords) -> TypingJudged:
         groups.setdefault((typed.user, typed.conversation), []).append(typed)
     members, heard = _Members(records, numbers, authors), _heard(records.typing[START])
     return TypingJudged(
-        members.told(_each_tab(starts, groups.values()), heard),
-        members.told(_each_tab(stops, groups.values()), _heard(records.typing[STOP])),
-        members.surplus(_each_tab(hurries, groups.values()), heard),
+        members.told(_each_tab(starts, groups.values(), START), heard),
+        members.told(_each_tab(stops, groups.values(), STOP), _heard(records.typing[STOP])),
+        members.surplus(_each_tab(hurries, groups.values(), START), heard),
         sum(typed.event == START for typed in records.typed),
     )
 
@@ -184,19 +185,32 @@ def judge_typing(records: RoomRecords) -> TypingJudged:
 _Found = TypeVar("_Found", Event, Hurry)
 
 
-def _each_tab(find: Callable[[Sequence[Typed]], list[_Found]], groups: Iterable[Sequence[Typed]]) -> Iterator[_Found]:
+def _each_tab(
+    find: Callable[[Sequence[Typed]], list[_Found]], groups: Iterable[Sequence[Typed]], told: str
+) -> Iterator[_Found]:
     """What is found of each connection, but for what another one of the same user makes doubtful.
 
-    A receipt tells the user and not the connection, so that what two of them do at about the same time is not judged.
+    A receipt tells the user and not the connection, so that what two of them do at about the same time is not judged,
+    and what comes once another one has done the like is of that.
+
+    Args:
+        told: what the members hear of it, `START` or `STOP`.
     """
     for typed in groups:
         clients = {each.client for each in typed}
         for client in clients:
-            others = [each.sent_ns for each in typed if each.client != client]
+            others = [each for each in typed if each.client != client]
+            instants = [each.sent_ns for each in others]
+            alike = [each.sent_ns for each in others if (each.event == START) == (told == START)]
             for found in find([each for each in typed if each.client == client]):
-                near = bisect_left(others, found.began_ns - _MIN_INTERVAL_NS)
-                if near == len(others) or others[near] > found.due_ns + _MIN_INTERVAL_NS:
-                    yield found
+                near = bisect_left(instants, found.began_ns - _MIN_INTERVAL_NS)
+                if near == len(instants) or instants[near] > found.due_ns + _MIN_INTERVAL_NS:
+                    yield replace(found, until_ns=min(found.until_ns, _first(alike, found.due_ns)))
+
+
+def _first(instants: Sequence[int], from_ns: int) -> int:
+    place = bisect_left(instants, from_ns)
+    return instants[place] if place < len(instants) else _LATEST_NS
 
 
 def starts(typed: Sequence[Typed]) -> list[Event]:
@@ -208,7 +222,7 @@ def starts(typed: Sequence[Typed]) -> list[Event]:
         typed: what it sent there, in order.
     """
     sent = [each for each in typed if each.event == START]
-    ends = [*(each.sent_ns for each in sent[1:]), -_EARLIEST_NS - 1]
+    ends = [*(each.sent_ns for each in sent[1:]), _LATEST_NS]
     before = [_EARLIEST_NS, *(each.sent_ns for each in sent)]
     return [
         Event(each, each.sent_ns, end, each.sent_ns)
@@ -260,7 +274,7 @@ def hurries(typed: Sequence[Typed]) -> list[Hurry]:
             if each.sent_ns - last_ns >= _TOO_SOON_NS:
                 most, last_ns = most + 1, each.sent_ns
         if most < len(together):
-            until_ns = sent[end].sent_ns if end < len(sent) else -_EARLIEST_NS - 1
+            until_ns = sent[end].sent_ns if end < len(sent) else _LATEST_NS
             found.append(Hurry(together[0], together[-1], most, len(together) - most, until_ns))
     return found
 

@@ -81,6 +81,25 @@ def test_what_two_tabs_of_a_user_do_at_about_the_same_time_is_not_judged(other_t
     assert len(judged(typing, stays=THREE[:2]).starts) == starts
 
 
+def test_a_start_that_nobody_was_told_of_is_not_seen_by_what_another_tab_does_later():
+    typing = [typed(1, "start", 1_000), typed(9, "start", 10_000, user="u1")]
+    stays = [*THREE[:2], stay(9, 0, 60_000, user="u1")]
+    found = judged(typing, [heard("start", "u1", (2, 10_004))], stays)
+    assert sorted(found.starts.took_ns.tolist()) == [MISSING, 4 * MS]
+
+
+def test_a_start_that_comes_late_is_not_missing_since_another_tab_has_stopped():
+    typing = [typed(1, "start", 1_000), typed(9, "stop", 2_200, user="u1")]
+    assert judged(typing, [heard("start", "u1", (2, 2_300))], THREE[:2]).starts.took_ns.tolist() == [1_300 * MS]
+
+
+def test_a_stop_that_nobody_was_told_of_is_not_seen_by_that_of_another_tab():
+    typing = [typed(9, "start", 0, user="u1"), typed(1, "start", 2_000), typed(1, "stop", 3_000)]
+    typing.append(typed(9, "stop", 4_500, user="u1"))
+    found = judged(typing, [heard("stop", "u1", (2, 4_504))], THREE[:2])
+    assert found.stops.took_ns.tolist() == [MISSING]
+
+
 @pytest.mark.parametrize(
     ("typing", "starts", "stops"),
     [
@@ -139,6 +158,13 @@ def test_a_server_that_passes_surplus_starts_on_is_found_however_late_they_come(
     receipts = [heard("start", "u1", (2, 1_700), (2, 1_710), (2, 1_720), (3, 1_004))]
     found = ledger(hasty(1_000, 1_250, 1_500), receipts)
     assert (found.surplus, found.surplus_passed_on, found.surplus_ignored) == (2, 2, 2)
+
+
+def test_what_another_tab_starts_later_is_no_surplus_that_was_passed_on():
+    typing = [*hasty(1_000, 1_500), typed(9, "start", 10_000, user="u1")]
+    told = heard("start", "u1", (2, 1_004), (3, 1_004), (2, 10_004), (3, 10_004))
+    found = ledger(typing, [told])
+    assert (found.surplus, found.surplus_passed_on, found.surplus_ignored) == (1, 0, 2)
 
 
 def test_one_that_is_passed_on_in_place_of_another_is_not_surplus():
