@@ -254,6 +254,52 @@ def test_who_is_cut_off_while_it_types_stops_with_its_stay():
     assert batch.typed[1].sent_ns == stay.until_ns
 
 
+def cut_in_a_pause(stage, host):
+    """Returns when the pause began."""
+    stage.client.pause_reading()
+    paused = time.monotonic_ns()
+    gevent.sleep(0.01)
+    cut(host.connections[0])
+    gevent.sleep(0.01)
+    assert stage.client.losses == 0
+    stage.client.resume_reading()
+    back(stage, host)
+    return paused
+
+
+def test_nothing_is_owed_to_who_was_cut_off_while_it_paused_its_reading():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.typing_start("c")
+        paused = cut_in_a_pause(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns <= paused < batch.outages[0].lost_ns
+    assert [typed.event for typed in batch.typed] == ["typing:start"]  # nobody knows when the others were told
+
+
+def test_who_pauses_once_more_before_it_has_read_on_has_paused_since_the_first_time():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.pause_reading()
+        paused = time.monotonic_ns()
+        gevent.sleep(0.01)
+        stage.client.resume_reading()
+        cut_in_a_pause(stage, host)
+        stay, _ = stay_of(stage)
+    assert stay.until_ns <= paused
+
+
+def test_a_pause_takes_nothing_from_who_says_goodbye_after_it():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.pause_reading()
+        gevent.sleep(0.01)
+        resumed = time.monotonic_ns()
+        stage.client.disconnect()
+        stay, _ = stay_of(stage)
+    assert stay.until_ns >= resumed
+
+
 def test_nothing_is_owed_to_who_has_sent_its_close_frame():
     with hosting() as host, connected(host.url, seat=7) as stage:
         joined(stage)
