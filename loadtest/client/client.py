@@ -243,7 +243,8 @@ class ChatClient:
             else:
                 transport.resume()
                 transport.close(CLOSE_NORMAL)
-            if self.state in (State.AUTHENTICATED, State.CONNECTED):  # a dial that is broken off tells nobody
+            # a dial that is broken off tells nobody; reconnecting with a transport, it closes after an INTERNAL_ERROR
+            if self.state in (State.AUTHENTICATED, State.CONNECTED, State.RECONNECTING):
                 self._gone.wait(CLOSE_TIMEOUT_S + 1.0)
         self.state = State.DISCONNECTED
         self._abandon("disconnected", "left")
@@ -465,12 +466,13 @@ class ChatClient:
         self._hand_over()
         self._silent_ns = 0
         self.state = State.DISCONNECTED
-        left = self._leaving or closed.by is ClosedBy.CLIENT
+        left = closed.by is ClosedBy.CLIENT or (self._leaving and closed.by is not ClosedBy.RETRY)
         self._absences.end_flush("left" if left else "lost")
         if not left:
             noticed_ns = lost_ns if closed.by is ClosedBy.RETRY else now
             self._absences.begin(closed, self._session.excerpt(closed.reason), lost_ns, noticed_ns, lost)
-            self._come_back(closed)
+            if not self._leaving:
+                self._come_back(closed)
 
     def _come_back(self, closed: Closed) -> None:
         if closed.code == CLOSE_NORMAL and closed.by is ClosedBy.SERVER:  # the browser client takes 1000 for a goodbye

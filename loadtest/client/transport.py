@@ -262,7 +262,8 @@ class Transport:
         """Begin the closing handshake; `on_closed` follows within `CLOSE_TIMEOUT_S`."""
         if self._ended:
             return
-        self._by = ClosedBy.CLIENT
+        if self._protocol.state in (OPEN, CONNECTING):  # else it is closing already, by whoever began it
+            self._by = ClosedBy.CLIENT
         if self._protocol.state is OPEN:
             self._close_sent_ns = time.monotonic_ns()
             self._protocol.send_close(code)

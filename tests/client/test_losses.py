@@ -317,6 +317,28 @@ def test_after_an_internal_error_the_outage_begins_before_the_closing_handshake(
     assert stay.until_ns == batch.outages[0].lost_ns < batch.disconnects[0].at_ns
 
 
+def test_who_leaves_while_an_internal_error_is_closed_has_lost_its_connection_all_the_same():
+    leaving = []
+
+    def leave(event):
+        if isinstance(event, ConnectionError_):  # the closing handshake has just begun
+            leaving.append(gevent.spawn(stage.client.disconnect))
+
+    with hosting() as host, connected(host.url, seat=7, on_event=leave) as stage:
+        joined(stage)
+        host.answers = False
+        send(stage, "in flight")
+        until(lambda: host.contents[-1] == "in flight")
+        say(host.connections[0], "connection:error", code="INTERNAL_ERROR", message="", timestamp="")
+        until(lambda: leaving and leaving[0].ready())
+        stay, batch = stay_of(stage)
+    (disconnect,), (outage,) = batch.disconnects, batch.outages
+    assert (disconnect.by, outage.cause, outage.lost, outage.ended) == ("retry", "internal error", 1, "left")
+    assert stay.until_ns == outage.lost_ns < disconnect.at_ns
+    assert outcomes(batch) == {"delivered": 1, "lost": 1}
+    assert len(host.connections) == 1
+
+
 # --- a server that does not come back
 def test_after_five_attempts_by_the_schedule_the_user_is_given_up():
     with hosting() as host, connected(host.url) as stage:
