@@ -461,7 +461,7 @@ class ChatClient:
         if unread and closed.by is not ClosedBy.CLIENT:
             self._session.gone(self._paused_ns, told=False)  # the server may have cut it at any time since
         else:
-            self._session.gone(lost_ns, told=closed.by not in _HALF_OPEN)
+            self._session.gone(lost_ns, told=not self._silent_ns and closed.by not in _HALF_OPEN)
         lost = self._session.lost(closed.code)
         self._hand_over()
         self._silent_ns = 0

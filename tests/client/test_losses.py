@@ -221,6 +221,16 @@ def test_who_fell_silent_tells_nobody_that_it_types():
     assert ("typing_sent", "start") not in counts
 
 
+def test_who_leaves_while_it_is_silent_has_told_nobody_by_then_that_it_stopped_typing():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.typing_start("c")
+        stage.client.fall_silent()
+        stage.client.disconnect()
+        batch, _ = stage.end()
+    assert [typed.event for typed in batch.typed] == ["typing:start"]
+
+
 def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_something():
     with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
         joined(stage)
