@@ -242,7 +242,7 @@ def stops(typed: Sequence[Typed]) -> list[Event]:
             continue  # it goes on typing
         limit = each.sent_ns + _AUTO_STOP_NS
         if after is None or after.sent_ns >= limit:
-            found.append(Event(each, each.sent_ns, limit + _AUTO_STOP_NS, limit, automatic=True))
+            found.append(Event(each, limit - _JITTER_NS, limit + _AUTO_STOP_NS, limit, automatic=True))
         else:
             # of a connection that is gone the server may know, and tell the others, before its client does
             earliest = after.sent_ns if after.event == STOP else each.sent_ns

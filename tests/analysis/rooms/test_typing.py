@@ -54,6 +54,12 @@ def test_a_server_that_lets_it_stand_tells_nobody():
     assert (found.stops_expected, found.stops_seen, found.automatic, found.automatic_ms) == (2, 0, 1, None)
 
 
+@pytest.mark.parametrize(("after_ms", "seen"), [(3_000, 0), (4_899, 0), (4_900, 1), (5_000, 1)])
+def test_a_stop_by_the_server_that_comes_too_soon_is_not_the_one_that_was_due(after_ms, seen):
+    found = judged([typed(1, "start", 1_000)], [heard("stop", "u1", (2, 1_000 + after_ms))], THREE[:2]).summary(0)
+    assert (found.stops_expected, found.stops_seen, found.automatic) == (1, seen, 1)
+
+
 def test_who_goes_on_typing_has_not_stopped():
     found = judged([typed(1, "start", 1_000), typed(1, "start", 4_000), typed(1, "stop", 6_000)]).summary(0)
     assert (found.starts, found.stops_expected, found.automatic) == (2, 2, 0)
