@@ -2,7 +2,8 @@
 
 A typing event has no id. A receipt belongs to the last event of its author that had been sent by then, so that a delay
 longer than the time to that author's next start is counted as that one's. Starts that come faster than the guide's one
-a second are judged by the number of receipts instead: as many as were too many are to be missing.
+a second are judged by the number of receipts instead: as many as were too many are to be missing, also when those of
+the starts just before are counted along, which may come as late as among them.
 
 Who types has to be in the conversation by what its own connection knows: what it sent into a connection that was half
 open by then may or may not have arrived, and nobody knows whether who has not joined is heard.
@@ -97,6 +98,8 @@ class Hurry:
         most: of them that a server may pass on.
         surplus: the others.
         until_ns: receipts from here on are those of later starts.
+        before_ns: when the starts before them began, of which some may be told as late as among these.
+        before: of those that a server may pass on.
     """
 
     first: Typed
@@ -104,6 +107,8 @@ class Hurry:
     most: int
     surplus: int
     until_ns: int
+    before_ns: int
+    before: int
 
     @property
     def began_ns(self) -> int:
@@ -267,6 +272,7 @@ def hurries(typed: Sequence[Typed]) -> list[Hurry]:
     sent = [each for each in typed if each.event == START]
     cuts = [place for place in range(1, len(sent)) if sent[place].sent_ns - sent[place - 1].sent_ns >= _MIN_INTERVAL_NS]
     found = []
+    before_ns, before = _EARLIEST_NS, 0
     for begin, end in pairwise([0, *cuts, len(sent)]):
         together = sent[begin:end]
         most, last_ns = 0, _EARLIEST_NS
@@ -275,7 +281,9 @@ def hurries(typed: Sequence[Typed]) -> list[Hurry]:
                 most, last_ns = most + 1, each.sent_ns
         if most < len(together):
             until_ns = sent[end].sent_ns if end < len(sent) else _LATEST_NS
-            found.append(Hurry(together[0], together[-1], most, len(together) - most, until_ns))
+            surplus = len(together) - most
+            found.append(Hurry(together[0], together[-1], most, surplus, until_ns, before_ns, before))
+        before_ns, before = together[0].sent_ns if together else _EARLIEST_NS, most
     return found
 
 
@@ -316,8 +324,10 @@ class _Members:
             others = list(self._others(hurry.first, hurry.due_ns, heard))
             starts += hurry.surplus if others else 0
             for instants in others:
-                came = bisect_left(instants, hurry.until_ns) - bisect_left(instants, hurry.began_ns)
-                beyond = min(max(came - hurry.most, 0), hurry.surplus)
+                until = bisect_left(instants, hurry.until_ns)
+                beyond = until - bisect_left(instants, hurry.began_ns) - hurry.most
+                in_both = until - bisect_left(instants, hurry.before_ns) - hurry.most - hurry.before
+                beyond = min(max(min(beyond, in_both), 0), hurry.surplus)
                 passed_on, ignored = passed_on + beyond, ignored + hurry.surplus - beyond
         return Surplus(starts, ignored, passed_on)
 

@@ -173,6 +173,20 @@ def test_what_another_tab_starts_later_is_no_surplus_that_was_passed_on():
     assert (found.surplus, found.surplus_passed_on, found.surplus_ignored) == (1, 0, 2)
 
 
+@pytest.mark.parametrize(
+    ("told_ms", "passed_on"),
+    [
+        ((2_600, 2_610), 0),
+        ((2_600, 2_610, 2_620), 1),
+        ((1_004, 2_504, 2_804), 1),
+    ],
+    ids=["late", "late, and passed on", "in time, and passed on"],
+)  # fmt: skip
+def test_of_a_start_that_is_told_as_late_as_after_later_ones_nothing_is_surplus(told_ms, passed_on):
+    found = ledger(hasty(1_000, 2_500, 2_800), [heard("start", "u1", *((2, at) for at in told_ms))], THREE[:2])
+    assert (found.surplus, found.surplus_passed_on) == (1, passed_on)
+
+
 def test_one_that_is_passed_on_in_place_of_another_is_not_surplus():
     found = ledger(hasty(1_000, 1_500, 2_050), [heard("start", "u1", (2, 1_004), (2, 2_054), (3, 1_004))])
     assert (found.surplus, found.surplus_passed_on, found.surplus_ignored) == (1, 0, 2)
