@@ -595,6 +595,15 @@ def test_what_came_in_time_and_is_read_after_the_reply_timeout_was_not_late():
     assert outcomes(batch) == {"delivered": 1}
 
 
+def test_a_pause_longer_than_the_ping_timeout_is_no_silence_of_the_server():
+    with hosting() as host, connected(host.url, ping_timeout_s=0.1) as stage:
+        stage.client.pause_reading()
+        gevent.sleep(0.11)
+        stage.client.resume_reading()
+        stage.client.expire(time.monotonic_ns())
+        assert stage.client.state is State.AUTHENTICATED
+
+
 def test_once_sending_is_over_whoever_paused_reads_on():
     with hosting() as host, connected(host.url) as stage:
         stage.client.pause_reading()
