@@ -1,6 +1,6 @@
 """Hours at a steady, everyday load: what creeps?
 
-    locust -f locustfiles/soak.py --host wss://staging.example.com/ws -u 200 -r 10 -t 8h
+    locust -f locustfiles/soak.py --host wss://staging.example.com/ws -u 200 -r 10 -t 8h --loss-every 600s
 
 The page and `timeline.png` show percentiles by interval, the verdict whether they drift, and the table of the
 generator whether this tool's own memory stays flat.

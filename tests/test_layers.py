@@ -65,7 +65,7 @@ def test_the_base_knows_nothing_above_it(module):
 
 CORE = (
     "session", "dialect", "invalid", "ledger", "message", "correlation", "stream", "followed", "recent", "stamps",
-    "expectation", "tally", "reconnect", "outage", "membership", "room", "flush", "pings",
+    "expectation", "tally", "offline_queue", "outage", "membership", "room", "flush", "pings",
     "attendance", "endings", "streams", "absences",
 )  # fmt: skip
 

@@ -66,7 +66,7 @@ class Queue(Struct, frozen=True):
         outcomes: number by outcome.
         broadcasts: of those that left, as the senders heard them: `in order`, `out of order`, `again` (duplicates).
         out_of_order: those that another member received out of their order; None without rooms.
-        after_absences: those of `sent` whose users had not lost their connections, but had left and come back.
+        after_absences: those of `sent` after no outage: their users had left, or given up, and came back.
     """
 
     waited: int

@@ -88,6 +88,7 @@ class ChatClient:
         "_leaving",
         "_observer",
         "_on_event",
+        "_paused_ns",
         "_reconnector",
         "_rng",
         "_sending",
@@ -142,7 +143,7 @@ class ChatClient:
         self._admission: gevent.event.AsyncResult | None = None
         self._gone = gevent.event.Event()
         self._ghost: GhostWatch | None = None
-        self._silent_ns = 0
+        self._silent_ns = self._paused_ns = 0
         self._reconnector: gevent.Greenlet | None = None
         self._leaving = False
         self._sending = True
@@ -214,6 +215,9 @@ class ChatClient:
         """Read nothing until `resume_reading`; returns whether there is a connection that can be left unread."""
         if self.state is not State.AUTHENTICATED or self._transport is None or self._silent_ns:
             return False
+        now = time.monotonic_ns()
+        if not self._transport.unread(now):
+            self._paused_ns = now
         self._transport.pause()
         self._session.leave_gaps_out()  # from here on they are made by the pauses
         return True
@@ -239,7 +243,8 @@ class ChatClient:
             else:
                 transport.resume()
                 transport.close(CLOSE_NORMAL)
-            if self.state in (State.AUTHENTICATED, State.CONNECTED):  # a dial that is broken off tells nobody
+            # a dial that is broken off tells nobody; reconnecting with a transport, it closes after an INTERNAL_ERROR
+            if self.state in (State.AUTHENTICATED, State.CONNECTED, State.RECONNECTING):
                 self._gone.wait(CLOSE_TIMEOUT_S + 1.0)
         self.state = State.DISCONNECTED
         self._abandon("disconnected", "left")
@@ -419,7 +424,8 @@ class ChatClient:
 
     def on_closed(self, closed: Closed) -> None:
         """See `listener.Listener`."""
-        self._transport = None
+        now, transport, self._transport = time.monotonic_ns(), self._transport, None
+        unread = transport is not None and transport.unread(now)
         self._gone.set()
         if self.state is not State.AUTHENTICATED and closed.by is not ClosedBy.RETRY:
             refused = closed.by is ClosedBy.SERVER and closed.code in _REFUSING_CODES
@@ -429,10 +435,14 @@ class ChatClient:
                 f"close {closed.code} {self._session.excerpt(closed.reason)}".strip(),
             )
             return
-        self._lose(closed, time.monotonic_ns())
+        self._lose(closed, now, unread)
 
-    def _lose(self, closed: Closed, now: int) -> None:
-        """An authenticated connection is gone."""
+    def _lose(self, closed: Closed, now: int, unread: bool = False) -> None:
+        """An authenticated connection is gone.
+
+        Args:
+            unread: whether it may have been so since the client paused its reading.
+        """
         self._observer.on_disconnect(
             Disconnect(
                 user=self.identity.user,
@@ -448,17 +458,21 @@ class ChatClient:
         self.losses += 1
         self.last_loss = f"{closed.code} by {closed.by.name.lower().replace('_', ' ')}"
         lost_ns = self._silent_ns or closed.lost_ns or now
-        self._session.gone(lost_ns, told=closed.by not in _HALF_OPEN)
+        if unread and closed.by is not ClosedBy.CLIENT:
+            self._session.gone(self._paused_ns, told=False)  # the server may have cut it at any time since
+        else:
+            self._session.gone(lost_ns, told=not self._silent_ns and closed.by not in _HALF_OPEN)
         lost = self._session.lost(closed.code)
         self._hand_over()
         self._silent_ns = 0
         self.state = State.DISCONNECTED
-        left = self._leaving or closed.by is ClosedBy.CLIENT
+        left = closed.by is ClosedBy.CLIENT or (self._leaving and closed.by is not ClosedBy.RETRY)
         self._absences.end_flush("left" if left else "lost")
         if not left:
             noticed_ns = lost_ns if closed.by is ClosedBy.RETRY else now
             self._absences.begin(closed, self._session.excerpt(closed.reason), lost_ns, noticed_ns, lost)
-            self._come_back(closed)
+            if not self._leaving:
+                self._come_back(closed)
 
     def _come_back(self, closed: Closed) -> None:
         if closed.code == CLOSE_NORMAL and closed.by is ClosedBy.SERVER:  # the browser client takes 1000 for a goodbye

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from loadtest.client.endpoint import Endpoint
-from loadtest.client.reconnect import QUEUE_LIMIT
+from loadtest.client.offline_queue import QUEUE_LIMIT
 from loadtest.settings import Backoff, TokenPlace
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from loadtest.client.message import Identity, OpenMessage
+from loadtest.client.offline_queue import QUEUE_LIMIT, OfflineQueue
 from loadtest.client.recent import Recent
-from loadtest.client.reconnect import QUEUE_LIMIT, OfflineQueue
 from loadtest.model import Message, Outcome, StreamState
 
 _DELIVERED: Final = Outcome.DELIVERED

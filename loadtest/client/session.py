@@ -19,7 +19,7 @@ from loadtest.client.expectation import Expectation
 from loadtest.client.invalid import Invalid, spoilt
 from loadtest.client.ledger import Ledger
 from loadtest.client.message import Identity, OpenMessage
-from loadtest.client.reconnect import QUEUE_LIMIT
+from loadtest.client.offline_queue import QUEUE_LIMIT
 from loadtest.client.room import RoomLog
 from loadtest.client.stamps import fault
 from loadtest.client.stream import Gaps, Stream

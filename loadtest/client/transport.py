@@ -207,7 +207,8 @@ class Transport:
         endpoint = self._endpoint
         if not self._open or self._ended or self._paused or self._silent:
             return
-        silence_s = (now_ns - self._arrivals.floor_ns) / 1e9
+        arrivals = self._arrivals
+        silence_s = (now_ns - max(arrivals.floor_ns, arrivals.resumed_ns)) / 1e9  # a pause is no silence of the server
         if endpoint.ping_timeout_s is not None:
             if silence_s > endpoint.ping_timeout_s:
                 self._by = ClosedBy.PING_TIMEOUT
@@ -262,7 +263,8 @@ class Transport:
         """Begin the closing handshake; `on_closed` follows within `CLOSE_TIMEOUT_S`."""
         if self._ended:
             return
-        self._by = ClosedBy.CLIENT
+        if self._protocol.state in (OPEN, CONNECTING):  # else it is closing already, by whoever began it
+            self._by = ClosedBy.CLIENT
         if self._protocol.state is OPEN:
             self._close_sent_ns = time.monotonic_ns()
             self._protocol.send_close(code)

@@ -24,22 +24,24 @@ ENDING_S: Final = 2.0
 
 
 def moments(at_s: tuple[float, ...], every_s: float | None) -> Iterator[float]:
-    """When the command runs, seconds from the start of the run, ascending.
+    """When the command runs, seconds from the start of the run, ascending, each once.
 
     Args:
         at_s: the moments asked for.
         every_s: from one run to the next; the first is at the first moment asked for, or after this long.
     """
+    rest = sorted(set(at_s))
     if every_s is None:
-        yield from sorted(at_s)
+        yield from rest
         return
-    rest = sorted(at_s)
     due = rest.pop(0) if rest else every_s
     while True:
         yield due
         due += every_s
-        while rest and rest[0] <= due:
+        while rest and rest[0] < due:
             yield rest.pop(0)
+        if rest and rest[0] == due:
+            del rest[0]
 
 
 def check_moments(settings: Settings, run_time_s: float | None) -> None:

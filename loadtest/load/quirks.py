@@ -7,13 +7,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import gevent
 import gevent.event
 import psutil
 from locust.runners import MasterRunner, WorkerRunner
-from locust.stats import StatsCSVFileWriter
+from locust.stats import RequestStats, StatsCSVFileWriter
+
+FORGET_EVERY_S: Final = 10.0
+REMEMBERED_S: Final = 60
+"""Locust's table and page show the rates of its last twelve seconds."""
 
 
 def end_csv_writer(**_: Any) -> None:
@@ -28,6 +32,30 @@ def end_csv_writer(**_: Any) -> None:
 
 def _owner(greenlet: gevent.Greenlet) -> object:
     return getattr(getattr(greenlet, "_run", None), "__self__", None)
+
+
+def forget_seconds(environment: Any) -> None:
+    """Drop from Locust's numbers, every now and then, what would grow with the length of a run; never returns.
+
+    Of each second it keeps the requests and failures of each row, which only `--json` shows, and of every fifth a row
+    of history, which only its page and `--html` do (locust/stats.py, `StatsEntry` and `stats_history`).
+    """
+    options = environment.parsed_options
+    while True:
+        gevent.sleep(FORGET_EVERY_S)
+        if not (options.json or options.json_file):
+            drop_seconds(environment.stats)
+        if environment.web_ui is None and not options.html_file:
+            environment.stats.history.clear()
+
+
+def drop_seconds(stats: RequestStats) -> None:
+    """Drop the counts of seconds that are more than `REMEMBERED_S` before the last request."""
+    oldest = int(stats.last_request_timestamp or 0) - REMEMBERED_S
+    for row in (stats.total, *stats.entries.values()):
+        for counts in (row.num_reqs_per_sec, row.num_fail_per_sec):
+            for second in [second for second in counts if second < oldest]:
+                del counts[second]
 
 
 def end_workers() -> None:

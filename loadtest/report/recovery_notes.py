@@ -33,7 +33,7 @@ def recovery_rows(found: Recovery) -> Iterable[tuple[str, str]]:
     if found.queue is not None:
         queue = found.queue
         outcomes = _listed(queue.outcomes, " + ")
-        left = f", {number(queue.after_absences)} of them by who had left" if queue.after_absences else ""
+        left = f", {number(queue.after_absences)} of them by who had left or given up" if queue.after_absences else ""
         yield "offline queue", f"{number(queue.waited)} waited = {outcomes}; {number(queue.sent)} sent{left}"
         if queue.broadcasts:
             yield "flushed messages as their senders heard them", _listed(queue.broadcasts)

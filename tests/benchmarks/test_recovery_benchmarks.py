@@ -44,3 +44,17 @@ def test_growth_counts_from_the_second_tenth_on(benchmark):
     memory = benchmark("soak").memory
     assert memory([*filling, *steady, *other], "local")["mb_an_hour"] == pytest.approx(3.6)
     assert memory([*filling, *steady, *other], "worker-1") == {"mb": [90.0] * 10, "mb_an_hour": pytest.approx(0.0)}
+
+
+def test_growth_counts_from_where_every_user_has_sent_what_its_session_remembers(benchmark):
+    soak = benchmark("soak")
+    quick, slow = [("ann", n * SECOND) for n in range(100)], [("ben", n * 5 * SECOND) for n in range(64)]
+    full_ns = soak.full([*quick, *slow])
+    assert full_ns == 315 * SECOND
+    filling = [("local", n * SECOND, 80_000_000 + n * 1_000_000) for n in range(315)]
+    steady = [("local", n * SECOND, 395_000_000 + n * 1_000) for n in range(315, 600)]
+    assert soak.memory([*filling, *steady], "local", full_ns)["mb_an_hour"] == pytest.approx(3.6)
+
+
+def test_one_who_has_not_sent_so_much_keeps_that_from_being_known(benchmark):
+    assert benchmark("soak").full([("ann", n) for n in range(63)]) is None

@@ -221,6 +221,16 @@ def test_who_fell_silent_tells_nobody_that_it_types():
     assert ("typing_sent", "start") not in counts
 
 
+def test_who_leaves_while_it_is_silent_has_told_nobody_by_then_that_it_stopped_typing():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.typing_start("c")
+        stage.client.fall_silent()
+        stage.client.disconnect()
+        batch, _ = stage.end()
+    assert [typed.event for typed in batch.typed] == ["typing:start"]
+
+
 def test_nothing_is_owed_to_a_half_open_connection_since_it_last_received_something():
     with hosting() as host, connected(host.url, seat=7, ping_timeout_s=10.0) as stage:
         joined(stage)
@@ -254,6 +264,52 @@ def test_who_is_cut_off_while_it_types_stops_with_its_stay():
     assert batch.typed[1].sent_ns == stay.until_ns
 
 
+def cut_in_a_pause(stage, host):
+    """Returns when the pause began."""
+    stage.client.pause_reading()
+    paused = time.monotonic_ns()
+    gevent.sleep(0.01)
+    cut(host.connections[0])
+    gevent.sleep(0.01)
+    assert stage.client.losses == 0
+    stage.client.resume_reading()
+    back(stage, host)
+    return paused
+
+
+def test_nothing_is_owed_to_who_was_cut_off_while_it_paused_its_reading():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.typing_start("c")
+        paused = cut_in_a_pause(stage, host)
+        stay, batch = stay_of(stage)
+    assert stay.until_ns <= paused < batch.outages[0].lost_ns
+    assert [typed.event for typed in batch.typed] == ["typing:start"]  # nobody knows when the others were told
+
+
+def test_who_pauses_once_more_before_it_has_read_on_has_paused_since_the_first_time():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.pause_reading()
+        paused = time.monotonic_ns()
+        gevent.sleep(0.01)
+        stage.client.resume_reading()
+        cut_in_a_pause(stage, host)
+        stay, _ = stay_of(stage)
+    assert stay.until_ns <= paused
+
+
+def test_a_pause_takes_nothing_from_who_says_goodbye_after_it():
+    with hosting() as host, connected(host.url, seat=7) as stage:
+        joined(stage)
+        stage.client.pause_reading()
+        gevent.sleep(0.01)
+        resumed = time.monotonic_ns()
+        stage.client.disconnect()
+        stay, _ = stay_of(stage)
+    assert stay.until_ns >= resumed
+
+
 def test_nothing_is_owed_to_who_has_sent_its_close_frame():
     with hosting() as host, connected(host.url, seat=7) as stage:
         joined(stage)
@@ -269,6 +325,28 @@ def test_after_an_internal_error_the_outage_begins_before_the_closing_handshake(
         back(stage, host)
         stay, batch = stay_of(stage)
     assert stay.until_ns == batch.outages[0].lost_ns < batch.disconnects[0].at_ns
+
+
+def test_who_leaves_while_an_internal_error_is_closed_has_lost_its_connection_all_the_same():
+    leaving = []
+
+    def leave(event):
+        if isinstance(event, ConnectionError_):  # the closing handshake has just begun
+            leaving.append(gevent.spawn(stage.client.disconnect))
+
+    with hosting() as host, connected(host.url, seat=7, on_event=leave) as stage:
+        joined(stage)
+        host.answers = False
+        send(stage, "in flight")
+        until(lambda: host.contents[-1] == "in flight")
+        say(host.connections[0], "connection:error", code="INTERNAL_ERROR", message="", timestamp="")
+        until(lambda: leaving and leaving[0].ready())
+        stay, batch = stay_of(stage)
+    (disconnect,), (outage,) = batch.disconnects, batch.outages
+    assert (disconnect.by, outage.cause, outage.lost, outage.ended) == ("retry", "internal error", 1, "left")
+    assert stay.until_ns == outage.lost_ns < disconnect.at_ns
+    assert outcomes(batch) == {"delivered": 1, "lost": 1}
+    assert len(host.connections) == 1
 
 
 # --- a server that does not come back
@@ -515,6 +593,15 @@ def test_what_came_in_time_and_is_read_after_the_reply_timeout_was_not_late():
         until(lambda: not stage.client.open)
         batch, _ = stage.end()
     assert outcomes(batch) == {"delivered": 1}
+
+
+def test_a_pause_longer_than_the_ping_timeout_is_no_silence_of_the_server():
+    with hosting() as host, connected(host.url, ping_timeout_s=0.1) as stage:
+        stage.client.pause_reading()
+        gevent.sleep(0.11)
+        stage.client.resume_reading()
+        stage.client.expire(time.monotonic_ns())
+        assert stage.client.state is State.AUTHENTICATED
 
 
 def test_once_sending_is_over_whoever_paused_reads_on():

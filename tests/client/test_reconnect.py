@@ -1,8 +1,7 @@
-"""The browser client's schedule and its queue."""
+"""The browser client's schedule."""
 
 import pytest
 
-from loadtest.client.reconnect import OfflineQueue
 from loadtest.settings import Backoff
 
 
@@ -21,10 +20,3 @@ def test_jitter_adds_up_to_a_fifth():
 
 def test_five_attempts():
     assert Backoff().attempts == 5
-
-
-def test_a_full_queue_gives_up_its_oldest():
-    queue = OfflineQueue(limit=2)
-    assert [queue.push(item) for item in "abc"] == [None, None, "a"]
-    assert queue.take_all() == ["b", "c"]
-    assert queue.take_all() == []

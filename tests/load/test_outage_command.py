@@ -19,8 +19,10 @@ from loadtest.settings import settings
         ((), 20.0, [20, 40, 60, 80]),
         ((5.0,), 20.0, [5, 25, 45, 65]),
         ((5.0, 30.0), 20.0, [5, 25, 30, 45]),
+        ((10.0, 15.0), 5.0, [10, 15, 20, 25]),
+        ((10.0, 10.0, 30.0), None, [10, 30]),
     ],
-    ids=["at", "every", "at first, and every", "both"],
+    ids=["at", "every", "at first, and every", "both", "both at once", "the same twice"],
 )
 def test_moments(at_s, every_s, expected):
     assert list(itertools.islice(moments(at_s, every_s), 4)) == expected

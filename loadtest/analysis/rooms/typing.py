@@ -2,7 +2,8 @@
 
 A typing event has no id. A receipt belongs to the last event of its author that had been sent by then, so that a delay
 longer than the time to that author's next start is counted as that one's. Starts that come faster than the guide's one
-a second are judged by the number of receipts instead: as many as were too many are to be missing.
+a second are judged by the number of receipts instead: as many as were too many are to be missing, also when those of
+the starts just before are counted along, which may come as late as among them.
 
 Who types has to be in the conversation by what its own connection knows: what it sent into a connection that was half
 open by then may or may not have arrived, and nobody knows whether who has not joined is heard.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, TypeVar
 
@@ -33,6 +34,7 @@ _MIN_INTERVAL_NS: Final = round(TYPING_MIN_INTERVAL_S * 1e9) + _JITTER_NS
 _TOO_SOON_NS: Final = round(TYPING_MIN_INTERVAL_S * 1e9) - _JITTER_NS
 _AUTO_STOP_NS: Final = round(TYPING_AUTO_STOP_S * 1e9)
 _EARLIEST_NS: Final = -(2**63)
+_LATEST_NS: Final = 2**63 - 1
 
 _Heard = Mapping[tuple[int, int, int], list[int]]
 """Client, conversation and author to the instants at which it heard, ascending."""
@@ -96,6 +98,8 @@ class Hurry:
         most: of them that a server may pass on.
         surplus: the others.
         until_ns: receipts from here on are those of later starts.
+        before_ns: when the starts before them began, of which some may be told as late as among these.
+        before: of those that a server may pass on.
     """
 
     first: Typed
@@ -103,6 +107,8 @@ class Hurry:
     most: int
     surplus: int
     until_ns: int
+    before_ns: int
+    before: int
 
     @property
     def began_ns(self) -> int:
@@ -174,9 +180,9 @@ def judge_typing(records: RoomRecords) -> TypingJudged:
         groups.setdefault((typed.user, typed.conversation), []).append(typed)
     members, heard = _Members(records, numbers, authors), _heard(records.typing[START])
     return TypingJudged(
-        members.told(_each_tab(starts, groups.values()), heard),
-        members.told(_each_tab(stops, groups.values()), _heard(records.typing[STOP])),
-        members.surplus(_each_tab(hurries, groups.values()), heard),
+        members.told(_each_tab(starts, groups.values(), START), heard),
+        members.told(_each_tab(stops, groups.values(), STOP), _heard(records.typing[STOP])),
+        members.surplus(_each_tab(hurries, groups.values(), START), heard),
         sum(typed.event == START for typed in records.typed),
     )
 
@@ -184,19 +190,32 @@ def judge_typing(records: RoomRecords) -> TypingJudged:
 _Found = TypeVar("_Found", Event, Hurry)
 
 
-def _each_tab(find: Callable[[Sequence[Typed]], list[_Found]], groups: Iterable[Sequence[Typed]]) -> Iterator[_Found]:
+def _each_tab(
+    find: Callable[[Sequence[Typed]], list[_Found]], groups: Iterable[Sequence[Typed]], told: str
+) -> Iterator[_Found]:
     """What is found of each connection, but for what another one of the same user makes doubtful.
 
-    A receipt tells the user and not the connection, so that what two of them do at about the same time is not judged.
+    A receipt tells the user and not the connection, so that what two of them do at about the same time is not judged,
+    and what comes once another one has done the like is of that.
+
+    Args:
+        told: what the members hear of it, `START` or `STOP`.
     """
     for typed in groups:
         clients = {each.client for each in typed}
         for client in clients:
-            others = [each.sent_ns for each in typed if each.client != client]
+            others = [each for each in typed if each.client != client]
+            instants = [each.sent_ns for each in others]
+            alike = [each.sent_ns for each in others if (each.event == START) == (told == START)]
             for found in find([each for each in typed if each.client == client]):
-                near = bisect_left(others, found.began_ns - _MIN_INTERVAL_NS)
-                if near == len(others) or others[near] > found.due_ns + _MIN_INTERVAL_NS:
-                    yield found
+                near = bisect_left(instants, found.began_ns - _MIN_INTERVAL_NS)
+                if near == len(instants) or instants[near] > found.due_ns + _MIN_INTERVAL_NS:
+                    yield replace(found, until_ns=min(found.until_ns, _first(alike, found.due_ns)))
+
+
+def _first(instants: Sequence[int], from_ns: int) -> int:
+    place = bisect_left(instants, from_ns)
+    return instants[place] if place < len(instants) else _LATEST_NS
 
 
 def starts(typed: Sequence[Typed]) -> list[Event]:
@@ -208,7 +227,7 @@ def starts(typed: Sequence[Typed]) -> list[Event]:
         typed: what it sent there, in order.
     """
     sent = [each for each in typed if each.event == START]
-    ends = [*(each.sent_ns for each in sent[1:]), -_EARLIEST_NS - 1]
+    ends = [*(each.sent_ns for each in sent[1:]), _LATEST_NS]
     before = [_EARLIEST_NS, *(each.sent_ns for each in sent)]
     return [
         Event(each, each.sent_ns, end, each.sent_ns)
@@ -228,7 +247,7 @@ def stops(typed: Sequence[Typed]) -> list[Event]:
             continue  # it goes on typing
         limit = each.sent_ns + _AUTO_STOP_NS
         if after is None or after.sent_ns >= limit:
-            found.append(Event(each, each.sent_ns, limit + _AUTO_STOP_NS, limit, automatic=True))
+            found.append(Event(each, limit - _JITTER_NS, limit + _AUTO_STOP_NS, limit, automatic=True))
         else:
             # of a connection that is gone the server may know, and tell the others, before its client does
             earliest = after.sent_ns if after.event == STOP else each.sent_ns
@@ -253,6 +272,7 @@ def hurries(typed: Sequence[Typed]) -> list[Hurry]:
     sent = [each for each in typed if each.event == START]
     cuts = [place for place in range(1, len(sent)) if sent[place].sent_ns - sent[place - 1].sent_ns >= _MIN_INTERVAL_NS]
     found = []
+    before_ns, before = _EARLIEST_NS, 0
     for begin, end in pairwise([0, *cuts, len(sent)]):
         together = sent[begin:end]
         most, last_ns = 0, _EARLIEST_NS
@@ -260,8 +280,10 @@ def hurries(typed: Sequence[Typed]) -> list[Hurry]:
             if each.sent_ns - last_ns >= _TOO_SOON_NS:
                 most, last_ns = most + 1, each.sent_ns
         if most < len(together):
-            until_ns = sent[end].sent_ns if end < len(sent) else -_EARLIEST_NS - 1
-            found.append(Hurry(together[0], together[-1], most, len(together) - most, until_ns))
+            until_ns = sent[end].sent_ns if end < len(sent) else _LATEST_NS
+            surplus = len(together) - most
+            found.append(Hurry(together[0], together[-1], most, surplus, until_ns, before_ns, before))
+        before_ns, before = together[0].sent_ns if together else _EARLIEST_NS, most
     return found
 
 
@@ -302,8 +324,10 @@ class _Members:
             others = list(self._others(hurry.first, hurry.due_ns, heard))
             starts += hurry.surplus if others else 0
             for instants in others:
-                came = bisect_left(instants, hurry.until_ns) - bisect_left(instants, hurry.began_ns)
-                beyond = min(max(came - hurry.most, 0), hurry.surplus)
+                until = bisect_left(instants, hurry.until_ns)
+                beyond = until - bisect_left(instants, hurry.began_ns) - hurry.most
+                in_both = until - bisect_left(instants, hurry.before_ns) - hurry.most - hurry.before
+                beyond = min(max(min(beyond, in_both), 0), hurry.surplus)
                 passed_on, ignored = passed_on + beyond, ignored + hurry.surplus - beyond
         return Surplus(starts, ignored, passed_on)
 

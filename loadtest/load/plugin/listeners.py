@@ -24,7 +24,7 @@ from loadtest.load.options import add_options
 from loadtest.load.plugin.head_side import HeadSide
 from loadtest.load.plugin.reports import FIELD
 from loadtest.load.plugin.worker_side import WorkerSide
-from loadtest.load.quirks import end_csv_writer, end_workers, hold_messages
+from loadtest.load.quirks import end_csv_writer, end_workers, forget_seconds, hold_messages
 from loadtest.open_files import raise_file_limit
 from loadtest.settings import CONSOLE_ENV
 
@@ -94,6 +94,8 @@ class Plugin:
                 print(f"loadtest: error: {_told(error)}", file=sys.stderr, flush=True)
                 end_workers()
             sys.exit(UsageError.exit_code)
+        if self._head is not None:
+            gevent.spawn(forget_seconds, environment)
 
     def _take_side(self, runner: Any, options: Any) -> Side:
         files = raise_file_limit()

@@ -54,6 +54,12 @@ def test_a_server_that_lets_it_stand_tells_nobody():
     assert (found.stops_expected, found.stops_seen, found.automatic, found.automatic_ms) == (2, 0, 1, None)
 
 
+@pytest.mark.parametrize(("after_ms", "seen"), [(3_000, 0), (4_899, 0), (4_900, 1), (5_000, 1)])
+def test_a_stop_by_the_server_that_comes_too_soon_is_not_the_one_that_was_due(after_ms, seen):
+    found = judged([typed(1, "start", 1_000)], [heard("stop", "u1", (2, 1_000 + after_ms))], THREE[:2]).summary(0)
+    assert (found.stops_expected, found.stops_seen, found.automatic) == (1, seen, 1)
+
+
 def test_who_goes_on_typing_has_not_stopped():
     found = judged([typed(1, "start", 1_000), typed(1, "start", 4_000), typed(1, "stop", 6_000)]).summary(0)
     assert (found.starts, found.stops_expected, found.automatic) == (2, 2, 0)
@@ -79,6 +85,25 @@ def test_what_two_tabs_of_a_user_do_at_about_the_same_time_is_not_judged(other_t
     """A stop of tab 9 spoils the start of tab 1 at 1,000 or at 3,000 ms where it is within a second of it."""
     typing = [typed(1, "start", 1_000), typed(1, "start", 3_000), typed(9, "stop", other_tab_at, user="u1")]
     assert len(judged(typing, stays=THREE[:2]).starts) == starts
+
+
+def test_a_start_that_nobody_was_told_of_is_not_seen_by_what_another_tab_does_later():
+    typing = [typed(1, "start", 1_000), typed(9, "start", 10_000, user="u1")]
+    stays = [*THREE[:2], stay(9, 0, 60_000, user="u1")]
+    found = judged(typing, [heard("start", "u1", (2, 10_004))], stays)
+    assert sorted(found.starts.took_ns.tolist()) == [MISSING, 4 * MS]
+
+
+def test_a_start_that_comes_late_is_not_missing_since_another_tab_has_stopped():
+    typing = [typed(1, "start", 1_000), typed(9, "stop", 2_200, user="u1")]
+    assert judged(typing, [heard("start", "u1", (2, 2_300))], THREE[:2]).starts.took_ns.tolist() == [1_300 * MS]
+
+
+def test_a_stop_that_nobody_was_told_of_is_not_seen_by_that_of_another_tab():
+    typing = [typed(9, "start", 0, user="u1"), typed(1, "start", 2_000), typed(1, "stop", 3_000)]
+    typing.append(typed(9, "stop", 4_500, user="u1"))
+    found = judged(typing, [heard("stop", "u1", (2, 4_504))], THREE[:2])
+    assert found.stops.took_ns.tolist() == [MISSING]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +164,27 @@ def test_a_server_that_passes_surplus_starts_on_is_found_however_late_they_come(
     receipts = [heard("start", "u1", (2, 1_700), (2, 1_710), (2, 1_720), (3, 1_004))]
     found = ledger(hasty(1_000, 1_250, 1_500), receipts)
     assert (found.surplus, found.surplus_passed_on, found.surplus_ignored) == (2, 2, 2)
+
+
+def test_what_another_tab_starts_later_is_no_surplus_that_was_passed_on():
+    typing = [*hasty(1_000, 1_500), typed(9, "start", 10_000, user="u1")]
+    told = heard("start", "u1", (2, 1_004), (3, 1_004), (2, 10_004), (3, 10_004))
+    found = ledger(typing, [told])
+    assert (found.surplus, found.surplus_passed_on, found.surplus_ignored) == (1, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("told_ms", "passed_on"),
+    [
+        ((2_600, 2_610), 0),
+        ((2_600, 2_610, 2_620), 1),
+        ((1_004, 2_504, 2_804), 1),
+    ],
+    ids=["late", "late, and passed on", "in time, and passed on"],
+)  # fmt: skip
+def test_of_a_start_that_is_told_as_late_as_after_later_ones_nothing_is_surplus(told_ms, passed_on):
+    found = ledger(hasty(1_000, 2_500, 2_800), [heard("start", "u1", *((2, at) for at in told_ms))], THREE[:2])
+    assert (found.surplus, found.surplus_passed_on) == (1, passed_on)
 
 
 def test_one_that_is_passed_on_in_place_of_another_is_not_surplus():
