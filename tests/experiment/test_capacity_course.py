@@ -53,7 +53,7 @@ def pretend(monkeypatch):
     """Levels of a server that holds so many users; `pretend.fate` may raise at a number of users."""
 
     class Pretend:
-        holds, fate = 700, staticmethod(lambda _users: None)
+        holds, beyond, fate = 700, Word.FAIL, staticmethod(lambda _users: None)
 
     pretend = Pretend()
     pretend.run = []
@@ -61,7 +61,7 @@ def pretend(monkeypatch):
     def run(_plan, users, _levels, _folder, _url, _secrets):
         pretend.fate(users)
         pretend.run.append(users)
-        return level(users, Word.PASS if users <= pretend.holds else Word.FAIL)
+        return level(users, Word.PASS if users <= pretend.holds else pretend.beyond)
 
     monkeypatch.setattr(capacity, "_level", run)
     return pretend
@@ -118,8 +118,10 @@ def test_a_server_that_dies_stops_the_search_and_what_was_found_is_kept(tmp_path
     assert restore(tmp_path) == record
 
 
-def test_a_server_that_dies_under_a_level_is_none_that_fails_it(tmp_path, pretend):
-    """Kept as a fail, it would bound the search for ever, however often that is resumed."""
+@pytest.mark.parametrize("verdict", [Word.FAIL, Word.INCONCLUSIVE, Word.UNSOUND])
+def test_a_server_that_dies_under_a_level_is_none_that_fails_it(verdict, tmp_path, pretend):
+    """Kept, the level would bound the search for ever, or cost it a try, however often that is resumed."""
+    pretend.beyond = verdict
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"
 
