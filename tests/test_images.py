@@ -36,6 +36,14 @@ def test_a_container_has_the_name_of_its_machine_by_which_runs_are_compared(file
     assert '--hostname "$(hostname)"' in run
 
 
+def test_compose_starts_as_many_workers_as_its_master_waits_for():
+    compose = (ROOT / "compose.yaml").read_text()
+    (awaited,) = re.findall(r'--expect-workers, "(\S+?)"', compose)
+    (started,) = re.findall(r"^ +scale: (\S+)", compose, re.MULTILINE)
+    assert started == awaited == "${WORKERS:-4}"
+    assert not [file for file in ("compose.yaml", "README.md") if "--scale" in (ROOT / file).read_text()]
+
+
 def test_the_master_of_compose_starts_once_the_server_answers():
     compose = (ROOT / "compose.yaml").read_text()
     server, master = compose.split("\n  server:\n")[1].split("\n  master:\n")
