@@ -44,6 +44,12 @@ def test_compose_starts_as_many_workers_as_its_master_waits_for():
     assert not [file for file in ("compose.yaml", "README.md") if "--scale" in (ROOT / file).read_text()]
 
 
+def test_the_master_of_compose_has_one_name_in_every_run():
+    compose = (ROOT / "compose.yaml").read_text()
+    master = compose.split("\n  master:\n")[1].split("\n  worker:\n")[0]
+    assert re.search(r'^    hostname: "\$\{MACHINE:-loadtest\}"', master, re.MULTILINE)
+
+
 def test_the_master_of_compose_starts_once_the_server_answers():
     compose = (ROOT / "compose.yaml").read_text()
     server, master = compose.split("\n  server:\n")[1].split("\n  master:\n")
