@@ -50,6 +50,12 @@ def test_the_master_of_compose_has_one_name_in_every_run():
     assert re.search(r'^    hostname: "\$\{MACHINE:-loadtest\}"', master, re.MULTILINE)
 
 
+def test_kubernetes_is_told_to_forget_a_run_before_the_next():
+    """A finished Job is not started again, and a Deployment's workers always are."""
+    how = (ROOT / "examples" / "kubernetes" / "loadtest.yaml").read_text().partition("apiVersion")[0]
+    assert how.index("kubectl apply -f loadtest.yaml") < how.index("kubectl delete -f loadtest.yaml")
+
+
 def test_the_master_of_compose_starts_once_the_server_answers():
     compose = (ROOT / "compose.yaml").read_text()
     server, master = compose.split("\n  server:\n")[1].split("\n  master:\n")
