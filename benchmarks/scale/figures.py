@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen
 from typing import Any, Final
 
-from benchmarks.scale.runs import share_of_a_core, summary_of
+from benchmarks.scale.runs import share_of_a_core, summary_of, two_cores
+from loadtest.analysis.effect import paired
 from loadtest.load.sockets import FILES_BESIDE
 from loadtest.open_files import raise_file_limit
 
@@ -15,6 +18,8 @@ RAMP: Final = 1_000.0
 """Connections a second, to be opened within the tool's own time for it."""
 SPARE: Final = 1.05
 """Times the records that are to be merged that are offered: some of the first and last are of no whole second."""
+WORKERS: Final = 4
+"""That are compared with one process."""
 COMPARED: Final = (("ack_delivered", "p50"), ("ack_delivered", "p95"), ("ttft", "p50"), ("ttft", "p95"))
 
 
@@ -73,38 +78,54 @@ def merged(per_second: int, seconds: int) -> dict[str, Any]:
     }
 
 
-def agree(users: int, seconds: int) -> dict[str, Any]:
-    """The same seeded load through one process and through four workers."""
-    options = ("--rate-limit", "none", "--message-rate", "1/1s", "--warmup", "3s", "--seed", "7")
+def agree(pairs: int, seconds: int) -> dict[str, Any]:
+    """The same seeded load through one process and through four workers: pairs of runs, whose order alternates.
+
+    On either side the server has one core, and all processes of the generator share another.
+
+    Args:
+        seconds: of each run.
+    """
+    sides: dict[int, list[dict[str, Any]]] = {0: [], WORKERS: []}
+    with two_cores():
+        for pair in range(pairs):
+            for processes in sorted(sides, reverse=pair % 2 == 1):
+                sides[processes].append(_chatting(processes, seconds, seed=pair + 1))
+    return agreement(sides[0], sides[WORKERS])
+
+
+def _chatting(processes: int, seconds: int, seed: int) -> dict[str, Any]:
+    options = ("--rate-limit", "none", "--message-rate", "5/1s", "--warmup", "2s", "--seed", str(seed))
     server = ("--rate-limit", "none", "--distribution", "lognormal", "--chunks", "10")
-    sides = {}
-    for processes in (0, 4):
-        load = {"users": users, "spawn_rate": float(users), "run_time": seconds, "processes": processes}
-        sides[processes] = summary_of(load | {"classes": ("WithinLimitUser",)}, server, options)
-    alone, shared = sides[0], sides[4]
-    rows = []
-    for key, name in COMPARED:
-        one, other = alone["metrics"][key], shared["metrics"][key]
-        spans = (one["ci95"][name], other["ci95"][name])
-        rows.append(
-            {
-                "metric": f"{key}.{name}",
-                "one_process": one[name],
-                "one_ci95": spans[0],
-                "four_workers": other[name],
-                "four_ci95": spans[1],
-                "overlap": _overlap(*spans) if all(spans) else None,
-            }
-        )
+    load = {"users": 40, "spawn_rate": 40.0, "run_time": seconds, "processes": processes}
+    return summary_of(load | {"classes": ("WithinLimitUser",)}, server, options, own_core=True)
+
+
+def agreement(alone: Sequence[dict[str, Any]], shared: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What pairs of summaries say of each percentile: the run is the sample, as for `loadtest compare`.
+
+    Args:
+        alone, shared: by one process and by several, those of a pair at the same place.
+
+    Returns:
+        In `rows` each percentile of every run, milliseconds, and the ratio of shared to alone with its 95 % t interval;
+        null without two pairs.
+    """
     return {
-        "messages": [side["counts"]["sent"] for side in (alone, shared)],
-        "verdicts": [side["verdict"]["status"] for side in (alone, shared)],
-        "reasons": [side["verdict"]["reasons"] for side in (alone, shared)],
-        "rows": rows,
+        "messages": [[run["counts"]["sent"] for run in side] for side in (alone, shared)],
+        "verdicts": [[run["verdict"]["status"] for run in side] for side in (alone, shared)],
+        "reasons": [[run["verdict"]["reasons"] for run in side] for side in (alone, shared)],
+        "rows": [_row(key, name, alone, shared) for key, name in COMPARED],
     }
 
 
-def _overlap(one: list[float | None], other: list[float | None]) -> bool:
-    """Whether two intervals share a value; an end that is None is infinite."""
-    low = max(one[0] or 0.0, other[0] or 0.0)
-    return low <= min(end if end is not None else float("inf") for end in (one[1], other[1]))
+def _row(key: str, name: str, alone: Sequence[dict[str, Any]], shared: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    one, other = ([run["metrics"][key][name] for run in side] for side in (alone, shared))
+    effect = paired([math.log(theirs / ours) for ours, theirs in zip(one, other, strict=True)])
+    return {
+        "metric": f"{key}.{name}",
+        "one_process": one,
+        "four_workers": other,
+        "ratio": math.exp(effect.mean),
+        "ci95": None if effect.low is None or effect.high is None else [math.exp(effect.low), math.exp(effect.high)],
+    }

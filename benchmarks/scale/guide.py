@@ -9,10 +9,8 @@ frames of so many users did come: a server that is behind sends fewer. How late 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +18,7 @@ import msgspec
 import trustme
 from msgspec import Struct
 
+from benchmarks.scale.runs import two_cores
 from loadtest.analysis.promise import ERROR_MS, PROMISED
 from loadtest.analysis.selftest import Level
 from loadtest.errors import LoadtestError
@@ -103,19 +102,6 @@ def guide(schemes: Iterable[Scheme], seconds: float) -> dict[str, Any]:
                 print(line(scheme.name, run), flush=True)
             found[scheme.name] = conclusion(scheme, runs)
     return {"message_rate": MESSAGE_RATE, "chunks": CHUNKS, "seconds": seconds, **found}
-
-
-@contextmanager
-def two_cores() -> Iterator[None]:
-    """One core for the generator, and one for the server: of more, this process takes the first and the last."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise SystemExit("guide: takes two cores, one for the generator and one for the server; this process has one")
-    os.sched_setaffinity(0, {cores[0], cores[-1]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
 
 
 def climb(levels: Iterable[int], run: Callable[[int], Run]) -> Iterator[Run]:

@@ -6,7 +6,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -19,8 +20,26 @@ from loadtest.experiment.server import reference_server
 Watch = Callable[[Popen[bytes]], None]
 
 
+@contextmanager
+def two_cores() -> Iterator[None]:
+    """One core for the generator, and one for the server: of more, this process takes the first and the last."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("takes two cores, one for the generator and one for the server; this process has one")
+    os.sched_setaffinity(0, {cores[0], cores[-1]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def summary_of(
-    load: dict[str, Any], server: Sequence[str] = (), options: Sequence[str] = (), watch: Watch | None = None
+    load: dict[str, Any],
+    server: Sequence[str] = (),
+    options: Sequence[str] = (),
+    watch: Watch | None = None,
+    *,
+    own_core: bool = False,
 ) -> dict[str, Any]:
     """Run a load, and read its summary.
 
@@ -29,11 +48,13 @@ def summary_of(
         server: options of `loadtest serve`.
         options: of the run.
         watch: called while the run goes on, with its process.
+        own_core: whether the server keeps a core that the generator leaves to it; otherwise the generator has all.
     """
     with tempfile.TemporaryDirectory() as folder, reference_server(server) as backend:
         console = Path(folder, "console.log")
         secrets = {"LOADTEST_JWT_SECRET": backend.jwt_secret}
-        psutil.Process().cpu_affinity([])  # all cores: several processes, and a server that has little to do
+        if not own_core:
+            psutil.Process().cpu_affinity([])  # several processes, and a server that has little to do
         ours = ("--results", folder, *options)
         started = Load(host=backend.url, options=ours, secrets=secrets, **load)
         with console.open("wb") as out, under_way(started, out) as process:

@@ -113,7 +113,7 @@ def capacity(
             _check_time(record.plan, max_time)
     from .capacity_lines import plan_line  # noqa: PLC0415
 
-    click.echo(plan_line(record.plan, len(record.levels), max_time), err=True)
+    click.echo(plan_line(record.plan, record.levels, max_time), err=True)
     try:
         with one_interrupt(), _server(record.plan) as (url, secret):
             record = experiment.carry_on(

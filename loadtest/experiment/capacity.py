@@ -123,7 +123,7 @@ def carry_on(
             try:
                 progress(Begun(step, plan.timing(step, levels).expected_s + (plan.rest_s if levels else 0.0)))
                 found = _level(plan, step, levels, folder, url, secrets)
-                if was_there and found.verdict is Word.FAIL:  # behind a proxy it never is
+                if was_there and found.verdict is not Word.PASS:  # behind a proxy it never is
                     _check_still_there(url)
                 levels.append(found)
                 progress(Told(levels[-1], deadline - time.monotonic()))
@@ -188,7 +188,8 @@ def check_load(summary: LevelSummary) -> None:
 
 
 def _check_still_there(url: str) -> None:
-    """Refuse to take a server that has ended for one that fails, which no resumed search would look at again."""
+    """Refuse to take a server that has ended for one that fails, or cannot be told, which no resumed search would look
+    at again."""
     for _ in range(_LOOKS):
         if listens(url):
             return

@@ -8,8 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from loadtest.analysis.capacity import Level
-from loadtest.analysis.capacity_search import Range
+from loadtest.analysis.capacity import Level, tried
+from loadtest.analysis.capacity_search import Range, Tried, Word, following
 from loadtest.analysis.percentiles import required_samples
 from loadtest.objectives import Comparison, Kind, Objective, abort_condition, objective, quantile
 
@@ -119,18 +119,21 @@ class Plan(Struct, frozen=True):
         """Number of the first user of the level that follows these."""
         return self.first_user + (0 if self.same_users else sum(each.users for each in levels))
 
-    def messages(self, users: int) -> float:
+    def messages(self, users: int, levels: Sequence[Level] = ()) -> float:
         """What a level sends, about."""
-        timing = self.timing(users)
+        timing = self.timing(users, levels)
         return users * self.user_per_s * (timing.run_s - timing.ramp_s / 2)
 
-    def doublings(self, max_time_s: float) -> list[int]:
-        """The levels that there are time for, should all of them pass: the most that a search can send."""
-        users, left, found = self.start, max_time_s, list[int]()
-        while left >= self.longest_s(users) and (not found or found[-1] != users):
+    def passing(self, max_time_s: float, levels: Sequence[Level] = ()) -> list[int]:
+        """The levels still to come that there is time for, should all of them pass.
+
+        No bound: after one that fails the search narrows, and may find time for more levels, and send more.
+        """
+        seen, left, found = tried(levels), max_time_s, list[int]()
+        while isinstance(users := following(self.range, seen), int) and left >= self.longest_s(users, levels):
             found.append(users)
-            left -= self.timing(users).expected_s + self.rest_s
-            users = min(2 * users, self.most or 2 * users)
+            seen.append(Tried(users, Word.PASS))
+            left -= self.timing(users, levels).expected_s + self.rest_s
         return found
 
 

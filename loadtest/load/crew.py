@@ -35,9 +35,6 @@ class Crew:
     def __contains__(self, client_id: str) -> bool:
         return client_id in self._workers
 
-    def __len__(self) -> int:
-        return len(self._workers)
-
     @property
     def workers(self) -> list[Worker]:
         """All of them, in the order in which they came."""

@@ -73,13 +73,13 @@ class Foreman:
         """Share the users out, and watch from here on."""
         order = dispatch_order(self._runner)
         for client_id, share in self._crew.enlist(order).items():
-            self._tell(client_id, share, len(order))
+            self._tell(client_id, share)
         self._watcher = gevent.spawn(self._watch_on)
 
     def on_connect(self, client_id: str) -> None:
         """A worker has connected; Locust moves users to it at once."""
         if client_id not in self._crew and self._awaited is None:
-            self._tell(client_id, self._crew.join(client_id, self._now_s), len(self._crew))
+            self._tell(client_id, self._crew.join(client_id, self._now_s))
             self._keep_changes()
 
     @property
@@ -145,11 +145,11 @@ class Foreman:
         self._keep_changes()
         return self._crew.names(self._awaited)
 
-    def _tell(self, client_id: str, share: Share, of: int) -> None:
+    def _tell(self, client_id: str, share: Share) -> None:
         told = {
             "name": self._crew.name(client_id),
             "share": msgspec.structs.astuple(share),
-            "of": of,
+            "of": len(self._crew.here),
             "users": self._users,
         }
         self._runner.send_message(BEGIN, told, client_id)

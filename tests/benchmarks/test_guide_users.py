@@ -5,7 +5,8 @@ import os
 import pytest
 
 from benchmarks.scale import aims
-from benchmarks.scale.guide import Run, Scheme, climb, conclusion, line, run_of, two_cores
+from benchmarks.scale.guide import Run, Scheme, climb, conclusion, line, run_of
+from benchmarks.scale.runs import two_cores
 from loadtest.analysis.accuracy import Accuracy, MetricAccuracy, percentile_error
 from loadtest.analysis.selftest import Judgement, Level
 from loadtest.analysis.values import Verdict

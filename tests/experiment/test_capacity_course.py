@@ -19,6 +19,7 @@ from loadtest.analysis.capacity import Level
 from loadtest.analysis.capacity import capacity as found
 from loadtest.analysis.capacity import level as judged
 from loadtest.analysis.capacity_search import Word
+from loadtest.commands.capacity_lines import plan_line
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment import capacity
 from loadtest.experiment.capacity import Begun, Record, Told, carry_on, check_load, new, restore, save
@@ -53,7 +54,7 @@ def pretend(monkeypatch):
     """Levels of a server that holds so many users; `pretend.fate` may raise at a number of users."""
 
     class Pretend:
-        holds, fate = 700, staticmethod(lambda _users: None)
+        holds, beyond, fate = 700, Word.FAIL, staticmethod(lambda _users: None)
 
     pretend = Pretend()
     pretend.run = []
@@ -61,7 +62,7 @@ def pretend(monkeypatch):
     def run(_plan, users, _levels, _folder, _url, _secrets):
         pretend.fate(users)
         pretend.run.append(users)
-        return level(users, Word.PASS if users <= pretend.holds else Word.FAIL)
+        return level(users, Word.PASS if users <= pretend.holds else pretend.beyond)
 
     monkeypatch.setattr(capacity, "_level", run)
     return pretend
@@ -118,8 +119,10 @@ def test_a_server_that_dies_stops_the_search_and_what_was_found_is_kept(tmp_path
     assert restore(tmp_path) == record
 
 
-def test_a_server_that_dies_under_a_level_is_none_that_fails_it(tmp_path, pretend):
-    """Kept as a fail, it would bound the search for ever, however often that is resumed."""
+@pytest.mark.parametrize("verdict", [Word.FAIL, Word.INCONCLUSIVE, Word.UNSOUND])
+def test_a_server_that_dies_under_a_level_is_none_that_fails_it(verdict, tmp_path, pretend):
+    """Kept, the level would bound the search for ever, or cost it a try, however often that is resumed."""
+    pretend.beyond = verdict
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"
 
@@ -191,12 +194,44 @@ def test_the_first_level_has_enough_users_for_a_verdict():
 
 
 def test_with_its_own_settings_a_search_that_never_fails_ends_within_its_time():
-    levels = plan().doublings(480.0)
+    levels = plan().passing(480.0)
     assert levels == [100 * 2**place for place in range(len(levels))]
     spent = sum(plan().timing(users).expected_s for users in levels[:-1]) + plan().longest_s(levels[-1])
     assert len(levels) >= 5
     assert spent <= 480.0
-    assert plan(most=250).doublings(480.0) == [100, 200, 250]
+    assert plan(most=250).passing(480.0) == [100, 200, 250]
+
+
+PASSED = [level(users, Word.PASS) for users in (100, 200, 400)]
+
+
+def test_a_search_that_goes_on_has_the_levels_before_it_that_are_left():
+    assert plan().passing(150.0, PASSED[:2]) == [400, 800]
+    assert plan(precision=0.2).passing(480.0, [*PASSED, level(800, Word.FAIL)]) == [600, 700]
+
+
+@pytest.mark.parametrize(
+    ("done", "line"),
+    [
+        ([], "plan: levels from 100 users on, doubling, each 10 s settle + 20 s (41 s at first); "),
+        (PASSED[:1], "plan: 1 level done, levels from 200 users on, doubling, each 10 s settle + 20 s; "),
+        (PASSED, "plan: 3 levels done, levels from 800 users on, doubling, each 10 s settle + 20 s; "),
+        ([level(100, Word.FAIL)], "plan: 1 level done, levels below 100 users, 25 first, each 10 s settle + 20 s (2 m"),
+        (
+            [*PASSED, level(800, Word.FAIL)],
+            "plan: 4 levels done, levels between 400 and 800 users, 600 first, each 10 s settle + 20 s; ",
+        ),
+    ],
+)
+def test_the_plan_is_of_what_is_left(done, line):
+    told = plan_line(plan(), done, 480.0)
+    assert told.startswith(line)
+    assert re.fullmatch(r".*; 8 min with ramps, about [\d,]+ messages if every level passes", told)
+
+
+def test_of_a_search_that_has_come_to_its_end_nothing_is_left():
+    done = [*PASSED, *(level(users, Word.FAIL) for users in (800, 600, 500, 440))]
+    assert plan_line(plan(), done, 480.0) == "plan: 7 levels done, and none is left to run"
 
 
 def test_a_level_is_lost_when_an_objective_has_failed():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -38,13 +39,13 @@ class Machines:
             within=within,
         )
 
-    def worker(self, port=None, within=()):
+    def worker(self, port=None, *words, within=()):
         log = (self._folder / f"worker{len(self.workers)}.log").open("w")
         process = subprocess.Popen(
             [
                 *within,
                 *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker", "--master-host", self._address),
-                *("--master-port", str(port or self.port)),
+                *("--master-port", str(port or self.port), *words),
             ],
             env=os.environ | {"LOADTEST_JWT_SECRET": self._secret},
             stdin=subprocess.DEVNULL,
@@ -73,7 +74,7 @@ class Machines:
         self.master.kill()
         for process in self.workers:
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # its own processes, too
             process.wait()
 
 

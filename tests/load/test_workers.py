@@ -14,6 +14,8 @@ import pytest
 from machines import Machines, by_end
 from reference_server import ReferenceServer
 
+from loadtest.load.sockets import local_ports
+
 pytestmark = pytest.mark.long
 
 
@@ -215,6 +217,20 @@ def test_a_worker_that_may_not_open_enough_files_says_so_and_takes_no_part(start
         in (tmp_path / "worker1.log").read_text()
     )
     assert [worker["ended"] for worker in machines.master.summary["run"]["workers"]].count("lost") == 1
+
+
+def test_the_processes_of_a_machine_share_its_ports(start_reference_server, tmp_path):
+    server, ports = start_reference_server(), len(local_ports())
+    machines = Machines(server, tmp_path, 2, "3s", "-u", str(ports + 2))
+    try:
+        machines.worker(None, "--processes", "2")
+        machines.master.end()
+        machines.workers[0].wait(20)
+    finally:
+        machines.close()
+    told = f"--users: {ports + 2:,} connections from 1 address of {ports:,} ports each are 2 too many"
+    assert (tmp_path / "worker0.log").read_text().count(told) == 2
+    assert server.stop()["messages"] == 0
 
 
 AHEAD_S = 5_000

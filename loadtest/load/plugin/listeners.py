@@ -101,7 +101,7 @@ class Plugin:
         files = raise_file_limit()
         collect_rarely()
         if isinstance(runner, WorkerRunner):
-            self._worker = WorkerSide(runner, files, options.source_addresses)
+            self._worker = WorkerSide(runner, files, options.source_addresses, options.processes or 1)
             self._take_messages()
             return self._worker
         self._head = HeadSide(runner, files)

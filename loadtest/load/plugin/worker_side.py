@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import gevent
 from locust.runners import WorkerRunner
-from msgspec import Struct
 
 from loadtest.load.clock import clock_id
 from loadtest.load.foreman import ASK, BEGIN, CLOCK, DRAIN, FINAL, NUMBER
 from loadtest.load.numbers import Numbers, Share
 from loadtest.load.options import check_host, read_settings
 from loadtest.load.plugin.checks import check_run, checked
+from loadtest.load.plugin.post import Post
 from loadtest.load.plugin.reports import FIELD, encoded
 from loadtest.load.plugin.user_classes import people_of
 from loadtest.load.process import Process
@@ -27,34 +27,20 @@ LEAVE_S: Final = 10.0
 """How long a worker that is told to end waits for open replies: Kubernetes kills it 30 s after it told it."""
 
 
-class Post(Struct, frozen=True):
-    """What the master has told this worker before a run (`foreman.BEGIN`).
-
-    Attributes:
-        name: in the records.
-        share: fields of its `Share` of the users.
-        of: processes that there are.
-        users: of all of them, at most; None where nobody knows.
-    """
-
-    name: str = "worker"
-    share: tuple[int, int, int | None] = (0, 1, 0)
-    of: int = 1
-    users: int | None = None
-
-
 class WorkerSide:
     """Holds at most one run at a time.
 
     Args:
         files: that the process may open.
         sources: addresses to connect from, as this worker's own command line has them.
+        siblings: processes of that command line, this one included: they share the ports of the machine.
     """
 
-    def __init__(self, runner: WorkerRunner, files: int, sources: list[str] | None) -> None:
+    def __init__(self, runner: WorkerRunner, files: int, sources: list[str] | None, siblings: int) -> None:
         self._runner = runner
         self._files = files
         self._sources = sources
+        self._siblings = siblings
         self._post = Post()
         self._process: Process | None = None
         self._draining = False
@@ -114,10 +100,11 @@ class WorkerSide:
             data[FIELD] = encoded(self._process)
 
     def _check_sockets(self, settings: Settings) -> None:
-        """Of a worker of another machine, which knows no other processes there."""
-        if self._post.users is not None:
+        """Of a worker of another machine, which knows of no processes there but those of its command line."""
+        here = self._post.users_of(self._siblings)
+        if self._post.users is not None and here is not None:
             check_files(self._post.users, self._post.of, self._files)
-            check_ports(-(-self._post.users // self._post.of), settings.source_addresses, local_ports())
+            check_ports(here, settings.source_addresses, local_ports())
 
     def _leave(self) -> None:
         """This worker is told to end: its records go first."""
