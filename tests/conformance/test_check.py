@@ -18,6 +18,7 @@ from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
 from loadtest.errors import UsageError
 from loadtest.load.people import People
+from loadtest.protocol import CONTENT_MAX
 from loadtest.server.faults.orders import order
 from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.server.limiter import LimitScope
@@ -271,11 +272,52 @@ def test_a_rejection_in_place_of_an_answer_leaves_a_case_untested(refusal):
         assert verdicts(found)[case] == "cannot be tested", seen(found)[case]
 
 
+def keep_to_the_guide(connection, refuse):
+    """Ack each message that the guide allows, and refuse the others."""
+    for raw in connection:
+        said = json.loads(raw)
+        units = len(said.get("content", "").encode("utf-16-le")) // 2
+        if said.get("messageId") and said.get("conversationId") and 0 < units <= CONTENT_MAX:
+            ack = {"type": "message:ack", "messageId": said["messageId"], "status": "delivered"}
+            connection.send(json.dumps(ack))
+        else:
+            refuse(connection, said)
+
+
+def tell_so(connection, _said):
+    connection.send(json.dumps({"type": "message:error", "message": "not like that"}))
+
+
+@pytest.mark.parametrize(
+    ("refuse", "told"),
+    [
+        (lambda connection: connection.send(NOT_YET), 'connection:error AUTH_REQUIRED "not yet"'),
+        (lambda connection: connection.close(1008, "not yet"), "closed 1008 not yet"),
+    ],
+    ids=["by an error", "by a close"],
+)
+def test_a_server_that_refuses_an_early_message_is_looked_at_in_all_other_cases(refuse, told):
+    def handle(connection):
+        with suppress(TimeoutError):
+            connection.recv(timeout=0.05)  # as long as somebody is asked about the token
+            refuse(connection)
+            return
+        connection.send(GREETING)
+        keep_to_the_guide(connection, tell_so)
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
+    assert seen(found)["early-message"] == told
+    assert verdicts(found) == dict.fromkeys(GROUPS["messages"], "conforms") | {"early-message": "differs"}, seen(found)
+
+
 def test_a_slow_ack_of_an_early_message_is_waited_for():
+    delays = iter([0.7])
+
     def handle(connection):
         connection.send(GREETING)
-        for place, raw in enumerate(connection):
-            time.sleep(0 if place else 0.7)
+        for raw in connection:
+            time.sleep(next(delays, 0))
             id_ = json.loads(raw).get("messageId", "")
             connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "delivered"}))
 
@@ -366,6 +408,7 @@ def test_tokens_of_a_file_are_shared_and_an_expired_one_cannot_be_made(served, t
     assert seen(found)["limit"] == "it takes 4 users, and --tokens-file has 3; try --only limiter"
 
 
+NOT_YET = json.dumps({"type": "connection:error", "code": "AUTH_REQUIRED", "message": "not yet"})
 GREETING = json.dumps({"type": "connection:authenticated", "connectionId": "one"})
 BAD_FRAMES = (
     "\x1b[31m{",

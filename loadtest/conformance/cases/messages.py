@@ -21,16 +21,8 @@ _FIELDS: Final = ("messageId", "conversationId", "content")
 
 def check(bench: Bench, findings: Findings) -> None:
     """Valid and invalid messages, of two users: a server may count the invalid ones, too."""
-    early = bench.message()
-    marks: list[int] = []
-
-    def send_early(line: Line) -> None:
-        marks.append(line.mark())
-        line.say(early)
-
-    valid = bench.line(VALID, send_early)
-    _early(bench, findings, valid, early["messageId"], marks[0])
-    invalid = bench.line(INVALID)
+    _early(bench, findings)
+    valid, invalid = bench.line(VALID), bench.line(INVALID)
 
     accepted = {"one-character": "x", "longest-content": "x" * CONTENT_MAX}
     good = False
@@ -128,8 +120,9 @@ def _twice(bench: Bench, findings: Findings, line: Line) -> None:
         findings.differs("same-id-twice", told(second, line))
 
 
-def _early(bench: Bench, findings: Findings, line: Line, message_id: str, since: int) -> None:
-    answer = line.answer(message_id, since, bench.patience_s)
+def _early(bench: Bench, findings: Findings) -> None:
+    """On a connection of its own, which a server may refuse for it."""
+    answer, line = _sent(bench, bench.dialled(VALID), bench.message())
     if bench.limited(answer):
         findings.untested(("early-message",), f"{told(answer, line)}: the rate limit came first")
     elif _accepted(answer):
