@@ -311,6 +311,37 @@ def test_a_server_that_refuses_an_early_message_is_looked_at_in_all_other_cases(
     assert verdicts(found) == dict.fromkeys(GROUPS["messages"], "conforms") | {"early-message": "differs"}, seen(found)
 
 
+def hang_up(connection, said):
+    connection.close(1009 if said.get("content") else 1007, "no")
+
+
+def test_a_close_in_place_of_a_refusal_differs_and_costs_no_other_case():
+    def handle(connection):
+        connection.send(GREETING)
+        keep_to_the_guide(connection, hang_up)
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
+    told = seen(found)
+    differing = dict.fromkeys(("empty-content", "too-long-content", "missing-fields", "invalid-message"), "differs")
+    assert verdicts(found) == dict.fromkeys(GROUPS["messages"], "conforms") | differing, told
+    assert told["too-long-content"] == "closed 1009 no: it costs the connection"
+    assert told["invalid-message"] == "close 1007, close 1009"
+
+
+def test_a_server_that_takes_no_long_frame_fails_where_the_guide_allows_it_and_nowhere_else():
+    def handle(connection):
+        connection.send(GREETING)
+        keep_to_the_guide(connection, tell_so)
+
+    with behaving(handle, max_size=9_000) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
+    told = seen(found)
+    assert {id_ for id_, verdict in verdicts(found).items() if verdict == "fails"} == {"longest-content"}, told
+    assert told["longest-content"].startswith("closed 1009")
+    assert told["length-unit"].startswith("bytes of UTF-8")
+
+
 def test_a_slow_ack_of_an_early_message_is_waited_for():
     delays = iter([0.7])
 
