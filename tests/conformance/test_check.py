@@ -80,6 +80,10 @@ def test_every_item_of_the_guides_checklist_is_there(clean):
     assert clean.cases[-1].number == "12.10"
 
 
+def test_it_takes_a_second_message_of_the_same_id_for_another(clean):
+    assert seen(clean)["same-id-twice"] == "acked and broadcast as any other"
+
+
 def test_its_limit_is_recognized(clean):
     limiter = clean.limiter
     assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.FIXED, 10, 2.0, Scope.USER)
@@ -340,6 +344,24 @@ def test_a_server_that_takes_no_long_frame_fails_where_the_guide_allows_it_and_n
     assert {id_ for id_, verdict in verdicts(found).items() if verdict == "fails"} == {"longest-content"}, told
     assert told["longest-content"].startswith("closed 1009")
     assert told["length-unit"].startswith("bytes of UTF-8")
+
+
+def test_a_second_message_of_the_same_id_that_is_acked_and_not_broadcast_differs():
+    def handle(connection):
+        connection.send(GREETING)
+        known = set()
+        for raw in connection:
+            said = json.loads(raw)
+            id_ = said.get("messageId", "")
+            connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "delivered"}))
+            if id_ not in known:
+                known.add(id_)
+                connection.send(json.dumps(broadcast(said)))
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "same-id-twice")
+    assert verdicts(found) == {"same-id-twice": "differs"}
+    assert seen(found) == {"same-id-twice": "acked as any other, but not broadcast again"}
 
 
 def test_a_slow_ack_of_an_early_message_is_waited_for():

@@ -9,7 +9,7 @@ from loadtest.conformance.bench import Bench
 from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.line import Line, told
-from loadtest.protocol import CONTENT_MAX, ConnectionError_, MessageAck, MessageError
+from loadtest.protocol import CONTENT_MAX, ConnectionError_, MessageAck, MessageError, MessageReceive
 
 VALID, INVALID = 1, 2
 EMOJI: Final = "\N{GRINNING FACE}"
@@ -138,9 +138,19 @@ def _twice(bench: Bench, findings: Findings, line: Line) -> None:
     if not _accepted(first.answer):
         findings.untested(("same-id-twice",), f"the first was not accepted: {first.told}")
         return
+
+    def is_broadcast(each: Heard) -> bool:
+        return isinstance(each.event, MessageReceive) and each.event.message_id == fields["messageId"]
+
+    echoed = line.until(is_broadcast, 0, bench.hush_s) is not None
+    place = line.mark()
     second = _sent(bench, line, fields)
-    if _accepted(second.answer):
-        findings.conforms("same-id-twice", "delivered as any other")
+    if _accepted(second.answer) and not echoed:
+        findings.conforms("same-id-twice", "acked as any other; its sender does not see whether it is broadcast")
+    elif _accepted(second.answer) and line.until(is_broadcast, place, bench.hush_s) is None:
+        findings.differs("same-id-twice", "acked as any other, but not broadcast again")
+    elif _accepted(second.answer):
+        findings.conforms("same-id-twice", "acked and broadcast as any other")
     elif bench.limited(second.answer):
         findings.untested(("same-id-twice",), "the rate limit came first")
     else:
