@@ -1,4 +1,4 @@
-"""AI answers under load: short and long prompts, shared conversations, and people who leave in the middle of an answer.
+"""AI answers under load: short and long prompts, shared conversations, and people who leave, be it in an answer.
 
     loadtest run -f streaming --host ws://127.0.0.1:5000/ws -u 50 -t 5m
     loadtest summarize results/latest --by behaviour
@@ -39,6 +39,6 @@ class SharedConversationUser(ChatUser):
 
 
 class LeavingUser(Roaming):
-    """Loses its connection every --loss-every, mostly in the middle of an answer: `interrupted`, and no failure."""
+    """Loses its connection every --loss-every on average; an answer under way is `interrupted`, and no failure."""
 
     weight = 1

@@ -7,7 +7,7 @@ from typing import Final
 
 from loadtest.client.message import Identity, OpenMessage
 from loadtest.client.offline_queue import QUEUE_LIMIT, OfflineQueue
-from loadtest.client.recent import Recent
+from loadtest.client.recent import RECENT, Recent
 from loadtest.model import Message, Outcome, StreamState
 
 _DELIVERED: Final = Outcome.DELIVERED
@@ -32,7 +32,7 @@ class Ledger:
         self._identity = identity
         self._open: dict[str, OpenMessage] = {}
         self._queue: OfflineQueue[OpenMessage] = OfflineQueue(queue_limit)
-        self._closed: Recent[End] = Recent()
+        self._closed: Recent[End] = Recent(RECENT + queue_limit)  # a whole queue may be acked too late
         self.ended: list[Message] = []
 
     def __len__(self) -> int:

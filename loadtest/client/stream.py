@@ -35,19 +35,21 @@ NOWHERE: Final = Gaps(deque(maxlen=0), deque(maxlen=0))
 """For gaps that are in nobody's numbers."""
 
 
-IsForeign = Callable[["Stream", str], bool]
+IsForeign = Callable[["Stream", str, int], bool]
 
 
 class Stream:
     """An answer while it streams, of cumulative chunks; instants in ns.
 
-    A chunk with the text of another answer changes nothing: it is none of this one's.
+    A chunk with the text of another answer changes nothing: it is none of this one's. Where that was the first, which
+    only the second can tell, the answer begins with the second.
 
     Args:
         stream_id: its id on the wire.
         conversation: the one that its first chunk names; "" for none.
         gaps: where its gaps go.
-        is_foreign: whether a text that does not go on from this answer's is that of another one.
+        is_foreign: whether a text that does not go on from this answer's, or that this one's does not go on from, is
+            that of another one, and was by an instant.
 
     Attributes:
         answer: the text so far; what the server showed last.
@@ -122,7 +124,11 @@ class Stream:
         if content == before:
             if not chunk.is_complete and self.chunks > 1:
                 violation = self._unchanged()
-        elif content.startswith(before) or (violation := self._breach(before, chunk)) not in _NO_PROGRESS:
+        elif (
+            content.startswith(before)
+            or (violation := self._breach(before, chunk, at_ns)) not in _NO_PROGRESS
+            or not self.progress_chunks  # it begins with this one
+        ):
             last = self.last_content_ns
             if last is None:
                 self.first_content_ns, self.first_content_bound_ns = at_ns, bound_ns
@@ -135,21 +141,22 @@ class Stream:
             self.progress_chunks += 1
             self.last_content_ns = at_ns
             self._last_content_bound_ns = bound_ns
-            self._before = before
+            self._before = self.answer
             self.answer = content
         if chunk.is_complete and (violation is not Violation.FOREIGN or self._is_here(chunk)):
             self.over = _COMPLETED
             self.completed_ns, self.completed_bound_ns = at_ns, bound_ns
         return violation
 
-    def shows(self, content: str) -> bool:
-        """Whether a text is this answer's so far, begins as that does, or goes on from it.
+    def shows(self, content: str, by_ns: int) -> bool:
+        """Whether a text is this answer's so far or goes on from it, and was by an instant, or this goes on from it.
 
         An answer that takes its own text back is known by none: deltas are soon alike.
         """
-        text = self.answer
-        known = bool(text) and text.startswith(self._before)
-        return known and (content.startswith(text) or text.startswith(content))
+        text, first_ns = self.answer, self.first_content_ns
+        if first_ns is None or not text.startswith(self._before):
+            return False
+        return first_ns <= by_ns if content.startswith(text) else text.startswith(content)
 
     def _is_here(self, chunk: MessageStream) -> bool:
         """Whether a chunk is of this stream's conversation."""
@@ -159,7 +166,7 @@ class Stream:
         """A chunk that adds nothing and does not complete."""
         return self._violated(Violation.REPEATED)
 
-    def _breach(self, before: str, chunk: MessageStream) -> Violation | None:
+    def _breach(self, before: str, chunk: MessageStream, at_ns: int) -> Violation | None:
         """What it is that a chunk does not go on from the text before.
 
         A shorter text is `reordered` where it is longer than the one before the last: then it fills a step that the
@@ -175,14 +182,18 @@ class Stream:
             if chunk.is_complete:
                 return self._violated(Violation.TRUNCATED)
             return self._violated(Violation.REORDERED if 0 < len(self._before) < len(content) else Violation.SHRUNK)
-        return self._other_text(before, content)
+        return self._other_text(before, content, at_ns)
 
-    def _other_text(self, before: str, content: str) -> Violation | None:
+    def _other_text(self, before: str, content: str, at_ns: int) -> Violation | None:
         """A chunk that neither goes on from the text before nor is a part of it."""
         if self._earlier and content.startswith(self._earlier):
             self._earlier = ""
             return None
-        if self._is_foreign(self, content):
+        if self._is_foreign(self, content, at_ns):
+            return self._violated(Violation.FOREIGN)
+        first_ns = self.first_content_ns
+        if self.progress_chunks == 1 and first_ns is not None and self._is_foreign(self, before, first_ns):
+            self.answer, self.progress_chunks, self.last_content_ns = "", 0, None
             return self._violated(Violation.FOREIGN)
         self._earlier = before
         return self._violated(Violation.REWRITTEN)
@@ -239,5 +250,5 @@ def _is_high(character: str) -> bool:
     return "\ud800" <= character <= "\udbff"
 
 
-NO_STREAM: Final = Stream("", "", NOWHERE, lambda _, __: False)
+NO_STREAM: Final = Stream("", "", NOWHERE, lambda *_: False)
 """What is known of the answer to a message that has none."""

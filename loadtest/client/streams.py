@@ -114,7 +114,7 @@ class Streams:
         else:
             self._tally.add("stream_violation", f"after {state}")
 
-    def _is_foreign(self, stream: Stream, content: str) -> bool:
-        """Whether a text is that of an answer which goes on beside this one, to whomever."""
+    def _is_foreign(self, stream: Stream, content: str, by_ns: int) -> bool:
+        """Whether a text is that of an answer which goes on beside this one, to whomever, and was by an instant."""
         own = (answer for _, answer in self._endings.answers.values())
-        return any(other.shows(content) for other in (*own, *self.followed.streams()) if other is not stream)
+        return any(other.shows(content, by_ns) for other in (*own, *self.followed.streams()) if other is not stream)

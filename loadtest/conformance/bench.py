@@ -136,11 +136,8 @@ class Bench:
         }
         return {name: value for name, value in (said | fields).items() if value is not None}
 
-    def line(self, place: int, early: Callable[[Line], None] | None = None) -> Line:
-        """An authenticated connection of a user.
-
-        Args:
-            early: told of it as soon as the WebSocket is open.
+    def dialled(self, place: int) -> Line:
+        """An open WebSocket of a user, who may not be authenticated yet.
 
         Raises:
             CannotTest: none came about.
@@ -152,8 +149,15 @@ class Bench:
         except (NoToken, DialError) as error:
             raise CannotTest(f"no connection: {excerpt(str(error))}") from None
         self._open.append(line)
-        if early is not None:
-            early(line)
+        return line
+
+    def line(self, place: int) -> Line:
+        """An authenticated connection of a user.
+
+        Raises:
+            CannotTest: none came about.
+        """
+        line = self.dialled(place)
         if not self.dialect.greets:
             return line
         admission = line.admission(self.endpoint.connect_timeout_s)

@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Final, NoReturn
 
@@ -45,6 +46,8 @@ FULL_S: Final = 600.0
 UNUSED_USERS: Final = (100_000, 999_000)
 """Minted users are taken from here at random, so that a check finds no limit used up by the one before."""
 _INTERRUPTED: Final = 130
+_BROKEN: Final = 70
+"""A mistake of ours, for which Python ends with 1: that would be a case that failed."""
 
 Check = Callable[[Bench, Findings], None]
 CHECKS: Final[dict[str, Check]] = {
@@ -214,6 +217,9 @@ def main() -> NoReturn:
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
+    except Exception:  # noqa: BLE001  # whatever it is
+        traceback.print_exc()
+        sys.exit(_BROKEN)
     sys.stdout.buffer.write(msgspec.json.encode(found))
     sys.exit(0)
 

@@ -85,7 +85,7 @@ class Probing(ChatUser):
         limit, process = self.settings.rate_limit, self._process
         if limit is None or process is None:
             return
-        self._admitted = self._rejected = 0
+        self._admitted = self._rejected = self._admitted_before = 0
         probe = list(Probe)[process.probe_numbers.take() % len(Probe)]
         steps: dict[Probe, Callable[[Rate], Iterator[Action]]] = {
             Probe.INVALID: self._after_invalid,
@@ -130,10 +130,12 @@ class Probing(ChatUser):
             self._rejected += event.status == "error"
 
     def _forget(self, _intended_ns: int) -> None:
-        self._admitted = self._rejected = 0
+        self._admitted_before, self._admitted, self._rejected = self._admitted, 0, 0
 
     def _conclude(self, probe: Probe, messages: int) -> None:
-        if self._admitted + self._rejected != messages:
+        if probe is Probe.INVALID and self._admitted_before:
+            said = "were admitted"  # and count as any other
+        elif self._admitted + self._rejected != messages:
             said = "no answer in time"
         elif probe is Probe.RECONNECT:
             said = "the window survives" if self._rejected else "the window starts anew"

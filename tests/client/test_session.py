@@ -13,6 +13,7 @@ from loadtest.client.endings import NEVER_DELIVERED, NO_ACK
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
 from loadtest.client.recent import RECENT
+from loadtest.client.reconnect import QUEUE_LIMIT
 from loadtest.client.session import Session
 from loadtest.model import Message, Outcome, Population, StreamState
 
@@ -384,12 +385,22 @@ def test_acks_that_change_nothing_are_counted(id_, name):
     assert len(chat.session.ended) == 1
 
 
+def test_a_whole_offline_queue_that_is_acked_too_late_is_still_ones_own():
+    chat = Chat()
+    for number in range(QUEUE_LIMIT):
+        chat.send(f"m{number}")
+    chat.session.expire(TIMEOUT + MS)
+    for number in range(QUEUE_LIMIT):
+        chat.ack("delivered", 31_000, f"m{number}")
+    assert (chat.count("late_ack", "delivered"), chat.count("unmatched_ack", "delivered")) == (100, 0)
+
+
 def test_a_session_remembers_a_bounded_number_of_closed_messages():
     chat = Chat(expects=False)
-    for number in range(RECENT + 1):
+    for number in range(RECENT + QUEUE_LIMIT + 1):
         delivered(chat, f"m{number}")
     chat.ack("delivered", 9, "m0")
-    chat.ack("delivered", 9, f"m{RECENT}")
+    chat.ack("delivered", 9, "m1")
     assert (chat.count("unmatched_ack", "delivered"), chat.count("duplicate_ack", "delivered")) == (1, 1)
 
 

@@ -121,6 +121,43 @@ def test_a_completion_with_the_content_of_another_answer_completes():
     assert (chat.only.completed_ns, chat.only.chars) == (120 * MS, 3)
 
 
+@pytest.mark.parametrize(
+    "beginning",
+    [[("m1", "cats are"), ("m2", "cats are")], [("m2", "cats are"), ("m1", "cats are nice")]],
+    ids=["after the other", "before the other"],
+)
+def test_an_answer_that_begins_with_the_text_of_another_begins_with_its_own(beginning):
+    chat = Chat()
+    delivered(chat, "m1")
+    delivered(chat, "m2")
+    for place, (id_, content) in enumerate(beginning):
+        chat.chunk(content, 100 + place, id_=f"ai-{id_}")
+    chat.chunk("dogs", 1_000, id_="ai-m2")
+    chat.chunk("dogs bark", 1_030, id_="ai-m2", done=True)
+    (mixed,) = chat.session.ended
+    assert violations(chat) == {"foreign": 1}
+    assert (mixed.first_content_ns, mixed.completed_ns) == (1_000 * MS, 1_030 * MS)
+    assert (mixed.chars, mixed.chunks, mixed.progress_chunks, list(chat.gaps)) == (9, 3, 2, [30 * MS])
+
+
+def test_an_answer_that_takes_back_a_beginning_which_is_also_anothers_later_is_rewritten():
+    chat = Chat()
+    delivered(chat, "m1")
+    delivered(chat, "m2")
+    for place, (id_, content) in enumerate((("m1", "cats"), ("m2", "cats"), ("m1", "dogs"))):
+        chat.chunk(content, 100 + place, id_=f"ai-{id_}")
+    assert violations(chat) == {"rewritten": 1}
+
+
+def test_deltas_that_begin_alike_are_not_taken_for_each_others():
+    chat = Chat()
+    delivered(chat, "m1")
+    delivered(chat, "m2")
+    for place, (id_, content) in enumerate((("m1", "The"), ("m2", "The"), ("m1", " cat"), ("m2", " cat"))):
+        chat.chunk(content, 100 + place, id_=f"ai-{id_}")
+    assert violations(chat) == {"rewritten": 2}
+
+
 def test_deltas_side_by_side_are_not_taken_for_each_others():
     chat = Chat()
     delivered(chat, "m1")

@@ -135,6 +135,15 @@ def test_input_that_cannot_work_is_one_line(options, complaint):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_mistake_of_ours_is_no_case_that_fails():
+    """The process that checks is given an order that nobody could have written."""
+    command = [sys.executable, "-m", "loadtest.conformance.check", "{}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (70, "")
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert done.stderr.endswith("ValidationError: Object missing required field `host`\n")
+
+
 def test_ctrl_c_breaks_off_in_silence(reference_server):
     process = subprocess.Popen(
         [*CHECK, "--host", reference_server.url, "--only", "limiter"],

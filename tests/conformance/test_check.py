@@ -18,6 +18,7 @@ from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
 from loadtest.errors import UsageError
 from loadtest.load.people import People
+from loadtest.protocol import CONTENT_MAX
 from loadtest.server.faults.orders import order
 from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.server.limiter import LimitScope
@@ -77,6 +78,10 @@ def test_every_item_of_the_guides_checklist_is_there(clean):
     assert {case.item for case in clean.cases} == {item.title for item in ITEMS}
     assert clean.cases[0].number == "1.1"
     assert clean.cases[-1].number == "12.10"
+
+
+def test_it_takes_a_second_message_of_the_same_id_for_another(clean):
+    assert seen(clean)["same-id-twice"] == "acked and broadcast as any other"
 
 
 def test_its_limit_is_recognized(clean):
@@ -271,11 +276,101 @@ def test_a_rejection_in_place_of_an_answer_leaves_a_case_untested(refusal):
         assert verdicts(found)[case] == "cannot be tested", seen(found)[case]
 
 
-def test_a_slow_ack_of_an_early_message_is_waited_for():
+def keep_to_the_guide(connection, refuse):
+    """Ack each message that the guide allows, and refuse the others."""
+    for raw in connection:
+        said = json.loads(raw)
+        units = len(said.get("content", "").encode("utf-16-le")) // 2
+        if said.get("messageId") and said.get("conversationId") and 0 < units <= CONTENT_MAX:
+            ack = {"type": "message:ack", "messageId": said["messageId"], "status": "delivered"}
+            connection.send(json.dumps(ack))
+        else:
+            refuse(connection, said)
+
+
+def tell_so(connection, _said):
+    connection.send(json.dumps({"type": "message:error", "message": "not like that"}))
+
+
+@pytest.mark.parametrize(
+    ("refuse", "told"),
+    [
+        (lambda connection: connection.send(NOT_YET), 'connection:error AUTH_REQUIRED "not yet"'),
+        (lambda connection: connection.close(1008, "not yet"), "closed 1008 not yet"),
+    ],
+    ids=["by an error", "by a close"],
+)
+def test_a_server_that_refuses_an_early_message_is_looked_at_in_all_other_cases(refuse, told):
+    def handle(connection):
+        with suppress(TimeoutError):
+            connection.recv(timeout=0.05)  # as long as somebody is asked about the token
+            refuse(connection)
+            return
+        connection.send(GREETING)
+        keep_to_the_guide(connection, tell_so)
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
+    assert seen(found)["early-message"] == told
+    assert verdicts(found) == dict.fromkeys(GROUPS["messages"], "conforms") | {"early-message": "differs"}, seen(found)
+
+
+def hang_up(connection, said):
+    connection.close(1009 if said.get("content") else 1007, "no")
+
+
+def test_a_close_in_place_of_a_refusal_differs_and_costs_no_other_case():
     def handle(connection):
         connection.send(GREETING)
-        for place, raw in enumerate(connection):
-            time.sleep(0 if place else 0.7)
+        keep_to_the_guide(connection, hang_up)
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
+    told = seen(found)
+    differing = dict.fromkeys(("empty-content", "too-long-content", "missing-fields", "invalid-message"), "differs")
+    assert verdicts(found) == dict.fromkeys(GROUPS["messages"], "conforms") | differing, told
+    assert told["too-long-content"] == "closed 1009 no: it costs the connection"
+    assert told["invalid-message"] == "close 1007, close 1009"
+
+
+def test_a_server_that_takes_no_long_frame_fails_where_the_guide_allows_it_and_nowhere_else():
+    def handle(connection):
+        connection.send(GREETING)
+        keep_to_the_guide(connection, tell_so)
+
+    with behaving(handle, max_size=9_000) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "messages")
+    told = seen(found)
+    assert {id_ for id_, verdict in verdicts(found).items() if verdict == "fails"} == {"longest-content"}, told
+    assert told["longest-content"].startswith("closed 1009")
+    assert told["length-unit"].startswith("bytes of UTF-8")
+
+
+def test_a_second_message_of_the_same_id_that_is_acked_and_not_broadcast_differs():
+    def handle(connection):
+        connection.send(GREETING)
+        known = set()
+        for raw in connection:
+            said = json.loads(raw)
+            id_ = said.get("messageId", "")
+            connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "delivered"}))
+            if id_ not in known:
+                known.add(id_)
+                connection.send(json.dumps(broadcast(said)))
+
+    with behaving(handle) as port:
+        found = checked(f"ws://127.0.0.1:{port}/ws", "same-id-twice")
+    assert verdicts(found) == {"same-id-twice": "differs"}
+    assert seen(found) == {"same-id-twice": "acked as any other, but not broadcast again"}
+
+
+def test_a_slow_ack_of_an_early_message_is_waited_for():
+    delays = iter([0.7])
+
+    def handle(connection):
+        connection.send(GREETING)
+        for raw in connection:
+            time.sleep(next(delays, 0))
             id_ = json.loads(raw).get("messageId", "")
             connection.send(json.dumps({"type": "message:ack", "messageId": id_, "status": "delivered"}))
 
@@ -366,6 +461,7 @@ def test_tokens_of_a_file_are_shared_and_an_expired_one_cannot_be_made(served, t
     assert seen(found)["limit"] == "it takes 4 users, and --tokens-file has 3; try --only limiter"
 
 
+NOT_YET = json.dumps({"type": "connection:error", "code": "AUTH_REQUIRED", "message": "not yet"})
 GREETING = json.dumps({"type": "connection:authenticated", "connectionId": "one"})
 BAD_FRAMES = (
     "\x1b[31m{",

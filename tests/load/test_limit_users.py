@@ -1,4 +1,4 @@
-"""Users who wait as the rate limit tells them: when they mean to send."""
+"""Users who wait as the rate limit tells them: when they mean to send. And who ask what counts: what they conclude."""
 
 import json
 import subprocess
@@ -60,3 +60,37 @@ def test_whoever_is_told_to_come_in_a_period_without_users_above_the_limit_comes
     assert before < 1.0
     assert after == pytest.approx(third_s, abs=1.0)
     assert all(at % third_s < sent["period_s"] for at in others)
+
+
+PROBED = """
+import json
+from types import SimpleNamespace
+from loadtest.conformance.heard import Counts
+from loadtest.load import Probing
+from loadtest.protocol import MessageAck
+from loadtest.settings import settings
+
+class ProbingUser(Probing):
+    pass
+
+def probed(invalid, good):
+    counts = Counts()
+    process = SimpleNamespace(probe_numbers=SimpleNamespace(take=lambda: 0), recorder=SimpleNamespace(tally=counts))
+    user = ProbingUser(SimpleNamespace(loadtest_process=process))
+    user.settings = settings({"jwt_secret": "s", "rate_limit": "2/10s"})
+    _, _, forget, _, _, conclude = user.actions()  # between them two messages each
+    for statuses, action in ((invalid, forget), (good, conclude)):
+        for status in statuses:
+            user.on_event(MessageAck("m1", status))
+        action.do(0)
+    return counts.keys("limit_probe")
+
+refused, admitted = ["error"] * 2, ["delivered"] * 2
+print(json.dumps([probed(refused, admitted), probed(refused, refused), probed(admitted, refused), probed(refused, [])]))
+"""
+
+
+def test_whether_invalid_messages_count_is_no_question_where_they_are_admitted():
+    done = subprocess.run([sys.executable, "-c", PROBED], capture_output=True, text=True, check=True)
+    said = ["do not count", "count", "were admitted", "no answer in time"]
+    assert json.loads(done.stdout) == [[f"invalid messages: {each}"] for each in said]

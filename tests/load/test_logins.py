@@ -83,7 +83,7 @@ def test_tokens_that_expire_in_the_middle_of_a_run_cost_a_refusal_each_and_nothi
 
         login.answer = answer
         done = locust(
-            *OPTIONS, "--host", server.url, "-t", "7s", "--outage-every", "2500ms", "--reconnect-base", "100ms",
+            *OPTIONS, "--host", server.url, "-t", "7s", "--loss-every", "2500ms", "--reconnect-base", "100ms",
             "--results", str(results), "--users-file", str(users), "--login-url", f"{login.url}/login",
             "--login-life-path", "expiresIn", "RoamingUser",
         )  # fmt: skip

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.long
 LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "streaming.py"
 LOAD = (
     "--headless", "--only-summary", "-u", "24", "-r", "24", "-t", "6s", "--rate-limit", "none",
-    "--message-rate", "2/1s", "--outage-every", "1s", "--reply-timeout", "3s",
+    "--message-rate", "2/1s", "--loss-every", "1s", "--reply-timeout", "3s",
 )  # fmt: skip
 BEHAVIOURS = {"LeavingUser", "LongPromptUser", "SharedConversationUser", "ShortPromptUser"}
 

@@ -33,7 +33,8 @@ class Decision(NamedTuple):
 
     Attributes:
         sent_ns: the server decided no earlier.
-        known_ns: and no later, since its answer was here, or nobody waited for it any more; at least `sent_ns`.
+        known_ns: and no later, since its answer was here, or nobody waited for it any more and that of a later message
+            was here; at least `sent_ns`.
     """
 
     sent_ns: int

@@ -81,20 +81,43 @@ def _all(
 
 
 def _decisions(messages: Messages, timeout_ns: int) -> Decisions:
-    """Of the messages on the wire; what was never answered may have been decided at any time until it was given up."""
+    """Of the messages on the wire."""
     rows = _by_user(messages, messages.sent_ns != MISSING)
     sent, earliest = messages.sent_ns[rows], np.full(len(rows), _NEVER)
     for instants in (messages.received_ns, messages.delivered_ns, messages.refused_ns):
         answered = instants[rows]
         np.minimum(earliest, answered, out=earliest, where=answered != MISSING)
     rejected = messages.outcome.is_in(Outcome.REJECTED)[rows]
+    starts = np.flatnonzero(np.diff(messages.user.codes[rows], prepend=-1))
     return Decisions(
-        starts=np.flatnonzero(np.diff(messages.user.codes[rows], prepend=-1)),
+        starts=starts,
         sent_ns=sent,
-        known_ns=np.where(earliest == _NEVER, sent + timeout_ns, np.maximum(earliest, sent)),
+        known_ns=known_ns(starts, sent, np.where(earliest == _NEVER, MISSING, earliest), timeout_ns),
         admitted=(messages.delivered_ns != MISSING)[rows] & ~rejected,
         rejected=rejected,
     )
+
+
+def known_ns(starts: Ints, sent_ns: Ints, answer_ns: Ints, timeout_ns: int) -> Ints:
+    """When each message had been decided for certain: by its answer, or without one by when nobody waited any more.
+
+    Or by the user's next answer, where that came later: a server that stalls for longer than the timeout decides what
+    it had not read when it goes on, in the order of sending. Shape n.
+
+    Args:
+        starts, sent_ns: as in `kept.Decisions`.
+        answer_ns: `MISSING` where there was none.
+        timeout_ns: how long an answer was waited for.
+    """
+    rows = len(sent_ns)
+    answered = answer_ns != MISSING
+    known: Ints = np.where(answered, np.maximum(answer_ns, sent_ns), sent_ns + timeout_ns)
+    # of each message the row of the next one that was answered; beyond the user's last where there is none
+    following = np.minimum.accumulate(np.where(answered, np.arange(rows), rows)[::-1])[::-1]
+    stops = np.append(starts, rows)[1:]
+    late = ~answered & (following < np.repeat(stops, stops - starts))
+    known[late] = np.maximum(known[late], known[following[late]])
+    return known
 
 
 def _near(made: Decisions, limit: int, window_ns: int) -> Bools:

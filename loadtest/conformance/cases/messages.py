@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from loadtest.client.closed import Closed
 from loadtest.conformance.bench import Bench
 from loadtest.conformance.checklist import Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.line import Line, told
-from loadtest.protocol import CONTENT_MAX, ConnectionError_, MessageAck, MessageError
+from loadtest.protocol import CONTENT_MAX, ConnectionError_, MessageAck, MessageError, MessageReceive
 
 VALID, INVALID = 1, 2
 EMOJI: Final = "\N{GRINNING FACE}"
@@ -20,91 +21,109 @@ _FIELDS: Final = ("messageId", "conversationId", "content")
 
 
 def check(bench: Bench, findings: Findings) -> None:
-    """Valid and invalid messages, of two users: a server may count the invalid ones, too."""
-    early = bench.message()
-    marks: list[int] = []
+    """Valid and invalid messages, of two users: a server may count the invalid ones, too.
 
-    def send_early(line: Line) -> None:
-        marks.append(line.mark())
-        line.say(early)
-
-    valid = bench.line(VALID, send_early)
-    _early(bench, findings, valid, early["messageId"], marks[0])
-    invalid = bench.line(INVALID)
+    Each has a connection of its own, for a server may close it and say no more.
+    """
+    _early(bench, findings)
 
     accepted = {"one-character": "x", "longest-content": "x" * CONTENT_MAX}
     good = False
     for case, content in accepted.items():
-        answer, _ = _sent(bench, valid, bench.message(content))
-        good = good or _accepted(answer)
-        _expect(bench, findings, case, answer, valid, accept=True)
-    _expect(bench, findings, "no-timestamp", *_sent(bench, valid, bench.message(timestamp=None)), accept=True)
-    _twice(bench, findings, valid)
+        sent = _sent(bench, bench.line(VALID), bench.message(content))
+        good = good or _accepted(sent.answer)
+        _expect_accepted(bench, findings, case, sent)
+    _expect_accepted(bench, findings, "no-timestamp", _sent(bench, bench.line(VALID), bench.message(timestamp=None)))
+    _twice(bench, findings, bench.line(VALID))
 
-    answers = []
+    refused = []
     for case, content in {"empty-content": "", "too-long-content": "x" * (CONTENT_MAX + 1)}.items():
-        answer, line = _sent(bench, invalid, bench.message(content))
-        answers.append(answer)
-        _expect(bench, findings, case, answer, line, accept=False)
-    _missing_fields(bench, findings, invalid, answers)
-    _kind_of_answer(bench, findings, answers)
+        sent = _sent(bench, bench.line(INVALID), bench.message(content))
+        refused.append(sent)
+        _expect_refused(bench, findings, case, sent)
+    refused += _missing_fields(bench, findings)
+    _kind_of_answer(bench, findings, refused)
     if good:
-        _unit(bench, findings, valid, invalid)
+        _unit(bench, findings)
     else:
         findings.untested(("length-unit",), "no message was accepted at all")
 
 
-def _sent(bench: Bench, line: Line, fields: dict[str, Any]) -> tuple[Heard | None, Line]:
-    """The last word on a message."""
+class Sent(NamedTuple):
+    """What became of a message: the last word on it, or the close that came in its place, and either in words."""
+
+    answer: Heard | None
+    closed: Closed | None
+    told: str
+
+    @property
+    def refused(self) -> bool:
+        return self.closed is not None or (self.answer is not None and not _accepted(self.answer))
+
+
+def _sent(bench: Bench, line: Line, fields: dict[str, Any]) -> Sent:
     place = line.mark()
     line.say(fields)
-    return line.answer(fields.get("messageId", ""), place, bench.patience_s), line
+    answer = line.answer(fields.get("messageId", ""), place, bench.patience_s)
+    return Sent(answer, line.closed if answer is None else None, told(answer, line))
 
 
 def _accepted(answer: Heard | None) -> bool:
     return answer is not None and isinstance(answer.event, MessageAck) and answer.event.status == "delivered"
 
 
-def _expect(bench: Bench, findings: Findings, case: str, answer: Heard | None, line: Line, *, accept: bool) -> None:
-    seen = told(answer, line)
-    if bench.limited(answer):
-        findings.untested((case,), f"{seen}: the rate limit came first")
-    elif answer is None:
-        findings.fails(case, seen)
-    elif _accepted(answer) == accept:
-        findings.conforms(case, seen)
+def _expect_accepted(bench: Bench, findings: Findings, case: str, sent: Sent) -> None:
+    if bench.limited(sent.answer):
+        findings.untested((case,), f"{sent.told}: the rate limit came first")
+    elif _accepted(sent.answer):
+        findings.conforms(case, sent.told)
     else:
-        findings.fails(case, seen)
+        findings.fails(case, sent.told)
 
 
-def _missing_fields(bench: Bench, findings: Findings, line: Line, answers: list[Heard | None]) -> None:
-    wrong: list[str] = []
-    right: list[str] = []
+def _expect_refused(bench: Bench, findings: Findings, case: str, sent: Sent) -> None:
+    if bench.limited(sent.answer):
+        findings.untested((case,), f"{sent.told}: the rate limit came first")
+    elif sent.closed is not None:
+        findings.differs(case, f"{sent.told}: it costs the connection")
+    elif sent.refused:
+        findings.conforms(case, sent.told)
+    else:
+        findings.fails(case, sent.told)
+
+
+def _missing_fields(bench: Bench, findings: Findings) -> list[Sent]:
+    """A message without each of them."""
+    tries: dict[str, Sent] = {}
     for field in _FIELDS:
         fields = bench.message()
         del fields[field]
-        answer, _ = _sent(bench, line, fields)
-        answers.append(answer)
-        if bench.limited(answer):
-            findings.untested(("missing-fields",), f"without {field}: {told(answer, line)}: the rate limit came first")
-        refused = answer is not None and not _accepted(answer)
-        (right if refused else wrong).append(f"without {field}: {told(answer, line)}")
+        tries[field] = sent = _sent(bench, bench.line(INVALID), fields)
+        if bench.limited(sent.answer):
+            findings.untested(("missing-fields",), f"without {field}: {sent.told}: the rate limit came first")
+    wrong = {field: sent for field, sent in tries.items() if not sent.refused}
+    seen = "; ".join(f"without {field}: {sent.told}" for field, sent in (wrong or tries).items())
     if wrong:
-        findings.fails("missing-fields", "; ".join(wrong))
+        findings.fails("missing-fields", seen)
+    elif any(sent.closed is not None for sent in tries.values()):
+        findings.differs("missing-fields", seen)
     else:
-        findings.conforms("missing-fields", "; ".join(right))
+        findings.conforms("missing-fields", seen)
+    return list(tries.values())
 
 
-def _kind_of_answer(bench: Bench, findings: Findings, answers: list[Heard | None]) -> None:
+def _kind_of_answer(bench: Bench, findings: Findings, refused: list[Sent]) -> None:
     kinds = set()
-    for answer in (each for each in answers if not bench.limited(each)):
-        match answer.event if answer is not None else None:
+    for sent in (each for each in refused if not bench.limited(each.answer)):
+        match sent.closed if sent.answer is None else sent.answer.event:
             case MessageError(message_id=named):
                 kinds.add("message:error with its messageId" if named else "message:error that names no message")
             case ConnectionError_(code=code):
                 kinds.add(f"connection:error {code}")
             case MessageAck(status="error"):
                 kinds.add("ack error")
+            case Closed(code=code):
+                kinds.add(f"close {code}")
     if not kinds:
         findings.untested(("invalid-message",), "no invalid message was refused")
     elif kinds == {"message:error that names no message"}:
@@ -115,39 +134,50 @@ def _kind_of_answer(bench: Bench, findings: Findings, answers: list[Heard | None
 
 def _twice(bench: Bench, findings: Findings, line: Line) -> None:
     fields = bench.message("the same")
-    first, _ = _sent(bench, line, fields)
-    if not _accepted(first):
-        findings.untested(("same-id-twice",), f"the first was not accepted: {told(first, line)}")
+    first = _sent(bench, line, fields)
+    if not _accepted(first.answer):
+        findings.untested(("same-id-twice",), f"the first was not accepted: {first.told}")
         return
-    second, _ = _sent(bench, line, fields)
-    if _accepted(second):
-        findings.conforms("same-id-twice", "delivered as any other")
-    elif bench.limited(second):
+
+    def is_broadcast(each: Heard) -> bool:
+        return isinstance(each.event, MessageReceive) and each.event.message_id == fields["messageId"]
+
+    echoed = line.until(is_broadcast, 0, bench.hush_s) is not None
+    place = line.mark()
+    second = _sent(bench, line, fields)
+    if _accepted(second.answer) and not echoed:
+        findings.conforms("same-id-twice", "acked as any other; its sender does not see whether it is broadcast")
+    elif _accepted(second.answer) and line.until(is_broadcast, place, bench.hush_s) is None:
+        findings.differs("same-id-twice", "acked as any other, but not broadcast again")
+    elif _accepted(second.answer):
+        findings.conforms("same-id-twice", "acked and broadcast as any other")
+    elif bench.limited(second.answer):
         findings.untested(("same-id-twice",), "the rate limit came first")
     else:
-        findings.differs("same-id-twice", told(second, line))
+        findings.differs("same-id-twice", second.told)
 
 
-def _early(bench: Bench, findings: Findings, line: Line, message_id: str, since: int) -> None:
-    answer = line.answer(message_id, since, bench.patience_s)
-    if bench.limited(answer):
-        findings.untested(("early-message",), f"{told(answer, line)}: the rate limit came first")
-    elif _accepted(answer):
+def _early(bench: Bench, findings: Findings) -> None:
+    sent = _sent(bench, bench.dialled(VALID), bench.message())
+    if bench.limited(sent.answer):
+        findings.untested(("early-message",), f"{sent.told}: the rate limit came first")
+    elif _accepted(sent.answer):
         findings.conforms("early-message", "delivered as any other: what counts is the server's own moment")
     else:
-        findings.differs("early-message", told(answer, line))
+        findings.differs("early-message", sent.told)
 
 
-def _unit(bench: Bench, findings: Findings, valid: Line, invalid: Line) -> None:
+def _unit(bench: Bench, findings: Findings) -> None:
     """What the longest content is counted in, by texts that are within the limit by one count and beyond by another."""
-    pairs, line = _sent(bench, invalid, bench.message(EMOJI * HALF))
-    if _accepted(pairs):
+    pairs = _sent(bench, bench.line(INVALID), bench.message(EMOJI * HALF))
+    if _accepted(pairs.answer):
         findings.differs("length-unit", f"code points, if at all: {HALF:,} emojis were accepted")
         return
-    accents, _ = _sent(bench, valid, bench.message(E_ACUTE * HALF))
-    if bench.limited(pairs) or bench.limited(accents) or pairs is None or accents is None:
-        findings.untested(("length-unit",), f"{told(pairs, line)}; {told(accents, valid)}")
-    elif _accepted(accents):
+    accents = _sent(bench, bench.line(VALID), bench.message(E_ACUTE * HALF))
+    silent = not pairs.refused or not (accents.refused or _accepted(accents.answer))
+    if silent or bench.limited(pairs.answer) or bench.limited(accents.answer):
+        findings.untested(("length-unit",), f"{pairs.told}; {accents.told}")
+    elif _accepted(accents.answer):
         findings.conforms(
             "length-unit", f"UTF-16 code units: {HALF:,} emojis refused, {HALF:,} accented letters accepted"
         )

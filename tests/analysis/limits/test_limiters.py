@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from loadtest.analysis.limits.judges import JUDGES, Decision, Fate, Findings, fixed_window, sliding_log, token_bucket
 from loadtest.analysis.limits.kept import Decisions, kept_windows
+from loadtest.analysis.limits.run import known_ns
+from loadtest.runs.columns import MISSING
 from loadtest.server.limiter import LimiterKind
 from loadtest.settings import LimitKind, Rate
 
@@ -111,7 +113,7 @@ def test_a_lost_message_may_take_a_token_after_those_of_the_next_connection():
     assert token_bucket(tries(*story), LIMIT, WINDOW) == Findings(ambiguous=1)
 
 
-def test_a_lost_message_that_was_given_up_counts_no_more():
+def test_a_lost_message_counts_no_more_a_window_after_the_last_moment_at_which_it_may_have_been_decided():
     story = [(0, UNKNOWN, 5), *burst(20, 2, ADMITTED), (21, REJECTED)]
     for judge in (fixed_window, sliding_log, token_bucket):
         assert judge(tries(*story), LIMIT, WINDOW) == Findings(false_rejections=1), judge
@@ -120,6 +122,8 @@ def test_a_lost_message_that_was_given_up_counts_no_more():
 OUT = st.integers(0, 400 * MS)
 ANSWERED, LOST = st.tuples(OUT, OUT), st.tuples(st.integers(0, TIMEOUT), st.none())
 """How long a message was on its way, and its answer; None where that was lost."""
+STALLED = st.tuples(st.integers(0, 3 * TIMEOUT), OUT)
+"""A server that reads nothing meanwhile: most of what it then answers was given up before."""
 
 
 def forty(way):
@@ -129,10 +133,12 @@ def forty(way):
 @given(
     kind=st.sampled_from(list(LimiterKind)),
     gaps=st.lists(st.integers(0, 6_000 * MS), max_size=40),
-    ways=st.one_of(forty(ANSWERED), forty(st.one_of(ANSWERED, LOST))),
+    ways=st.one_of(
+        forty(ANSWERED), forty(st.one_of(ANSWERED, LOST)), forty(st.one_of(ANSWERED, ANSWERED, STALLED, LOST))
+    ),
 )
 def test_a_sound_limiter_is_never_contradicted(kind, gaps, ways):
-    """Whatever the times, whenever between sent and ack it decided, and whatever was lost.
+    """Whatever the times, whenever between sent and ack it decided, whatever was lost, and however long it stalled.
 
     It decided in the order of sending, but for what was lost: that at any time after those before it.
     """
@@ -140,18 +146,27 @@ def test_a_sound_limiter_is_never_contradicted(kind, gaps, ways):
     for gap, (out, back) in zip(gaps, ways, strict=False):
         now += gap
         decided = max(last, now + out)
-        messages.append((now, decided, back))
+        in_time = back is not None and decided + back <= now + TIMEOUT
+        messages.append((now, decided, decided + back if in_time else MISSING))
         last = last if back is None else decided
     limiter, fates = kind.of(Rate(LIMIT, 10.0)), {}
     for place in sorted(range(len(messages)), key=lambda place: messages[place][1]):
         fates[place] = REJECTED if limiter.take("user", messages[place][1]) else ADMITTED
+    sent, _, answers = np.array(messages, np.int64).reshape(-1, 3).T
+    known = known_ns(np.arange(min(len(messages), 1)), sent, answers, TIMEOUT)
     story = [
-        Decision(sent, max(sent + TIMEOUT, decided), UNKNOWN)
-        if back is None
-        else Decision(sent, decided + back, fates[place])
-        for place, (sent, decided, back) in enumerate(messages)
+        Decision(at, by, UNKNOWN if answer == MISSING else fates[place])
+        for place, (at, by, answer) in enumerate(zip(sent.tolist(), known.tolist(), answers.tolist(), strict=True))
     ]
     assert JUDGES[LimitKind(kind)](story, LIMIT, WINDOW).contradictions == 0
+
+
+def test_what_is_never_answered_was_decided_by_the_users_next_answer_or_when_it_was_given_up_whichever_is_later():
+    """Of two users: the first is answered late, and then given no answer any more; the second is answered at once."""
+    sent = np.array([0, 1, 2, 9, 0, 9]) * SECOND
+    answers = np.array([MISSING, 8 * SECOND, MISSING, MISSING, MISSING, 9 * SECOND])
+    known = known_ns(np.array([0, 4]), sent, answers, TIMEOUT)
+    assert (known // SECOND).tolist() == [8, 8, 7, 14, 9, 9]
 
 
 # --- many users at once

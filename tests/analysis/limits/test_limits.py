@@ -79,6 +79,19 @@ def test_a_message_without_an_answer_may_have_been_decided_at_any_time(summary_o
     assert summary.limits.ambiguous > 0
 
 
+def test_a_server_that_stalls_for_longer_than_the_timeout_decides_late(summary_of):
+    """Nothing is read from 20 s to 28 s: eight that were given up are admitted at 28 s, and count until 38 s."""
+    unread = [message(3 * n, 20 + n / 4, Outcome.TIMEOUT, Population.LIMIT) for n in range(8)]
+    admitted = [
+        answered(30, 27.9, 105, population=Population.LIMIT),
+        answered(33, 28.1, 5, population=Population.LIMIT),
+    ]
+    rejected = burst(35, 0, 1, 20)
+    options = {"options": {"limiter": "sliding"}, "reply_timeout_s": 2.0}
+    limits = summary_of([*unread, *admitted, *rejected], **options).limits
+    assert (limits.kind, limits.leaks, limits.false_rejections, limits.ambiguous) == ("sliding", 0, 0, 1)
+
+
 def test_users_who_never_come_near_the_limit_show_nothing(summary_of):
     summary = summary_of([answered(3 * n, 20 + 2 * n, 5) for n in range(20)])
     assert summary.limits is None
