@@ -12,8 +12,8 @@ from loadtest.client.dialect import GUIDE
 from loadtest.client.endings import NEVER_DELIVERED, NO_ACK
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
+from loadtest.client.offline_queue import QUEUE_LIMIT
 from loadtest.client.recent import RECENT
-from loadtest.client.reconnect import QUEUE_LIMIT
 from loadtest.client.session import Session
 from loadtest.model import Message, Outcome, Population, StreamState
 
