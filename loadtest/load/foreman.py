@@ -55,7 +55,7 @@ class Foreman:
         started_ns: int,
         keep: Callable[[list[Worker]], None],
         end: Callable[[], None],
-        users: int | None = None,
+        users: int | None,
     ) -> None:
         self._runner = runner
         self._crew = crew

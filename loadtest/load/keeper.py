@@ -62,14 +62,14 @@ class Keeper:
         with suppress(RunFolderError):  # a full disk: `seal` tries again
             self._writer.keep_notices(self._notices)
 
-    def seal(self, **changes: object) -> int:
+    def seal(self) -> int:
         """Write what is left, close `run.db` and finish the folder; returns the run's exit code."""
         gevent.killall([self._greenlet, self._checkpoints])
         self._write_waiting()
         if self._waiting:
             logger.error("%d batches of records could not be written: %s", len(self._waiting), self._complaint)
             return NothingMeasured.exit_code
-        self.update(ended_ns=time.monotonic_ns(), **changes)
+        self.update(ended_ns=time.monotonic_ns())
         self._writer.keep_notices(self._notices)
         self._writer.close()
         # stderr: whoever drives locust may read data from its stdout

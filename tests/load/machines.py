@@ -3,20 +3,15 @@
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing, suppress
 
 from locust_command import LOCUSTFILE, LocustRun
+from real_servers import unused_port
 
 PACE = ("--rate-limit", "none", "--message-rate", "2/1s", "WithinLimitUser")
-
-
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return listener.getsockname()[1]
 
 
 class Machines:
@@ -29,7 +24,7 @@ class Machines:
     """
 
     def __init__(self, server, folder, workers, run_time, *options, address="127.0.0.1", within=()):
-        self.port, self._secret, self._folder, self._address = free_port(), server.secret, folder, address
+        self.port, self._secret, self._folder, self._address = unused_port(), server.secret, folder, address
         self.workers = []
         self.master = LocustRun(
             server,

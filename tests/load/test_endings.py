@@ -6,25 +6,20 @@ are on their way meanwhile.
 
 import json
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import urllib.request
-from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 from locust_command import LocustRun
+from real_servers import unused_port
 
 LOCUSTFILE = Path(__file__).parents[2] / "locustfiles" / "chat.py"
 MESSAGES = 150
 """Answered messages after which a run is ended from outside."""
-
-
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture
@@ -100,7 +95,7 @@ def test_a_headless_run_ends_with_the_servers_counts(locust_run, server, process
     ids=["one process", "two workers"],
 )
 def test_the_pages_stop_button_seals_the_run_and_the_next_one_gets_its_own_folder(locust_run, server, processes):
-    port = free_port()
+    port = unused_port()
     run = locust_run("--autostart", "--web-host", "127.0.0.1", "--web-port", str(port), *processes)
     run.until_under_way(MESSAGES)
     urllib.request.urlopen(f"http://127.0.0.1:{port}/stop", b"").read()
@@ -114,17 +109,45 @@ def test_the_pages_stop_button_seals_the_run_and_the_next_one_gets_its_own_folde
     run.signal(signal.SIGTERM, group=False)
     run.end_as_its_verdict_says(first)
     second, truth = run.summary, server.stop()
-    assert len([path for path in run.results.iterdir() if path.name != "latest"]) == 2
+    assert len(folders_of(run)) == 2
     assert first["counts"]["connects"] + second["counts"]["connects"] == truth["connects"]
     delivered, lost = (sum(s["counts"][key] for s in (first, second)) for key in ("delivered", "lost"))
     assert delivered <= truth["delivered_acks"] <= delivered + lost
+
+
+def folders_of(run):
+    return sorted(path for path in run.results.iterdir() if path.name != "latest")
+
+
+def finishing(run):
+    return any("finish" in child.cmdline() for child in psutil.Process(run.process.pid).children())
+
+
+def test_a_run_that_the_page_starts_while_the_last_one_is_sealed_loses_nothing(locust_run, server):
+    port = unused_port()
+    run = locust_run("--autostart", "--web-host", "127.0.0.1", "--web-port", str(port))
+    run.until_under_way(10)
+    threading.Thread(target=urllib.request.urlopen, args=(f"http://127.0.0.1:{port}/stop", b""), daemon=True).start()
+    run.until(lambda: finishing(run))
+    form = f"user_count=26&spawn_rate=26&host={server.url}".encode()
+    assert b"true" in urllib.request.urlopen(f"http://127.0.0.1:{port}/swarm", form).read()
+    run.until(lambda: len(folders_of(run)) == 2 and not finishing(run))
+    run.until_under_way(MESSAGES)  # more than the second run can have had before the first was sealed
+    run.signal(signal.SIGTERM, group=False)
+    run.end()
+    first, second = (json.loads((folder / "summary.json").read_bytes()) for folder in folders_of(run))
+    truth = server.stop()
+    assert first["counts"]["connects"] + second["counts"]["connects"] == truth["connects"]
+    assert sum(each["counts"]["delivered"] for each in (first, second)) <= truth["delivered_acks"]
+    assert (first["counts"]["unaccounted"], second["counts"]["unaccounted"]) == (0, 0)
+    assert second["counts"]["delivered"] > MESSAGES / 2
 
 
 @pytest.mark.long
 def test_a_second_end_while_the_run_is_sealed_waits_for_its_numbers(locust_run):
     """As where the run time is over just after --abort-on has ended the run."""
     run = locust_run("--headless", "-t", "3s", "--reply-timeout", "1s")
-    run.until(lambda: any("finish" in child.cmdline() for child in psutil.Process(run.process.pid).children()))
+    run.until(lambda: finishing(run))
     assert not run.sealed()
     run.signal(signal.SIGTERM, group=False)
     run.end_as_its_verdict_says()

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from machines import free_port
+from real_servers import unused_port
 
 STORY = """
 import sys
@@ -35,6 +35,6 @@ print(told.data["name"], told.data["of"], told.data["users"])
 
 def test_one_that_joins_late_shares_the_users_with_those_that_are_there_still():
     told = subprocess.run(
-        [sys.executable, "-c", STORY, str(free_port())], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", STORY, str(unused_port())], capture_output=True, text=True, check=False, timeout=60
     )
     assert told.stdout == "worker-3 2 12\n", told.stderr

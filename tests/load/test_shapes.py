@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import msgspec
 import pytest
 from locust_command import LocustRun
-from machines import free_port
+from real_servers import unused_port
 
 from loadtest.load.stages import Progress, Stage
 from loadtest.model import Step
@@ -149,7 +149,7 @@ class ShapedRuns:
         stack.callback(server.kill)
         words = ["--headless", "--only-summary", "--message-rate", "4/1s", "--rate-limit", "none"]
         if processes:
-            port = str(free_port())
+            port = str(unused_port())
             words += ["--processes", str(processes), "--master-bind-port", port, "--master-port", port]
         run = LocustRun(server, folder / "results", *words, locustfile=locustfile)
         stack.callback(run.kill)

@@ -100,6 +100,8 @@ class HeadSide:
     # --- start --------------------------------------------------------------------------------------------------------
     def begin(self, environment: Any) -> None:
         """See `listeners.Side.begin`."""
+        if self._draining:  # started from Locust's page, where the last run may still be ending
+            self._wait(self._sealed, SEAL_S)
         self._drained.clear()
         self._sealed.clear()
         self._draining = self._sealing = self._hurry = False
@@ -205,13 +207,10 @@ class HeadSide:
         if self._run is None:
             return
         if self._draining:
-            self._wait(self._drained, self._drain_limit(self._run))
+            self._wait(self._drained, _drain_limit(self._run))
             return
         self._draining = True
-        if isinstance(environment.shape_class, Staged):
-            environment.shape_class.leave()
-        self._run.stop()
-        self._run.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment, self._run))
+        self._stop_load(environment, self._run)
         try:
             self._drain_all(self._run)
         except KeyboardInterrupt:  # once more: do not wait for replies, but lose nothing
@@ -219,18 +218,21 @@ class HeadSide:
             self._drain_all(self._run)
         self._drained.set()
 
+    def _stop_load(self, environment: Any, run: Run) -> None:
+        if isinstance(environment.shape_class, Staged):
+            environment.shape_class.leave()
+        run.stop()
+        run.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment, run))
+
     def _drain_all(self, run: Run) -> None:
         if self._foreman is not None:
-            missing = self._foreman.drain(HURRY_S if self._hurry else self._drain_limit(run))
+            missing = self._foreman.drain(HURRY_S if self._hurry else _drain_limit(run))
             run.update(missing_processes=missing)
         elif self._process is not None:
             self._process.drain(lambda: self._hurry)
             if self._pump is not None:
                 self._pump.kill()
             self._pump_once()
-
-    def _drain_limit(self, run: Run) -> float:
-        return run.info.reply_timeout_s + FINAL_GRACE_S
 
     def _wait(self, event: gevent.event.Event, limit_s: float) -> None:
         try:
@@ -268,7 +270,7 @@ class HeadSide:
         assert self._run is not None
         assert self._foreman is not None
         if self._run.info.stopped_ns is None:
-            self._run.update(stopped_ns=time.monotonic_ns(), ended_by=self._ended_by(environment, self._run))
+            self._stop_load(environment, self._run)
         self._run.update(missing_processes=self._foreman.drain(0.0))
         self._sealing = False  # whoever had begun it has been ended by Locust
         self.end(environment)
@@ -285,6 +287,10 @@ class HeadSide:
         if options.run_time and elapsed >= float(options.run_time) - 0.5:
             return "time"
         return "shape" if environment.shape_class else "stop button"
+
+
+def _drain_limit(run: Run) -> float:
+    return run.info.reply_timeout_s + FINAL_GRACE_S
 
 
 def _end_run(environment: Any) -> None:

@@ -104,7 +104,7 @@ class Run:
 
     def seal(self) -> int:
         """No record comes any more: have the folder finished; returns the run's exit code."""
-        self._over = True
+        self.stop()  # where all workers were lost, nobody has
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
