@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from loadtest.client.absences import Absences
 from loadtest.client.attempt import OpenAttempt
-from loadtest.client.closed import Closed, ClosedBy
+from loadtest.client.closed import HALF_OPEN, Closed, ClosedBy
 from loadtest.client.config import ClientConfig
 from loadtest.client.dial import DialError, Dialled
 from loadtest.client.dialect import GUIDE, Dialect
@@ -54,8 +54,6 @@ from loadtest.protocol import (
 BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NO_TOKEN: Final = "no token"
 _NO_TOKEN_FOR_GOOD: Final = "no token, for good"
-_HALF_OPEN: Final = (ClosedBy.SILENCE, ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
-"""Ends of which the server is not told."""
 _REFUSALS: Final = {"http 401": AUTH_FAILED, "http 403": AUTH_FAILED}
 _REFUSING_CODES: Final = (CLOSE_POLICY, 4001, 4401, 4403)
 """Close codes that refuse a token before anybody is welcome: the guide's, and those that servers make of HTTP's."""
@@ -461,7 +459,7 @@ class ChatClient:
         if unread and closed.by is not ClosedBy.CLIENT:
             self._session.gone(self._paused_ns, told=False)  # the server may have cut it at any time since
         else:
-            self._session.gone(lost_ns, told=not self._silent_ns and closed.by not in _HALF_OPEN)
+            self._session.gone(lost_ns, told=not self._silent_ns and closed.by not in HALF_OPEN)
         lost = self._session.lost(closed.code)
         self._hand_over()
         self._silent_ns = 0

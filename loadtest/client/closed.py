@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -22,6 +23,10 @@ class ClosedBy(IntEnum):
     """The client fell silent on purpose, and noticed it."""
     RETRY = 6
     """The client, politely, to connect anew."""
+
+
+HALF_OPEN: Final = (ClosedBy.SILENCE, ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
+"""Ends of which the server is not told."""
 
 
 class Closed(Struct, frozen=True):

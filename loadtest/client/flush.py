@@ -38,9 +38,7 @@ class OpenFlush:
         "ended_ns", "rejected", "told",
     )  # fmt: skip
 
-    def __init__(
-        self, message_ids: Sequence[str], began_ns: int = 0, dropped: int = 0, *, after_outage: bool = True
-    ) -> None:
+    def __init__(self, message_ids: Sequence[str], began_ns: int, dropped: int, *, after_outage: bool) -> None:
         self._places = {message_id: place for place, message_id in enumerate(message_ids)}
         self._waiting = set(message_ids)
         self._heard: set[str] = set()

@@ -17,14 +17,12 @@ class OpenOutage:
         lost: messages in flight that are lost with it.
     """
 
-    def __init__(
-        self, lost_ns: int, code: int, reason: str, cause: Cause, noticed_ns: int | None = None, lost: int = 0
-    ) -> None:
+    def __init__(self, lost_ns: int, code: int, reason: str, cause: Cause, noticed_ns: int, lost: int) -> None:
         self._lost_ns = lost_ns
         self._code = code
         self._reason = reason
         self._cause = cause
-        self._noticed_ns = lost_ns if noticed_ns is None else noticed_ns
+        self._noticed_ns = noticed_ns
         self._lost = lost
         self._backoff_ns = 0
         self._attempts = 0

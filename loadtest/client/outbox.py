@@ -46,6 +46,7 @@ class Outbox:
         except BlockingIOError:
             pass
         except OSError:  # over; but what had arrived before is still to be read, such as the reason
+            self._end_writer()  # where nobody reads, nothing else ends it, and it would report for ever
             return False
         if self._waiting and self._writer is None:
             self._writer = get_hub().loop.io(self._socket.fileno(), WRITE)
@@ -55,8 +56,7 @@ class Outbox:
     def drop(self) -> None:
         """What waits is never sent."""
         self._waiting.clear()
-        if self._writer is not None:
-            self._writer.stop()
+        self._end_writer()
 
     def close(self) -> None:
         """The socket is about to be closed; what waits is left over."""

@@ -21,7 +21,7 @@ from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
 
 from loadtest.client.arrivals import ANCILLARY, Arrivals
-from loadtest.client.closed import Closed, ClosedBy
+from loadtest.client.closed import HALF_OPEN, Closed, ClosedBy
 from loadtest.client.deflate import Tally
 from loadtest.client.dial import (
     READ,
@@ -417,8 +417,7 @@ class Transport:
         received = self._protocol.close_rcvd
         code = received.code if received is not None else CLOSE_ABNORMAL
         reason = received.reason if received is not None else self._reason()
-        half_open = self._by in (ClosedBy.READ_TIMEOUT, ClosedBy.PING_TIMEOUT)
-        lost_ns = self._arrivals.floor_ns if half_open else self._close_sent_ns
+        lost_ns = self._arrivals.floor_ns if self._by in HALF_OPEN else self._close_sent_ns
         quiet_ns = time.monotonic_ns() - self._traffic_ns
         self._listener.on_closed(Closed(code, reason, self._by, self._close_ns, lost_ns, quiet_ns))
 

@@ -5,13 +5,13 @@ from loadtest.client.outage import OpenOutage
 from loadtest.model import Cause
 
 
-def lost(cause=Cause.SERVER_CUT, **more):
-    return OpenOutage(100, 1006, "", cause, **more)
+def lost(cause=Cause.SERVER_CUT, noticed_ns=100, lost=0):
+    return OpenOutage(100, 1006, "", cause, noticed_ns, lost)
 
 
 def back(*waited):
     """Lost at 100, back at 300, and what had waited was sent."""
-    outage, flush = lost(), OpenFlush(waited) if waited else None
+    outage, flush = lost(), OpenFlush(waited, 300, 0, after_outage=True) if waited else None
     outage.authenticated(300, flush)
     return outage, flush
 
