@@ -126,7 +126,7 @@ class Change(Struct, frozen=True):
     @property
     def means(self) -> tuple[float, float]:
         """Geometric means of base and candidate, whose ratio is `ratio`; of shares, which may be 0, arithmetic ones."""
-        first, second = (fmean(side) if not self.unit else geometric_mean(side) for side in (self.base, self.candidate))
+        first, second = (geometric_mean(side) if self.unit else fmean(side) for side in (self.base, self.candidate))
         return first, second
 
 

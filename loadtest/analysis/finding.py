@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,8 +52,8 @@ class Evidence:
     replies: Metrics
     from_intended: Metrics
     shortest: Metrics
-    populations: Mapping[str, Group]
-    connect_failures: Mapping[str, int]
+    populations: dict[str, Group]
+    connect_failures: dict[str, int]
     generator: Generator
     drift: Drift
 

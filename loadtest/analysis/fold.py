@@ -20,7 +20,7 @@ from loadtest.runs.columns import Bools, Ints
 _THREADS: Final = 2
 _APART: Final = (Population.QUEUED, Population.INVALID)
 """In no numbers of their class."""
-CONNECT_PARTS: Final = ("tcp", "proxy", "tls", "upgrade", "auth")
+_CONNECT_PARTS: Final = ("tcp", "proxy", "tls", "upgrade", "auth")
 
 
 class Fold:
@@ -77,7 +77,7 @@ class Fold:
     def connect_parts(self) -> Metrics:
         """What `connect` consists of."""
         records = self._measured.records
-        return {part: of_samples("ms", connect_part(records, part), self._beyond, "run") for part in CONNECT_PARTS}
+        return {part: of_samples("ms", connect_part(records, part), self._beyond, "run") for part in _CONNECT_PARTS}
 
     def _class(self, name: str) -> Group:
         measured, messages = self._measured, self._messages

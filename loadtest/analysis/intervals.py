@@ -134,7 +134,7 @@ def _cells(times_ns: Ints, cells: int) -> Codes:
 
 def _table(rows: Codes, bins: Codes, width: int) -> Floats:
     """How many samples are in each row and bin."""
-    flat = np.bincount(rows * np.int64(width) + bins, minlength=(int(rows.max()) + 1) * width)
+    flat = np.bincount(rows.astype(np.int64, copy=False) * width + bins, minlength=(int(rows.max()) + 1) * width)
     return flat.reshape(-1, width).astype(np.float64)
 
 

@@ -32,7 +32,7 @@ def p_value(values: Floats) -> float:
         orders = _orders_by_falls(count)
         extreme = orders[: (len(earlier) - rises) // 2 + 1].sum()
         return min(2 * float(extreme / orders.sum()), 1.0)
-    variance = float(_spread(np.array([count])) - _spread(tied)) / 18
+    variance = (_spread(np.array([count])) - _spread(tied)) / 18
     return 2 * float(special.ndtr(-rises / math.sqrt(variance))) if variance else 1.0
 
 

@@ -22,7 +22,6 @@ from .summarize import Format
 from .terms import asked, terms_options
 
 if TYPE_CHECKING:
-    from loadtest.analysis.compare import Terms
     from loadtest.commands.builds import Builds
     from loadtest.experiment.ab import Build, Plan, State, Told
     from loadtest.experiment.noise import Floor
@@ -84,24 +83,23 @@ def ab(
     from loadtest.analysis.compare import Terms  # noqa: PLC0415  # numpy, only now
     from loadtest.experiment import ab as experiment  # noqa: PLC0415
     from loadtest.experiment.noise import recall  # noqa: PLC0415
+    from loadtest.runs.folder import create_apart  # noqa: PLC0415
 
     given = without_overridden(context, given)
     if resume is None:
         terms = asked(context, Terms())
-        plan = _plan(given)
-        environment = _environment(given, plan)
-        results = Path(given["results"] or "results")
-        floor = recall(results, plan)
-        folder, state = _begin(results, plan, terms, force=force)
+        results, state = Path(given["results"] or "results"), experiment.State(experiment.SCHEMA, _plan(given))
     else:
         refuse_plan_options(context, RESUMABLE | ADDRESSES)
-        folder, state = resume, experiment.restore(resume)
+        results, state = resume.parent, experiment.restore(resume)
         refuse_plan_options(context, RESUMABLE | attributes(state.plan.withheld))
         check_given_again(given, state.plan.withheld)
-        environment = _environment(given, state.plan)
-        floor = recall(folder.parent, state.plan)
-        state = replace(state, terms=asked(context, state.terms), force=force or state.force)
-        experiment.save(folder, state)
+        terms = asked(context, state.terms)
+    state = replace(state, terms=terms, force=force or state.force)
+    environment = _environment(given, state.plan)
+    floor = recall(results, state.plan)
+    folder = resume or create_apart(results, "ab", datetime.now(UTC))
+    experiment.save(folder, state)
     _announce(state, floor)
     try:
         with one_interrupt():
@@ -195,15 +193,6 @@ def _environment(given: dict[str, Any], plan: Plan) -> dict[str, str]:
     return found
 
 
-def _begin(results: Path, plan: Plan, terms: Terms, *, force: bool) -> tuple[Path, State]:
-    from loadtest.experiment.ab import SCHEMA, State, save  # noqa: PLC0415
-    from loadtest.runs.folder import create_apart  # noqa: PLC0415
-
-    folder, state = create_apart(results, "ab", datetime.now(UTC)), State(SCHEMA, plan, terms=terms, force=force)
-    save(folder, state)
-    return folder, state
-
-
 def _announce(state: State, floor: Floor | None) -> None:
     from .ab_lines import floor_line, plan_line  # noqa: PLC0415
 
@@ -219,17 +208,14 @@ def _tell(told: Told) -> None:
 
 
 def _conclude(state: State, folder: Path, kind: Format) -> int:
-    from msgspec.structs import replace  # noqa: PLC0415
-
     from loadtest.experiment.noise import keep  # noqa: PLC0415
 
-    from .builds import compare_builds, is_live, open_samples, sides_of  # noqa: PLC0415
+    from .builds import compare_builds, open_samples, sides_of  # noqa: PLC0415
     from .compare import exit_code, shown, tell  # noqa: PLC0415
 
     found = sides_of(folder, state)
     first, second = open_samples(found.base), open_samples(found.candidate)
-    terms = replace(found.terms, live_provider=found.terms.live_provider or is_live((*first, *second)))
-    builds = compare_builds(first, second, terms, found.notes, force=found.force)
+    builds = compare_builds(first, second, found.terms, found.notes, force=found.force)
     click.echo(shown(builds.result, kind, f"{folder}: {', '.join(FILES)}"), nl=False)  # before what may fail
     _record(builds, folder)
     if state.plan.same and len(found.base) > 1:

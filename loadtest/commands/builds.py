@@ -181,7 +181,8 @@ def compare_builds(
     try:
         matched = match([run.sample for run in base], [run.sample for run in candidate])
         found = _refused(matched, force=force, machine=machine)
-        result = compare(matched, terms, found)
+        live = terms.live_provider or is_live((*base, *candidate))
+        result = compare(matched, replace(terms, live_provider=live), found)
     except ValueError as error:
         raise UsageError(str(error)) from None
     result = replace(result, notes=[*notes, *result.notes])

@@ -141,7 +141,7 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
     locustfile(given["locustfile"])
     demands = demanded(chosen.slo)
     if demands.abort_on:
-        _leave_out("--slo: its file's abort_on", "abort_on")
+        _tell_left_out("--slo: its file's abort_on", "abort_on")
     objectives = [each.text for each in demands.objectives]
     per_s = chosen.connection_per_s
     start = given["start_users"] or first_users(objectives, per_s, given["run_time"])
@@ -209,11 +209,11 @@ def _without_those_of_a_level(context: click.Context, given: dict[str, Any]) -> 
     source = context.get_parameter_source
     left_out = [name for name in OF_A_LEVEL if given[name] and source(name) is ParameterSource.DEFAULT_MAP]
     for name in left_out:
-        _leave_out(f"--config: {OF_A_LEVEL[name][0].removeprefix('--')}", name)
+        _tell_left_out(f"--config: {OF_A_LEVEL[name][0].removeprefix('--')}", name)
     return given | dict.fromkeys(left_out)
 
 
-def _leave_out(what: str, name: str) -> None:
+def _tell_left_out(what: str, name: str) -> None:
     click.echo(f"loadtest: notice: {what} is left out: {OF_A_LEVEL[name][1]}", err=True)
 
 

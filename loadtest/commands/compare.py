@@ -77,18 +77,15 @@ def compare(
     Runs are paired by their label `pair`. A finished or broken-off `ab` folder, alone, is concluded again, by its own
     terms where no others are given. Exits with 1 where a gate regressed.
     """
-    from msgspec.structs import replace  # noqa: PLC0415
-
     from loadtest.analysis.compare import Terms  # noqa: PLC0415  # numpy, only now
 
-    from .builds import compare_builds, is_live, open_samples, sides  # noqa: PLC0415
+    from .builds import compare_builds, open_samples, sides  # noqa: PLC0415
 
     if candidate:
         asked(context, Terms())  # refused before any run is read
     found = sides(base, candidate)
     terms = asked(context, found.terms)
     first, second = open_samples(found.base), open_samples(found.candidate)
-    terms = replace(terms, live_provider=terms.live_provider or is_live((*first, *second)))
     notes = [*found.notes, *([_ACROSS] if across_machines else [])]
     builds = compare_builds(first, second, terms, notes, force=force or found.force, machine=not across_machines)
     click.echo(shown(builds.result, kind), nl=False)  # before what may fail

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from loadtest.analysis.compare import SCHEMA, Comparison
 from loadtest.commands.build_pictures import comparison_figure
-from loadtest.commands.builds import Builds, OpenedSample, compare_builds, is_live, open_samples, shifts, sides
+from loadtest.commands.builds import Builds, OpenedSample, compare_builds, open_samples, shifts, sides
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.report.comparison_page import comparison_page, shift_values
 from loadtest.report.figure import svg
@@ -59,10 +58,8 @@ def concluded(folder: Path) -> Builds:
     names = [[run.sample.folder for run in runs] for runs in (base, candidate)]
     if kept is not None and [kept.base, kept.candidate] == names:
         return Builds(kept, base, candidate)
-    terms = replace(found.terms, live_provider=found.terms.live_provider or is_live((*base, *candidate)))
-    return compare_builds(
-        base, candidate, terms, found.notes, force=True
-    )  # invalid runs among those that count were asked for
+    # invalid runs among those that count were asked for
+    return compare_builds(base, candidate, found.terms, found.notes, force=True)
 
 
 def _kept(folder: Path) -> Comparison | None:

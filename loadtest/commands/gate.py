@@ -44,20 +44,21 @@ def gate(run: Path, slo: tuple[str, ...], force: bool, junit: Path | None, kind:
     opened = open_run(run, objectives)
     summary = opened.summary
     refused = summary.verdict.status == "invalid" and not force
-    invalid = f"{run}: the run is invalid: {', '.join(summary.verdict.reasons[:1])}; --force judges it all the same"
+    invalid = f"{run}: the run is invalid: {''.join(summary.verdict.reasons[:1])}; --force judges it all the same"
     if summary.objectives is None:
         opened.refuse_if_empty()
-        missing = (
+        if refused:
+            raise NothingMeasured(invalid)
+        raise UsageError(
             "--slo: missing, and the run was started without; give an objective, as in 'ack_delivered.p99 < 250ms'"
         )
-        raise NothingMeasured(invalid) if refused else UsageError(missing)
     if (told := unmeasured(summary)) and not refused and not summary.empty:
         raise UsageError(told)
     if junit is not None:
         write_junit(junit, as_junit(summary, summary.objectives))
     markdown = report.markdown(summary, summary.objectives)
     add_to_job_summary(markdown)
-    opened.refuse_if_empty()
+    opened.refuse_if_empty()  # only now: CI wants its files of an empty run, too
     if refused:
         raise NothingMeasured(invalid)
     if kind is Format.JSON:

@@ -95,17 +95,14 @@ def _runs(runs: tuple[Path, ...], kind: Kind | None, metrics: tuple[str, ...], o
 
 
 def _comparison(base: tuple[Path, ...], candidate: tuple[Path, ...], output: Path | None, *, force: bool) -> list[Path]:
-    from msgspec.structs import replace  # noqa: PLC0415
-
     from .build_pictures import draw_comparison  # noqa: PLC0415  # numpy and matplotlib, only now
-    from .builds import compare_builds, is_live, open_samples, sides  # noqa: PLC0415
+    from .builds import compare_builds, open_samples, sides  # noqa: PLC0415
     from .pictures import files_in  # noqa: PLC0415
 
     found = sides(base, candidate)
     first, second = open_samples(found.base), open_samples(found.candidate)
-    terms = replace(found.terms, live_provider=found.terms.live_provider or is_live((*first, *second)))
     files = [output] if output else files_in(base[0], "shift")
-    draw_comparison(compare_builds(first, second, terms, force=force or found.force), files)
+    draw_comparison(compare_builds(first, second, found.terms, force=force or found.force), files)
     return files
 
 

@@ -14,7 +14,7 @@ from loadtest.analysis.capacity import Capacity, Level
 from loadtest.analysis.capacity_search import Word
 from loadtest.analysis.slo.values import Result
 from loadtest.report.capacity_table import headline, label_of
-from loadtest.report.figure import COLORS, GREY, WARNING, literal, logarithmic, new_figure, soften
+from loadtest.report.figure import COLORS, GREY, WARNING, cut, literal, logarithmic, new_figure, soften
 from loadtest.report.units import milliseconds
 
 _LOOKS: Final = {
@@ -48,7 +48,7 @@ def capacity_plot(result: Capacity, host: str) -> Figure:
         handles=_legend(panels[0], levels), loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, fontsize=8
     )
     panels[0].set_title(literal(f"{host} · {', '.join(result.objectives)}"), loc="left", fontsize=9, color=GREY, pad=18)
-    figure.suptitle(literal(_cut(headline(result))), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    figure.suptitle(literal(cut(headline(result), 95)), x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 
 
@@ -112,7 +112,3 @@ def _value(result: Result) -> float:
     if result.value is not None:
         return result.value
     return float("inf") if result.beyond else float("nan")
-
-
-def _cut(text: str, length: int = 95) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
