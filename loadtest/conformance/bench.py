@@ -198,7 +198,7 @@ class Bench:
             if ack.event.status == "delivered":
                 return id_
             error = ack.event.error or "no reason given"
-            limited, wait_s = probe.refusal(error)
+            limited, wait_s = self.dialect.refusal(error)
             if not limited:
                 raise NotDelivered(f'a message was refused: "{excerpt(error, 80)}"')
             if not again or (wait_s or 1) > self.patience_s:
@@ -315,10 +315,6 @@ class Probe(ChatClient):
             on_event=self._keep,
             dialect=bench.dialect,
         )
-
-    def refusal(self, text: str) -> tuple[bool, int | None]:
-        """Whether a refusal is the rate limit's, and the seconds that it promises."""
-        return self._dialect.refusal(text)
 
     def ended(self, message_id: str, patience_s: float) -> Message | None:
         """The record of a message, once it and its answer have come to an end; None where they have not in time."""

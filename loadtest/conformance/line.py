@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from loadtest.client.closed import Closed
-from loadtest.client.dialect import GUIDE, Dialect
+from loadtest.client.dialect import Dialect
 from loadtest.client.endpoint import Credentials, Endpoint
 from loadtest.client.transport import CLOSE_TIMEOUT_S, Transport
 from loadtest.conformance.heard import Counts, Heard, Hearing
@@ -34,7 +34,7 @@ class Line(Hearing):
         dialect: how the server words the guide's events.
     """
 
-    def __init__(self, endpoint: Endpoint, shown: Credentials, counts: Counts, dialect: Dialect = GUIDE) -> None:
+    def __init__(self, endpoint: Endpoint, shown: Credentials, counts: Counts, dialect: Dialect) -> None:
         super().__init__()
         self.closed: Closed | None = None
         self._endpoint = endpoint
@@ -68,18 +68,7 @@ class Line(Hearing):
 
     def answer(self, message_id: str, since: int, patience_s: float) -> Heard | None:
         """The last word on a message: ack `delivered` or `error`, or an error that can be about it."""
-
-        def is_last_word(each: Heard) -> bool:
-            match each.event:
-                case MessageAck(message_id=named, status=status):
-                    return named == message_id and status != "received"
-                case MessageError(message_id=named):
-                    return named is None or named == message_id
-                case ConnectionError_():
-                    return True
-            return False
-
-        return self.until(is_last_word, since, patience_s)
+        return self.answers([message_id], since, patience_s).get(message_id)
 
     def answers(self, message_ids: list[str], since: int, patience_s: float) -> dict[str, Heard]:
         """The last words on messages that were sent together, by id; an error that names none is about those without

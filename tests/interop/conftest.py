@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 import trustme
+from reference_server import SECRET
 
 pytest.register_assert_rewrite("both_sides")
 
 BACKEND = Path(__file__).with_name("backend")
-SECRET = "a secret of the tests, long enough for HS256"
 STOP_TIMEOUT_S = 10.0
 NGINX = """
 daemon off;

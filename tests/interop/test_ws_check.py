@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from conftest import SECRET
+from reference_server import SECRET
 
 NOT_OF_A_SERVER = {"auto-scroll", "internal-error"}
 

@@ -19,7 +19,6 @@ from loadtest.conformance.heard import Heard
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
 from loadtest.conformance.line import Line, told
 from loadtest.protocol import (
-    RATE_LIMIT,
     ConnectionError_,
     MessageAck,
     MessageError,
@@ -122,15 +121,14 @@ class _Lines:
         if isinstance(event, MessageAck) and event.status == "delivered":
             return Try(sent_ns, answer.at_ns, True)
         text = _text(event)
-        limited, promised = self._bench.dialect.refusal(text)
-        if not limited and not (isinstance(event, ConnectionError_) and event.code == RATE_LIMIT):
+        if not self._bench.limited(answer):
             raise CannotTest(f"a message was refused, and not by the rate limit: {told(answer, line)}")
         self.rejection = self.rejection or excerpt(text, 100)
         if not isinstance(event, MessageAck):
             self.rejected_otherwise = told(answer, line)
         self.received_first = self.received_first or bool(line.all(lambda each: _receives(each, id_)))
         self._rejected.add(id_)
-        return Try(sent_ns, answer.at_ns, False, promised)
+        return Try(sent_ns, answer.at_ns, False, self._bench.dialect.refusal(text).retry_after_s)
 
     def listen(self) -> None:
         """Let another participant hear what becomes of messages beyond the limit; it is used up by now."""
