@@ -35,7 +35,7 @@ figures: $(VENV)/ready  ## the long evidence; two hours, its results are committ
 	$(BIN)/python benchmarks/compression.py --json benchmarks/compression.json
 	$(BIN)/python -m benchmarks.verdicts --json benchmarks/verdicts.json
 	$(BIN)/python benchmarks/comparisons.py --json benchmarks/comparisons.json
-	$(BIN)/python benchmarks/builds.py --json benchmarks/builds.json
+	$(BIN)/python -m benchmarks.builds --json benchmarks/builds.json
 	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python -m benchmarks.accuracy --tool loadtest --json benchmarks/accuracy.json
 	$(BIN)/python -m benchmarks.accuracy --tool k6 --json benchmarks/accuracy-k6.json

@@ -1,4 +1,4 @@
-"""Does `loadtest ab` keep its promises on real runs? Run: python benchmarks/builds.py
+"""Does `loadtest ab` keep its promises on real runs? Run: python -m benchmarks.builds
 
 Two reference servers of which one waits 15 % longer before the first token must be told apart, and so must two of which
 one acks 10 % later; a build that is given under two names must not be said to have regressed or improved: exits with 1
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from machine import machine
+from benchmarks.commanded import commanded
+from benchmarks.machine import machine
 
 SERVE = f"{sys.executable} -m loadtest serve --port 0 --rate-limit none --gap 10ms --chunks 10"
 BASE = f"{SERVE} --ttft 200ms"
@@ -75,12 +76,10 @@ def experiment(planned: Planned, seed: int, options: argparse.Namespace) -> Expe
     with TemporaryDirectory() as results:
         words = ("--base-command", planned.base, "--candidate-command", planned.candidate, "--results", results)
         size = ("--seed", str(seed), "--pairs", str(options.pairs), "-t", options.run_time, "--format", "json")
-        done = subprocess.run(
-            [sys.executable, "-m", "loadtest", "ab", *words, *LOAD, *size], stdout=subprocess.PIPE, check=False
-        )
-    if done.returncode not in (0, 1):
-        sys.exit(done.returncode)
-    found = json.loads(done.stdout)
+        code, printed = commanded(("ab", *words, *LOAD, *size))
+    if code not in (0, 1):
+        sys.exit(code)
+    found = json.loads(printed)
     gates = {key: (c["verdict"], c["ratio"], c["ci95"]) for key, c in found["metrics"].items() if c["gated"]}
     return Experiment(planned.name, found["verdict"], gates, found["notes"], round(time.monotonic() - began, 1))
 
@@ -92,6 +91,7 @@ def main() -> int:
     parser.add_argument("--json", help="file to write the table to")
     parser.add_argument("--only", default="", metavar="TEXT", help="the experiments whose name has it; the others stay")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave nothing behind
     file = Path(options.json) if options.json else None
     rows = kept(file, options) if file is not None and options.only else {}
     for seed, planned in enumerate(PLAN, 1):

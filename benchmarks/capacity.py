@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 import psutil
 
+from benchmarks.commanded import commanded
 from benchmarks.machine import machine
 from loadtest.analysis.capacity_search import End
 from loadtest.experiment.run import Load, under_way
@@ -101,16 +101,12 @@ def quantile_s(own: float, per_s: float) -> float:
 def search(seed: int, users: float) -> dict[str, Any]:
     """One search, as it says itself, and whether it has found the truth."""
     with tempfile.TemporaryDirectory() as results, reference_server((*SERVER, *RANDOM)) as server:
-        command = [sys.executable, "-m", "loadtest", "capacity", "--host", server.url, "--seed", str(seed), *TERMS]
-        done = subprocess.run(
-            [*command, "--server-pid", str(server.pid), "--results", results, "--format", "json"],
-            env=os.environ | {"LOADTEST_JWT_SECRET": server.jwt_secret},
-            stdout=subprocess.PIPE,
-            check=False,
-        )
-        if not done.stdout:
-            raise SystemExit(f"the search of seed {seed} ended with {done.returncode} and found nothing")
-        found = json.loads(done.stdout)
+        where = ("--host", server.url, "--server-pid", str(server.pid), "--results", results)
+        words = ("capacity", "--seed", str(seed), *where, *TERMS, "--format", "json")
+        code, printed = commanded(words, {"LOADTEST_JWT_SECRET": server.jwt_secret})
+        if not printed:
+            raise SystemExit(f"the search of seed {seed} ended with {code} and found nothing")
+        found = json.loads(printed)
     passes, fails = found["max_users"], found["fails_at_users"]
     return {
         "seed": seed,
@@ -125,9 +121,10 @@ def search(seed: int, users: float) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--searches", type=int, default=20, help="each takes two to three minutes [default: 20]")
+    parser.add_argument("--searches", type=int, default=20, help="each takes two to four minutes [default: 20]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave nothing behind
     own = own_s()
     users = truth(own)
     print(f"{1000 * own:.2f} ms of a message are the server's own, so the truth is {users:.0f} users", flush=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterable
@@ -85,6 +86,7 @@ def main() -> int:
     parser.add_argument("--most", type=float, default=5.0, metavar="MB", help="growth in an hour that is still flat")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave nothing behind
     figures = soak(options.users, options.minutes)
     print(
         f"{figures['minutes']:g} min, {figures['users']} users: {figures['messages']:,} messages, "

@@ -6,6 +6,7 @@ Prints a line for each run, and how many of each kind came out as they should. E
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import threading
@@ -59,6 +60,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=5, help="runs of each fault")
     parser.add_argument("--json", type=Path, help="file to write the runs to")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave nothing behind
     rows = []
     with tempfile.TemporaryDirectory(prefix="verdicts-") as scratch:
         for kind, trial in KINDS.items():
