@@ -1,4 +1,4 @@
-"""How a server words the guide's events. Pure; a locustfile replaces it (README, Another dialect).
+"""How a server words the guide's events. Pure; a locustfile replaces it (docs/scenarios.md).
 
 Inside, everything speaks the guide: `Dialect` reads a server's frames as the guide's events and writes ours in the
 server's words. It is the guide's own unless told otherwise; `Renamed` is for servers that differ in names alone or in
