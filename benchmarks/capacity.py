@@ -39,7 +39,7 @@ RANDOM: Final = ("--fault", f"cpu-random:{1000 * SERVICE_S:g}ms")
 EACH: Final = ("--rate-limit", "none", "--expect-stream", "no", "--reply-timeout", "5s")
 TERMS: Final = (
     *("--slo", f"ack_delivered.p95 < {1000 * LIMIT_S:g}ms", "--start-users", "200", "--spawn-rate", "400"),
-    *("--run-time", "10s", "--settle", "2s", "--max-time", "6m", *EACH),
+    *("--run-time", "20s", "--settle", "2s", "--max-time", "4m", *EACH),
 )
 CALIBRATION: Final[dict[str, Any]] = {"users": 600, "spawn_rate": 400, "run_time": 30, "locustfile": "chat"}
 CALIBRATED_S: Final = (8.0, 28.0)
@@ -121,7 +121,7 @@ def search(seed: int, users: float) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--searches", type=int, default=20, help="each takes two to four minutes [default: 20]")
+    parser.add_argument("--searches", type=int, default=20, help="each takes three to four minutes [default: 20]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave nothing behind

@@ -60,6 +60,7 @@ class Level(Struct, frozen=True):
 
     Attributes:
         run: name of its run folder.
+        times: the usual length that it was measured.
         verdict: see `capacity_search.Word`.
         reason: why it did not pass; empty where it did.
         decisive: the objective that it failed by; null where it did not, or failed by what no objective asks for.
@@ -93,6 +94,16 @@ class Level(Struct, frozen=True):
     answer_s: float | None
     full: list[str]
     objectives: list[Result]
+    times: float = 1.0
+
+    @property
+    def settled_by(self) -> float | None:
+        """Times its messages that would settle what it could not tell, about; None where it could, or none would."""
+        if self.verdict is not Word.INCONCLUSIVE:
+            return None
+        unsure = [each for each in self.objectives if each.verdict is Decision.INCONCLUSIVE]
+        wanted = [each.needed / each.samples for each in unsure if each.needed and each.samples]
+        return max(wanted) if wanted and len(wanted) == len(unsure) else None
 
     @property
     def user_per_s(self) -> float | None:
@@ -136,8 +147,8 @@ class Capacity(Struct, frozen=True, kw_only=True):
         return [each.objective for each in self.levels[0].objectives] if self.levels else []
 
 
-def level(summary: LevelSummary, users: int, run: str) -> Level:
-    """Judge one level by its run."""
+def level(summary: LevelSummary, users: int, run: str, times: float = 1.0) -> Level:
+    """Judge one level by its run, which was measured so many times as long as usual."""
     seconds = summary.run.window.stop_s - summary.run.window.start_s
     sent, delivered = (_per_second(summary.steady.get(name), seconds) for name in ("sent", "delivered"))
     time_ms = _mean(summary.metrics, "stream_completion") or _mean(summary.metrics, "ack_delivered")
@@ -159,6 +170,7 @@ def level(summary: LevelSummary, users: int, run: str) -> Level:
         answer_s=None if time_ms is None else round(time_ms / 1e3, 3),
         full=summary.server.full if summary.server else [],
         objectives=list(summary.objectives.results) if summary.objectives else [],
+        times=times,
     )
 
 
@@ -188,7 +200,7 @@ def capacity(levels: Sequence[Level], ended: str | None = None, stopped: str = "
 
 def tried(levels: Iterable[Level]) -> list[Tried]:
     """What the strategy looks at."""
-    return [Tried(each.users, each.verdict) for each in levels]
+    return [Tried(each.users, each.verdict, each.times, each.settled_by) for each in levels]
 
 
 def knee(levels: Sequence[Level]) -> int | None:

@@ -2,9 +2,10 @@
 
 Levels double until one fails, and then narrow the bracket [highest pass, lowest fail]. Whatever a level says, only a
 pass within the bracket moves its lower end and only a fail its upper one, so the bracket never widens; each end is as
-sure as the verdict of the one level that it rests on. A level that cannot be told (inconclusive) lies where the
-capacity does: it moves neither end, and the gaps on either side of it are looked at next. Of two levels that contradict
-each other, a pass above one that could not be told, the pass is likelier to be luck: it counts once it has come twice.
+sure as the verdict of the one level that it rests on. A level that cannot be told (inconclusive) moves neither end.
+Once the doubling is over it is run again, so long that it can be told, if that is not too long; where it is, the level
+lies where the capacity does, and the gaps on either side of it are looked at next. Of two levels that contradict each
+other, a pass above one that could not be told, the pass is likelier to be luck: it counts once it has come twice.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ CONFIRMED: Final = 2
 """Times that a level has to pass which passes against expectation."""
 TRIES: Final = 2
 """Times that a level is run of which the generator is not sound."""
+LONGEST: Final = 6.0
+"""Times its usual length that a level is measured at most, to be told."""
+SPARE: Final = 1.3
+"""Times the length that would settle a level: that is estimated from the level that did not."""
+SHORTEST: Final = 1.5
+"""Times its usual length that a level is measured at least where it is run again: less would hardly tell more."""
 
 
 class Word(StrEnum):
@@ -36,11 +43,25 @@ class Word(StrEnum):
     """The generator cannot vouch for the numbers."""
 
 
+class Step(Struct, frozen=True):
+    """A level to run, measured so many times as long as usual."""
+
+    users: int
+    times: float = 1.0
+
+
 class Tried(Struct, frozen=True):
-    """A level that was run."""
+    """A level that was run.
+
+    Attributes:
+        times: its usual length that it was measured.
+        settled_by: of one that could not be told, times its own length that would, about; None where none would.
+    """
 
     users: int
     word: Word
+    times: float = 1.0
+    settled_by: float | None = None
 
 
 class Range(Struct, frozen=True):
@@ -88,73 +109,103 @@ class Bracket(Struct, frozen=True):
 def bracket(tried: Sequence[Tried]) -> Bracket:
     """What the levels say of the capacity."""
     fails = min((each.users for each in tried if each.word is Word.FAIL), default=None)
-    below = [each.users for each in tried if fails is None or each.users < fails]
+    below = {each.users for each in tried if fails is None or each.users < fails}
     return Bracket(max((users for users in below if _passes(tried, users)), default=None), fails)
 
 
 def _passes(tried: Sequence[Tried], users: int) -> bool:
-    words = [each.word for each in tried if each.users == users and each.word is not Word.UNSOUND]
-    if not words or set(words) != {Word.PASS}:
+    words = _words(tried, users)
+    if set(words) != {Word.PASS}:
         return False
     return len(words) >= CONFIRMED or not _is_surprising(tried, users)
 
 
+def _words(tried: Sequence[Tried], users: int) -> list[Word]:
+    """What was said of a level where it was measured the longest, by sound generators."""
+    sound = [each for each in tried if each.users == users and each.word is not Word.UNSOUND]
+    longest = max((each.times for each in sound), default=0.0)
+    return [each.word for each in sound if each.times == longest]
+
+
 def _is_surprising(tried: Sequence[Tried], users: int) -> bool:
     """Whether a pass would contradict a level with fewer users, by less than a doubling, that could not be told."""
-    return any(users / 2 <= each.users < users and each.word is Word.INCONCLUSIVE for each in tried)
+    nearby = {each.users for each in tried if users / 2 <= each.users < users}
+    return any(Word.INCONCLUSIVE in _words(tried, each) for each in nearby)
 
 
-def following(where: Range, tried: Sequence[Tried]) -> int | End:
-    """The users of the next level, or why there is none."""
+def following(where: Range, tried: Sequence[Tried]) -> Step | End:
+    """The next level, or why there is none."""
     if not tried:
-        return where.start
-    last = tried[-1]
-    if last.word is Word.UNSOUND and sum(each.users == last.users for each in tried) < TRIES:
-        return last.users
-    if last.word is Word.PASS and not _passes(tried, last.users) and _once(tried, last):
-        return last.users
+        return Step(where.start)
+    if _comes_again(tried):
+        return Step(tried[-1].users, tried[-1].times)
     known = bracket(tried)
     if known.fails is None:
-        return _upwards(where, tried)
-    if known.passes is None:
-        return _downwards(where, tried)
-    return _between(where, tried, known.passes, known.fails)
+        found = _upwards(where, tried)
+        return _longer(tried, known) or found if found is End.MOST else found
+    if known.passes is not None and known.fails - known.passes <= _enough(where, known.passes):
+        return End.FOUND
+    return _longer(tried, known) or _within(where, tried, known.passes, known.fails)
 
 
-def _once(tried: Sequence[Tried], last: Tried) -> bool:
-    return sum(each.users == last.users and each.word is not Word.UNSOUND for each in tried) == 1
+def _comes_again(tried: Sequence[Tried]) -> bool:
+    """Whether the last level is run once more as it was: unsound, or a pass that has to come twice."""
+    last = tried[-1]
+    if last.word is Word.UNSOUND:
+        return sum(each.users == last.users and each.times == last.times for each in tried) < TRIES
+    return last.word is Word.PASS and not _passes(tried, last.users) and len(_words(tried, last.users)) == 1
 
 
-def _upwards(where: Range, tried: Sequence[Tried]) -> int | End:
-    if tried[-1].word is Word.UNSOUND:
+def _longer(tried: Sequence[Tried], known: Bracket) -> Step | None:
+    """Of the levels within the bracket that could not be told, and were run once, the one that is told the soonest."""
+    again = {each.users for each in tried if each.times > 1}
+    untold = [
+        (max(SPARE * each.settled_by, SHORTEST), each.users)
+        for each in tried
+        if each.settled_by is not None and each.users not in again and _is_within(known, each.users)
+    ]
+    times, users = min(untold, default=(LONGEST + 1, 0))
+    return Step(users, round(times, 1)) if times <= LONGEST else None
+
+
+def _is_within(known: Bracket, users: int) -> bool:
+    return (known.passes or 0) < users and (known.fails is None or users < known.fails)
+
+
+def _upwards(where: Range, tried: Sequence[Tried]) -> Step | End:
+    if tried[-1].word is Word.UNSOUND and tried[-1].times == 1:
         return End.GENERATOR
     top = max(each.users for each in tried)
     if where.most is not None and top >= where.most:
         return End.MOST
-    return 2 * top if where.most is None else min(2 * top, where.most)
+    return Step(2 * top if where.most is None else min(2 * top, where.most))
 
 
-def _downwards(where: Range, tried: Sequence[Tried]) -> int | End:
+def _downwards(where: Range, tried: Sequence[Tried]) -> Step | End:
     lowest = min(each.users for each in tried)
     floor = max(where.start // DESCENT**DESCENTS, where.least)
     if 2 * lowest < 3 * floor:  # so little below would be no news
         failed = any(each.users == lowest and each.word is Word.FAIL for each in tried)
         return End.NOTHING_PASSES if failed else End.FOUND
-    return max(lowest // DESCENT, floor)
+    return Step(max(lowest // DESCENT, floor))
 
 
-def _between(where: Range, tried: Sequence[Tried], low: int, high: int) -> int | End:
+def _within(where: Range, tried: Sequence[Tried], low: int | None, high: int) -> Step | End:
     """The middle of the wider of the gaps next to the ends, as far as that would tell more."""
-    enough = max(where.precision * low, 1.0)
-    if high - low <= enough:
-        return End.FOUND
+    if low is None:
+        return _downwards(where, tried)
     untold = sorted({each.users for each in tried if low < each.users < high})
     inner = [low, *untold, high]
     gaps = sorted({(inner[0], inner[1]), (inner[-2], inner[-1])}, key=lambda gap: gap[0] - gap[1])
     start, end = gaps[0]
-    if untold and end - start <= 2 * enough:  # what lies between is too near to the capacity to be told
+    if untold and end - start <= 2 * _enough(where, low):  # what lies between is too near to the capacity to be told
         return End.FOUND
-    return _middle(start, end)
+    return Step(_middle(start, end))
+
+
+def _enough(where: Range, passes: int) -> float:
+    """The width of a bracket that is narrow enough, users."""
+    return max(where.precision * passes, 1.0)
 
 
 def _middle(low: int, high: int) -> int:

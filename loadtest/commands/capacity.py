@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from loadtest.analysis.capacity_search import End
+from loadtest.analysis.capacity_search import End, Step
 from loadtest.errors import NothingMeasured, UsageError
 from loadtest.objectives import demanded
 from loadtest.settings import (
@@ -178,10 +178,11 @@ def _plan(host: str | None, max_time: float, given: dict[str, Any]) -> Plan:
 
 
 def _check_time(plan: Plan, max_time: float) -> None:
-    if plan.longest_s(plan.start) > max_time:
+    longest_s = plan.longest_s(Step(plan.start))
+    if longest_s > max_time:
         raise click.UsageError(
             f"--max-time: {max_time:g} s is too short for the first level, which may take "
-            f"{plan.longest_s(plan.start):.0f} s; allow for more, or shorten --settle, --run-time or --reply-timeout"
+            f"{longest_s:.0f} s; allow for more, or shorten --settle, --run-time or --reply-timeout"
         )
 
 

@@ -15,15 +15,15 @@ from loadtest.report.units import duration
 def plan_line(plan: Plan, done: Sequence[Level], max_time_s: float) -> str:
     """What is left to do, how long it takes at the most, and how much it sends if nothing fails."""
     before = f"{len(done)} level{'' if len(done) == 1 else 's'} done, " if done else ""
-    users = following(plan.range, tried(done))
-    if isinstance(users, End):
+    step = following(plan.range, tried(done))
+    if isinstance(step, End):
         return f"plan: {before}and none is left to run"
-    first, measured = plan.timing(users, done), duration(plan.run_time_s)
+    first, measured = plan.timing(step, done), duration(plan.run_time_s)
     if first.measured_s >= plan.run_time_s + 1:
         measured += f" ({duration(first.measured_s)} at first)"
     sent = sum(plan.messages(each, done) for each in plan.passing(max_time_s, done))
     return (
-        f"plan: {before}levels {_where(plan, done, users)}, each {duration(plan.settle_s)} settle + {measured}; "
+        f"plan: {before}levels {_where(plan, done, step.users)}, each {duration(plan.settle_s)} settle + {measured}; "
         f"{duration(max_time_s)} with ramps, about {sent:,.0f} messages if every level passes"
     )
 
@@ -41,5 +41,6 @@ def _where(plan: Plan, done: Sequence[Level], users: int) -> str:
 def line_of(told: Begun | Told) -> str:
     """A level that begins, or one that was run."""
     if isinstance(told, Begun):
-        return f"{told.users:,} users: about {duration(told.expected_s)}"
+        longer = f", {told.step.times:.1f} times as long" if told.step.times > 1 else ""
+        return f"{told.step.users:,} users{longer}: about {duration(told.expected_s)}"
     return f"{level_words(told.level)}   {duration(max(told.left_s, 0.0))} left at most"

@@ -21,7 +21,7 @@ from loadtest.analysis.capacity import (
     level,
     tried,
 )
-from loadtest.analysis.capacity_search import End, Word, following
+from loadtest.analysis.capacity_search import End, Step, Word, following
 from loadtest.errors import LoadtestError, RunFolderError, UsageError
 from loadtest.experiment.build import listens
 from loadtest.experiment.capacity_plan import Plan, Timing, lost_when
@@ -47,7 +47,7 @@ class Record(Capacity, frozen=True, kw_only=True):
 class Begun(Struct, frozen=True):
     """A level that begins, and how long it takes, about, with the rest before it."""
 
-    users: int
+    step: Step
     expected_s: float
 
 
@@ -128,7 +128,7 @@ def carry_on(
                 levels.append(found)
                 progress(Told(levels[-1], deadline - time.monotonic()))
             except LoadtestError as error:
-                stopped = f"level of {step:,} users: {error}" if levels else str(error)
+                stopped = f"level of {step.users:,} users: {error}" if levels else str(error)
         record = _record(plan, levels, ended, stopped)
         save(folder, record)
     return record
@@ -139,7 +139,7 @@ def _record(plan: Plan, levels: list[Level], ended: str | None, stopped: str) ->
 
 
 def _level(
-    plan: Plan, users: int, levels: Sequence[Level], folder: Path, url: str, secrets: Mapping[str, str]
+    plan: Plan, step: Step, levels: Sequence[Level], folder: Path, url: str, secrets: Mapping[str, str]
 ) -> Level:
     """Run one level to its end.
 
@@ -147,7 +147,7 @@ def _level(
         UsageError: the run was refused, or left nothing.
         LoadtestError: it did not end, or the rate limit rejects what users send.
     """
-    timing = plan.timing(users, levels)
+    users, timing = step.users, plan.timing(step, levels)
     time.sleep(plan.rest_s if levels else 0.0)
     (folder / "logs").mkdir(exist_ok=True)
     console = folder / "logs" / f"{len(levels) + 1:02}-{users}-users.txt"
@@ -163,7 +163,7 @@ def _level(
         raise UsageError(_last_line(console))
     summary = _summary(run)
     check_load(summary)
-    found = level(summary, users, run.name)
+    found = level(summary, users, run.name, step.times)
     if code == UsageError.exit_code and found.verdict is not Word.FAIL:
         raise UsageError(_last_line(console))
     return found

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from loadtest.analysis.capacity import Level, tried
-from loadtest.analysis.capacity_search import Range, Tried, Word, following
+from loadtest.analysis.capacity_search import Range, Step, Tried, Word, following
 from loadtest.analysis.percentiles import required_samples
 from loadtest.objectives import Comparison, Kind, Objective, abort_condition, objective, quantile
 
@@ -101,39 +101,40 @@ class Plan(Struct, frozen=True):
         least = users_for(self.objectives, self.user_per_s, LONGEST_BELOW * self.run_time_s)
         return Range(self.start, self.most, self.precision, least)
 
-    def timing(self, users: int, levels: Sequence[Level] = ()) -> Timing:
+    def timing(self, step: Step, levels: Sequence[Level] = ()) -> Timing:
         """The time of a level, which settles by the answers that were seen and lasts until it has enough messages."""
+        users = step.users
         answer_s = max((each.answer_s or 0.0 for each in levels[-1:]), default=0.0)
         settle = min(max(self.settle_s, SETTLED * answer_s), max(_SETTLE_MOST_S, self.settle_s))
         per_s = levels[-1].user_per_s if levels else None
         enough = enough_messages(self.objectives) / (users * (per_s or self.user_per_s))
         longest = LONGEST if users >= self.start else LONGEST_BELOW
         measured = min(max(self.run_time_s, enough), longest * self.run_time_s)
-        return Timing(users / self.spawn_rate, settle, round(measured, 1))
+        return Timing(users / self.spawn_rate, settle, round(step.times * measured, 1))
 
-    def longest_s(self, users: int, levels: Sequence[Level] = ()) -> float:
+    def longest_s(self, step: Step, levels: Sequence[Level] = ()) -> float:
         """How long a level takes at the most, where the server lets the last messages wait."""
-        return self.timing(users, levels).expected_s + self.reply_timeout_s + (self.rest_s if levels else 0.0)
+        return self.timing(step, levels).expected_s + self.reply_timeout_s + (self.rest_s if levels else 0.0)
 
     def first_of(self, levels: Sequence[Level]) -> int:
         """Number of the first user of the level that follows these."""
         return self.first_user + (0 if self.same_users else sum(each.users for each in levels))
 
-    def messages(self, users: int, levels: Sequence[Level] = ()) -> float:
+    def messages(self, step: Step, levels: Sequence[Level] = ()) -> float:
         """What a level sends, about."""
-        timing = self.timing(users, levels)
-        return users * self.user_per_s * (timing.run_s - timing.ramp_s / 2)
+        timing = self.timing(step, levels)
+        return step.users * self.user_per_s * (timing.run_s - timing.ramp_s / 2)
 
-    def passing(self, max_time_s: float, levels: Sequence[Level] = ()) -> list[int]:
+    def passing(self, max_time_s: float, levels: Sequence[Level] = ()) -> list[Step]:
         """The levels still to come that there is time for, should all of them pass.
 
         No bound: after one that fails the search narrows, and may find time for more levels, and send more.
         """
-        seen, left, found = tried(levels), max_time_s, list[int]()
-        while isinstance(users := following(self.range, seen), int) and left >= self.longest_s(users, levels):
-            found.append(users)
-            seen.append(Tried(users, Word.PASS))
-            left -= self.timing(users, levels).expected_s + self.rest_s
+        seen, left, found = tried(levels), max_time_s, list[Step]()
+        while isinstance(step := following(self.range, seen), Step) and left >= self.longest_s(step, levels):
+            found.append(step)
+            seen.append(Tried(step.users, Word.PASS, step.times))
+            left -= self.timing(step, levels).expected_s + self.rest_s
         return found
 
 

@@ -70,6 +70,21 @@ def connected(held, **asked):
     return whole | {"processes": [whole["processes"][0] | {"connections": held}]} | asked
 
 
+@pytest.mark.parametrize(
+    ("needed", "settled_by"), [((3000, None), None), ((3000, 5000), 5.0), ((None, None), None)], ids=str
+)
+def test_a_level_is_settled_once_its_hardest_objective_is(needed, settled_by):
+    unsure = [asked(each, 240.0, "inconclusive", needed=more) for each, more in zip((ACK, TTFT), needed, strict=True)]
+    assert level(summary(100, unsure), 100, "run").settled_by == settled_by
+
+
+def test_what_passes_with_one_objective_unsure_takes_what_that_one_takes():
+    results = [asked(ACK, 20.0), asked(TTFT, 1190.0, "inconclusive", needed=1500)]
+    found = level(summary(100, results), 100, "run", times=2.0)
+    assert (found.settled_by, found.times) == (1.5, 2.0)
+    assert level(summary(100, [asked(ACK, 20.0)]), 100, "run").settled_by is None
+
+
 def test_a_level_whose_users_were_not_connected_is_none_of_so_many_users():
     found = judged(generator=connected(500))
     assert (found.verdict, found.reason) == (Word.FAIL, "only 500 of 600 users were connected")

@@ -70,7 +70,8 @@ def pretend(monkeypatch):
     pretend = Pretend()
     pretend.changes = {}
 
-    def run(_plan, users, _levels, _folder, _url, secrets):
+    def run(_plan, step, _levels, _folder, _url, secrets):
+        users = step.users
         pretend.fate(users)
         pretend.secrets = secrets
         good = users <= pretend.holds

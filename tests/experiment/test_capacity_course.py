@@ -18,8 +18,8 @@ from staged_levels import ACK, asked, summary
 from loadtest.analysis.capacity import Level
 from loadtest.analysis.capacity import capacity as found
 from loadtest.analysis.capacity import level as judged
-from loadtest.analysis.capacity_search import Word
-from loadtest.commands.capacity_lines import plan_line
+from loadtest.analysis.capacity_search import Step, Word
+from loadtest.commands.capacity_lines import line_of, plan_line
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment import capacity
 from loadtest.experiment.capacity import Begun, Record, Told, carry_on, check_load, new, restore, save
@@ -59,7 +59,8 @@ def pretend(monkeypatch):
     pretend = Pretend()
     pretend.run = []
 
-    def run(_plan, users, _levels, _folder, _url, _secrets):
+    def run(_plan, step, _levels, _folder, _url, _secrets):
+        users = step.users
         pretend.fate(users)
         pretend.run.append(users)
         return level(users, Word.PASS if users <= pretend.holds else pretend.beyond)
@@ -78,7 +79,7 @@ def test_a_search_finds_the_bracket_and_keeps_every_level(tmp_path, pretend):
     assert pretend.run == [100, 200, 400, 800, 600, 700, 750]
     assert (record.max_users, record.fails_at_users, record.ended) == (700, 750, "found")
     assert record.max_messages_per_s == 700 / 7.5
-    assert [each.users for each in told if isinstance(each, Begun)] == pretend.run
+    assert [each.step.users for each in told if isinstance(each, Begun)] == pretend.run
     assert [each.level.users for each in told if isinstance(each, Told)] == pretend.run
     assert restore(tmp_path) == record
 
@@ -144,7 +145,7 @@ def test_a_load_that_a_shape_decides_on_is_refused():
 
 
 def test_a_level_that_there_may_be_no_time_for_is_not_begun(tmp_path, pretend):
-    first = plan().longest_s(100)
+    first = plan().longest_s(Step(100))
     record, _ = search(tmp_path, new(plan()), max_time_s=first + 1)
     assert pretend.run == [100, 200, 400, 800, 600, 700, 750]  # pretended levels take no time
     record, _ = search(tmp_path, new(plan()), max_time_s=first - 1)
@@ -154,24 +155,31 @@ def test_a_level_that_there_may_be_no_time_for_is_not_begun(tmp_path, pretend):
 # --- times ------------------------------------------------------------------------------------------------------------
 def test_a_level_of_few_users_lasts_until_it_has_enough_messages():
     assert enough_messages([OBJECTIVE]) == 552  # 1.5 x 368
-    few, many = plan().timing(100), plan().timing(1_000)
+    few, many = plan().timing(Step(100)), plan().timing(Step(1_000))
     assert (few.ramp_s, few.settle_s, few.measured_s) == (0.5, 10.0, 41.4)
     assert (many.ramp_s, many.measured_s) == (5.0, 20.0)
     assert many.run_s == 36.0
-    assert plan(start=1).timing(1).measured_s == 60.0  # three times as long, and no more
+    assert plan(start=1).timing(Step(1)).measured_s == 60.0  # three times as long, and no more
 
 
 def test_below_a_first_level_that_failed_a_level_lasts_as_long_as_its_verdict_takes():
-    assert plan().timing(25).measured_s == 165.6  # 552 messages of 25 users
+    assert plan().timing(Step(25)).measured_s == 165.6  # 552 messages of 25 users
     assert plan().range.least == 21  # who send them in 10 x 20 s
-    assert plan().timing(21).measured_s == pytest.approx(200.0, abs=3)
+    assert plan().timing(Step(21)).measured_s == pytest.approx(200.0, abs=3)
+
+
+def test_a_level_that_is_run_again_to_be_told_is_measured_so_many_times_as_long():
+    usual, longer = plan().timing(Step(1_000)), plan().timing(Step(1_000, 2.5))
+    assert (longer.ramp_s, longer.settle_s, longer.measured_s) == (usual.ramp_s, usual.settle_s, 50.0)
+    told = line_of(Begun(Step(1_000, 2.5), longer.expected_s))
+    assert told == "1,000 users, 2.5 times as long: about 1 min 14 s"
 
 
 def test_what_users_send_is_read_of_the_level_before():
     """Of classes that send half of what the options say, a level takes twice as long."""
     before = level(100, Word.PASS, sent_per_s=100 / 15)
-    assert plan().timing(200, [before]).measured_s == 41.4
-    assert plan().timing(200, [level(100, Word.PASS, sent_per_s=None)]).measured_s == 20.7
+    assert plan().timing(Step(200), [before]).measured_s == 41.4
+    assert plan().timing(Step(200), [level(100, Word.PASS, sent_per_s=None)]).measured_s == 20.7
 
 
 def test_minted_users_are_new_in_each_level_and_those_of_a_file_are_the_same():
@@ -182,8 +190,8 @@ def test_minted_users_are_new_in_each_level_and_those_of_a_file_are_the_same():
 
 
 def test_a_level_settles_for_two_answers_of_the_last_one():
-    assert plan().timing(200, [level(100, Word.PASS, answer_s=14.0)]).settle_s == 28.0
-    assert plan().timing(200, [level(100, Word.PASS, answer_s=500.0)]).settle_s == 60.0
+    assert plan().timing(Step(200), [level(100, Word.PASS, answer_s=14.0)]).settle_s == 28.0
+    assert plan().timing(Step(200), [level(100, Word.PASS, answer_s=500.0)]).settle_s == 60.0
 
 
 def test_the_first_level_has_enough_users_for_a_verdict():
@@ -195,19 +203,19 @@ def test_the_first_level_has_enough_users_for_a_verdict():
 
 def test_with_its_own_settings_a_search_that_never_fails_ends_within_its_time():
     levels = plan().passing(480.0)
-    assert levels == [100 * 2**place for place in range(len(levels))]
-    spent = sum(plan().timing(users).expected_s for users in levels[:-1]) + plan().longest_s(levels[-1])
+    assert levels == [Step(100 * 2**place) for place in range(len(levels))]
+    spent = sum(plan().timing(step).expected_s for step in levels[:-1]) + plan().longest_s(levels[-1])
     assert len(levels) >= 5
     assert spent <= 480.0
-    assert plan(most=250).passing(480.0) == [100, 200, 250]
+    assert plan(most=250).passing(480.0) == [Step(100), Step(200), Step(250)]
 
 
 PASSED = [level(users, Word.PASS) for users in (100, 200, 400)]
 
 
 def test_a_search_that_goes_on_has_the_levels_before_it_that_are_left():
-    assert plan().passing(150.0, PASSED[:2]) == [400, 800]
-    assert plan(precision=0.2).passing(480.0, [*PASSED, level(800, Word.FAIL)]) == [600, 700]
+    assert plan().passing(150.0, PASSED[:2]) == [Step(400), Step(800)]
+    assert plan(precision=0.2).passing(480.0, [*PASSED, level(800, Word.FAIL)]) == [Step(600), Step(700)]
 
 
 @pytest.mark.parametrize(
