@@ -14,6 +14,7 @@ from loadtest.analysis.server import Server
 from loadtest.analysis.slo.values import Decision, Objectives, Result
 from loadtest.analysis.values import Counts, MetricSummary, Verdict
 from loadtest.model import NO_FILE, NO_PORT, StreamState
+from loadtest.objectives import BY_MESSAGE, MAX
 
 SCHEMA: Final = 1
 REJECTED: Final = 0.01
@@ -60,7 +61,7 @@ class Level(Struct, frozen=True):
 
     Attributes:
         run: name of its run folder.
-        times: the usual length that it was measured.
+        times: its first length that it was measured.
         verdict: see `capacity_search.Word`.
         reason: why it did not pass; empty where it did.
         decisive: the objective that it failed by; null where it did not, or failed by what no objective asks for.
@@ -76,6 +77,7 @@ class Level(Struct, frozen=True):
         answer_s: mean time to the completion of an answer; what the next level settles by.
         full: resources of the server that were full, in words.
         objectives: what it says to each.
+        measured_s: length of its steady window; null in files of older versions.
     """
 
     users: int
@@ -95,14 +97,21 @@ class Level(Struct, frozen=True):
     full: list[str]
     objectives: list[Result]
     times: float = 1.0
+    measured_s: float | None = None
 
     @property
     def settled_by(self) -> float | None:
-        """Times its messages that would settle what it could not tell, about; None where it could, or none would."""
-        if self.verdict is not Word.INCONCLUSIVE:
+        """Times its length that would settle what it could not tell, about.
+
+        None where it could, where no length would, and beside a count or a maximum: those are harder to keep the longer
+        a level is, so that it would be held to more than the others.
+        """
+        if self.verdict is not Word.INCONCLUSIVE or any(_grows(each) for each in self.objectives):
             return None
         unsure = [each for each in self.objectives if each.verdict is Decision.INCONCLUSIVE]
-        wanted = [each.needed / each.samples for each in unsure if each.needed and each.samples]
+        wanted = [
+            each.needed / each.samples for each in unsure if each.metric in BY_MESSAGE and each.needed and each.samples
+        ]
         return max(wanted) if wanted and len(wanted) == len(unsure) else None
 
     @property
@@ -148,7 +157,7 @@ class Capacity(Struct, frozen=True, kw_only=True):
 
 
 def level(summary: LevelSummary, users: int, run: str, times: float = 1.0) -> Level:
-    """Judge one level by its run, which was measured so many times as long as usual."""
+    """Judge one level by its run, which was measured so many times as long as the first of so many users."""
     seconds = summary.run.window.stop_s - summary.run.window.start_s
     sent, delivered = (_per_second(summary.steady.get(name), seconds) for name in ("sent", "delivered"))
     time_ms = _mean(summary.metrics, "stream_completion") or _mean(summary.metrics, "ack_delivered")
@@ -171,7 +180,12 @@ def level(summary: LevelSummary, users: int, run: str, times: float = 1.0) -> Le
         full=summary.server.full if summary.server else [],
         objectives=list(summary.objectives.results) if summary.objectives else [],
         times=times,
+        measured_s=seconds,
     )
+
+
+def _grows(result: Result) -> bool:
+    return result.unit == "count" or result.statistic == MAX
 
 
 def beyond_the_limiter(summary: LevelSummary) -> float | None:
@@ -201,6 +215,18 @@ def capacity(levels: Sequence[Level], ended: str | None = None, stopped: str = "
 def tried(levels: Iterable[Level]) -> list[Tried]:
     """What the strategy looks at."""
     return [Tried(each.users, each.verdict, each.times, each.settled_by) for each in levels]
+
+
+def spoken(levels: Sequence[Level]) -> list[Level]:
+    """The levels that say something: of each number of users the sound ones measured the longest, in their order."""
+    most: dict[int, tuple[bool, float]] = {}
+    for each in levels:
+        most[each.users] = max(most.get(each.users, (False, 0.0)), _rank(each))
+    return [each for each in levels if _rank(each) == most[each.users]]
+
+
+def _rank(each: Level) -> tuple[bool, float]:
+    return each.verdict is not Word.UNSOUND, each.times
 
 
 def knee(levels: Sequence[Level]) -> int | None:

@@ -3,14 +3,14 @@
 Levels double until one fails, and then narrow the bracket [highest pass, lowest fail]. Whatever a level says, only a
 pass within the bracket moves its lower end and only a fail its upper one, so the bracket never widens; each end is as
 sure as the verdict of the one level that it rests on. A level that cannot be told (inconclusive) moves neither end.
-Once the doubling is over it is run again, so long that it can be told, if that is not too long; where it is, the level
-lies where the capacity does, and the gaps on either side of it are looked at next. Of two levels that contradict each
-other, a pass above one that could not be told, the pass is likelier to be luck: it counts once it has come twice.
+Once the doubling is over it is run again, so long that it can be told, if there is time for that; else it lies where
+the capacity does, and the gaps on either side of it are looked at next. Of two levels that contradict each other, a
+pass above one that could not be told, the pass is likelier to be luck: it counts once it has come twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -25,11 +25,11 @@ CONFIRMED: Final = 2
 TRIES: Final = 2
 """Times that a level is run of which the generator is not sound."""
 LONGEST: Final = 6.0
-"""Times its usual length that a level is measured at most, to be told."""
+"""Times its own length that a level is measured at most, to be told."""
 SPARE: Final = 1.3
 """Times the length that would settle a level: that is estimated from the level that did not."""
 SHORTEST: Final = 1.5
-"""Times its usual length that a level is measured at least where it is run again: less would hardly tell more."""
+"""Times its own length that a level is measured at least where it is run again: less would hardly tell more."""
 
 
 class Word(StrEnum):
@@ -44,7 +44,7 @@ class Word(StrEnum):
 
 
 class Step(Struct, frozen=True):
-    """A level to run, measured so many times as long as usual."""
+    """A level to run, measured so many times as long as it was first, or would be."""
 
     users: int
     times: float = 1.0
@@ -54,7 +54,7 @@ class Tried(Struct, frozen=True):
     """A level that was run.
 
     Attributes:
-        times: its usual length that it was measured.
+        times: its first length that it was measured.
         settled_by: of one that could not be told, times its own length that would, about; None where none would.
     """
 
@@ -133,39 +133,54 @@ def _is_surprising(tried: Sequence[Tried], users: int) -> bool:
     return any(Word.INCONCLUSIVE in _words(tried, each) for each in nearby)
 
 
-def following(where: Range, tried: Sequence[Tried]) -> Step | End:
-    """The next level, or why there is none."""
+def following(where: Range, tried: Sequence[Tried], fits: Callable[[Step], bool] = lambda _: True) -> Step | End:
+    """The next level, or why there is none.
+
+    Args:
+        fits: whether there is time for a level; where none fits, one that does not is returned.
+    """
     if not tried:
         return Step(where.start)
-    if _comes_again(tried):
-        return Step(tried[-1].users, tried[-1].times)
     known = bracket(tried)
+    again = _again(tried, known)
+    if again is not None:
+        return again
     if known.fails is None:
         found = _upwards(where, tried)
-        return _longer(tried, known) or found if found is End.MOST else found
+        over = found is End.MOST or (isinstance(found, Step) and not fits(found))
+        return (over and _longer(tried, known, fits)) or found
     if known.passes is not None and known.fails - known.passes <= _enough(where, known.passes):
         return End.FOUND
-    return _longer(tried, known) or _within(where, tried, known.passes, known.fails)
+    return _longer(tried, known, fits) or _within(where, tried, known.passes, known.fails)
 
 
-def _comes_again(tried: Sequence[Tried]) -> bool:
-    """Whether the last level is run once more as it was: unsound, or a pass that has to come twice."""
+def _again(tried: Sequence[Tried], known: Bracket) -> Step | None:
+    """A level that is run once more as it was: the last one, unsound, or one whose pass has to come twice."""
     last = tried[-1]
-    if last.word is Word.UNSOUND:
-        return sum(each.users == last.users and each.times == last.times for each in tried) < TRIES
-    return last.word is Word.PASS and not _passes(tried, last.users) and len(_words(tried, last.users)) == 1
+    if last.word is Word.UNSOUND and _unsound(tried, last) < TRIES:
+        return Step(last.users, last.times)
+    for each in reversed(tried):
+        alone = _words(tried, each.users) == [Word.PASS] and each.word is Word.PASS
+        if alone and not _passes(tried, each.users) and _is_within(known, each.users) and _unsound(tried, each) < TRIES:
+            return Step(each.users, each.times)
+    return None
 
 
-def _longer(tried: Sequence[Tried], known: Bracket) -> Step | None:
+def _unsound(tried: Sequence[Tried], of: Tried) -> int:
+    """How often a level was run in vain."""
+    return sum((each.users, each.times, each.word) == (of.users, of.times, Word.UNSOUND) for each in tried)
+
+
+def _longer(tried: Sequence[Tried], known: Bracket, fits: Callable[[Step], bool]) -> Step | None:
     """Of the levels within the bracket that could not be told, and were run once, the one that is told the soonest."""
     again = {each.users for each in tried if each.times > 1}
-    untold = [
+    wanted = sorted(
         (max(SPARE * each.settled_by, SHORTEST), each.users)
         for each in tried
         if each.settled_by is not None and each.users not in again and _is_within(known, each.users)
-    ]
-    times, users = min(untold, default=(LONGEST + 1, 0))
-    return Step(users, round(times, 1)) if times <= LONGEST else None
+    )
+    steps = (Step(users, round(times, 1)) for times, users in wanted if times <= LONGEST)
+    return next(filter(fits, steps), None)
 
 
 def _is_within(known: Bracket, users: int) -> bool:
@@ -173,7 +188,7 @@ def _is_within(known: Bracket, users: int) -> bool:
 
 
 def _upwards(where: Range, tried: Sequence[Tried]) -> Step | End:
-    if tried[-1].word is Word.UNSOUND and tried[-1].times == 1:
+    if not _words(tried, tried[-1].users):
         return End.GENERATOR
     top = max(each.users for each in tried)
     if where.most is not None and top >= where.most:

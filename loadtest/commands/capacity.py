@@ -71,7 +71,8 @@ MISSED: Final = 1
 @click.option("--settle", type=Parsed(duration, "TIME"), default="10s", show_default=True,
               help="Time of each level before it is measured; two answers long at least.")  # fmt: skip
 @click.option("-t", "--run-time", type=Parsed(positive_duration, "TIME"), default="20s", show_default=True,
-              help="Measured time of each level; up to three times as long where users are few.")  # fmt: skip
+              help="Measured time of each level; up to three times as long where users are few, up to ten "
+                   "times where fewer than the first are tried, or a level is run again to be told.")  # fmt: skip
 @click.option("--max-time", type=Parsed(positive_duration, "TIME"), default="8m", show_default=True,
               help="Longest time of the whole search.")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from loadtest.analysis.capacity import Level, tried
 from loadtest.analysis.capacity_search import End, bracket, following
 from loadtest.experiment.capacity import Begun, Told
 from loadtest.experiment.capacity_plan import Plan
-from loadtest.report.capacity_table import level_words
+from loadtest.report.capacity_table import level_words, times_of
 from loadtest.report.units import duration
 
 
 def plan_line(plan: Plan, done: Sequence[Level], max_time_s: float) -> str:
     """What is left to do, how long it takes at the most, and how much it sends if nothing fails."""
     before = f"{len(done)} level{'' if len(done) == 1 else 's'} done, " if done else ""
-    step = following(plan.range, tried(done))
+    step = following(plan.range, tried(done), partial(plan.fits, levels=done, left_s=max_time_s))
     if isinstance(step, End):
         return f"plan: {before}and none is left to run"
     first, measured = plan.timing(step, done), duration(plan.run_time_s)
@@ -41,6 +42,7 @@ def _where(plan: Plan, done: Sequence[Level], users: int) -> str:
 def line_of(told: Begun | Told) -> str:
     """A level that begins, or one that was run."""
     if isinstance(told, Begun):
-        longer = f", {told.step.times:.1f} times as long" if told.step.times > 1 else ""
-        return f"{told.step.users:,} users{longer}: about {duration(told.expected_s)}"
+        again = " again" if told.again else ""
+        longer = f", {times_of(told.step.times)} to be told" if told.step.times > 1 else ""
+        return f"{told.step.users:,} users{again}{longer}: about {duration(told.expected_s)}"
     return f"{level_words(told.level)}   {duration(max(told.left_s, 0.0))} left at most"

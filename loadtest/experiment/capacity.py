@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -45,9 +46,10 @@ class Record(Capacity, frozen=True, kw_only=True):
 
 
 class Begun(Struct, frozen=True):
-    """A level that begins, and how long it takes, about, with the rest before it."""
+    """A level that begins, whether one of so many users was run before, and how long it takes, about, with the rest."""
 
     step: Step
+    again: bool
     expected_s: float
 
 
@@ -114,14 +116,16 @@ def carry_on(
     plan, levels, deadline = record.plan, list(record.levels), time.monotonic() + max_time_s
     ended, stopped, was_there = None, "", listens(url)
     while ended is None and not stopped:
-        step = following(plan.range, tried(levels))
+        left_s = deadline - time.monotonic()
+        step = following(plan.range, tried(levels), partial(plan.fits, levels=levels, left_s=left_s))
         if isinstance(step, End):
             ended = str(step)
-        elif plan.longest_s(step, levels) > deadline - time.monotonic():
+        elif not plan.fits(step, levels, left_s):
             ended = MAX_TIME
         else:
             try:
-                progress(Begun(step, plan.timing(step, levels).expected_s + (plan.rest_s if levels else 0.0)))
+                again = any(each.users == step.users for each in levels)
+                progress(Begun(step, again, plan.timing(step, levels).expected_s + (plan.rest_s if levels else 0.0)))
                 found = _level(plan, step, levels, folder, url, secrets)
                 if was_there and found.verdict is not Word.PASS:  # behind a proxy it never is
                     _check_still_there(url)
@@ -152,7 +156,7 @@ def _level(
     (folder / "logs").mkdir(exist_ok=True)
     console = folder / "logs" / f"{len(levels) + 1:02}-{users}-users.txt"
     before = _newest(folder)
-    load = _load(plan, users, plan.first_of(levels), timing, folder, url, secrets)
+    load = _load(plan, step, plan.first_of(levels), timing, folder, url, secrets)
     with console.open("wb") as printed, under_way(load, printed) as process:
         try:
             code = process.wait(timing.run_s + plan.reply_timeout_s + _PATIENCE_S)
@@ -201,20 +205,21 @@ def _check_still_there(url: str) -> None:
 
 
 def _load(
-    plan: Plan, users: int, first: int, timing: Timing, folder: Path, url: str, secrets: Mapping[str, str]
+    plan: Plan, step: Step, first: int, timing: Timing, folder: Path, url: str, secrets: Mapping[str, str]
 ) -> Load:
     own = [
         f"--results={folder}",
         f"--seed={plan.seed}",
         f"--first-user={first}",
         f"--warmup={timing.warmup_s:g}s",
-        f"--label=level={users}",
+        f"--label=level={step.users}",
+        f"--label=times={step.times:g}",
         *(f"--slo={text}" for text in plan.objectives),
         *(f"--abort-on={text}" for text in lost_when(plan.objectives)),
     ]
     return Load(
         host=url,
-        users=users,
+        users=step.users,
         spawn_rate=plan.spawn_rate,
         run_time=timing.run_s,
         processes=plan.processes,

@@ -11,7 +11,7 @@ from msgspec import Struct
 from loadtest.analysis.capacity import Level, tried
 from loadtest.analysis.capacity_search import Range, Step, Tried, Word, following
 from loadtest.analysis.percentiles import required_samples
-from loadtest.objectives import Comparison, Kind, Objective, abort_condition, objective, quantile
+from loadtest.objectives import BY_MESSAGE, Comparison, Kind, Objective, abort_condition, objective, quantile
 
 START: Final = 100
 """Users of the first level, where so many send enough messages in time."""
@@ -21,7 +21,8 @@ sample."""
 LONGEST: Final = 3.0
 """Times its usual length that a level is measured at most, for want of messages."""
 LONGEST_BELOW: Final = 10.0
-"""The same where the first level failed, so that it takes fewer users; with still fewer there is no verdict."""
+"""The same where the first level failed, so that it takes fewer users; with still fewer there is no verdict. A
+level that is run again to be told is no longer, either."""
 SETTLED: Final = 2.0
 """Times an answer's length after which the open ones are as many as they will be."""
 _SETTLE_MOST_S: Final = 60.0
@@ -98,19 +99,28 @@ class Plan(Struct, frozen=True):
 
     @property
     def range(self) -> Range:
-        least = users_for(self.objectives, self.user_per_s, LONGEST_BELOW * self.run_time_s)
+        messages = users_for(self.objectives, self.user_per_s, LONGEST_BELOW * self.run_time_s)
+        least = max(messages, enough_connects(self.objectives))
         return Range(self.start, self.most, self.precision, least)
 
     def timing(self, step: Step, levels: Sequence[Level] = ()) -> Timing:
         """The time of a level, which settles by the answers that were seen and lasts until it has enough messages."""
         users = step.users
-        answer_s = max((each.answer_s or 0.0 for each in levels[-1:]), default=0.0)
+        first = next((each for each in levels if each.users == users and each.times == 1 and each.measured_s), None)
+        answer_s = _answer_s(users, levels)
         settle = min(max(self.settle_s, SETTLED * answer_s), max(_SETTLE_MOST_S, self.settle_s))
         per_s = levels[-1].user_per_s if levels else None
         enough = enough_messages(self.objectives) / (users * (per_s or self.user_per_s))
         longest = LONGEST if users >= self.start else LONGEST_BELOW
         measured = min(max(self.run_time_s, enough), longest * self.run_time_s)
+        if step.times > 1 and first is not None and first.measured_s is not None:
+            measured = first.measured_s
         return Timing(users / self.spawn_rate, settle, round(step.times * measured, 1))
+
+    def fits(self, step: Step, levels: Sequence[Level], left_s: float) -> bool:
+        """Whether a level may be begun with so much time left."""
+        too_long = step.times > 1 and self.timing(step, levels).measured_s > LONGEST_BELOW * self.run_time_s
+        return not too_long and self.longest_s(step, levels) <= left_s
 
     def longest_s(self, step: Step, levels: Sequence[Level] = ()) -> float:
         """How long a level takes at the most, where the server lets the last messages wait."""
@@ -131,21 +141,38 @@ class Plan(Struct, frozen=True):
         No bound: after one that fails the search narrows, and may find time for more levels, and send more.
         """
         seen, left, found = tried(levels), max_time_s, list[Step]()
-        while isinstance(step := following(self.range, seen), Step) and left >= self.longest_s(step, levels):
+        while isinstance(step := following(self.range, seen), Step) and self.fits(step, levels, left):
             found.append(step)
             seen.append(Tried(step.users, Word.PASS, step.times))
             left -= self.timing(step, levels).expected_s + self.rest_s
         return found
 
 
+def _answer_s(users: int, levels: Sequence[Level]) -> float:
+    """How long answers take with so many users, by the level nearest below that did not fail: one that fails has the
+    answers of a server that is overloaded."""
+    below = [each for each in levels if each.users <= users and each.verdict is not Word.FAIL]
+    return (max(below, key=lambda each: each.users).answer_s or 0.0) if below else 0.0
+
+
 def enough_messages(objectives: Iterable[str]) -> int:
-    """Messages that it takes to judge every objective with something to spare."""
-    return round(SPARE * max((_floor(objective(text)) for text in objectives), default=1))
+    """Messages that it takes to judge every objective on them with something to spare."""
+    return _enough(each for each in map(objective, objectives) if each.subject in BY_MESSAGE)
+
+
+def enough_connects(objectives: Iterable[str]) -> int:
+    """Users that it takes to judge every objective on connections with something to spare: each connects once."""
+    return _enough(each for each in map(objective, objectives) if each.subject not in BY_MESSAGE)
+
+
+def _enough(asked: Iterable[Objective]) -> int:
+    return max((round(SPARE * floor) for each in asked if (floor := _floor(each)) > 1), default=1)
 
 
 def first_users(objectives: Sequence[str], user_per_s: float, run_time_s: float) -> int:
     """Users of the first level, where nobody says: so many that the longest level has enough messages of them."""
-    return max(START, users_for(objectives, user_per_s, LONGEST * run_time_s))
+    messages = users_for(objectives, user_per_s, LONGEST * run_time_s)
+    return max(START, messages, enough_connects(objectives))
 
 
 def users_for(objectives: Iterable[str], user_per_s: float, seconds: float) -> int:

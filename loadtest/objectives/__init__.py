@@ -5,6 +5,7 @@ said by `analysis.slo`; here is read what people write.
 """
 
 from loadtest.objectives.given import checked, checked_condition, demanded
+from loadtest.objectives.names import BY_MESSAGE, MAX
 from loadtest.objectives.parse import abort_condition, objective
 from loadtest.objectives.values import (
     Comparison,
@@ -18,6 +19,8 @@ from loadtest.objectives.values import (
 )
 
 __all__ = [
+    "BY_MESSAGE",
+    "MAX",
     "Comparison",
     "Demands",
     "Kind",

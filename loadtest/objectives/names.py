@@ -34,6 +34,9 @@ PER_MESSAGE: Final = (
 )  # fmt: skip
 """Metrics that a message has one value of."""
 
+BY_MESSAGE: Final = frozenset({*PER_MESSAGE, "ttft_overhead", "inter_chunk", "fanout", *RATIOS} - {"connect_ratio"})
+"""What messages are the samples of: the longer a run, the more there are. Of connections it has one for each user."""
+
 LIVE: Final = (
     "ack_received", "ack_delivered", "ttft", "stream_completion", "delivered_ratio", "stream_complete_ratio",
     *(str(outcome) for outcome in Outcome if outcome is not Outcome.DELIVERED), "duplicates", "stream_violations",

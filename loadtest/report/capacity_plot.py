@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from loadtest.analysis.capacity import Capacity, Level
+from loadtest.analysis.capacity import Capacity, Level, spoken
 from loadtest.analysis.capacity_search import Word
 from loadtest.analysis.slo.values import Result
 from loadtest.report.capacity_table import headline, label_of
@@ -28,8 +28,11 @@ _PANELS: Final = 3
 
 
 def capacity_plot(result: Capacity, host: str) -> Figure:
-    """A panel for each latency that was asked for, with its limit; beneath, messages a second."""
-    levels = sorted(result.levels, key=lambda each: each.users)
+    """A panel for each latency that was asked for, with its limit; beneath, messages a second.
+
+    Of a level that was run again only what speaks: see `analysis.capacity.spoken`.
+    """
+    levels = sorted(spoken(result.levels), key=lambda each: each.users)
     places = [place for place, each in enumerate(levels[0].objectives) if each.unit == "ms"][:_PANELS]
     figure = new_figure(9.6, 2.4 + 2.2 * len(places) + 1.4)
     panels = figure.subplots(len(places) + 1, 1, sharex=True, squeeze=False)[:, 0]

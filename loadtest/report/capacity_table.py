@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.analysis.capacity import Capacity, Level, differs_from_little
+from loadtest.analysis.capacity import Capacity, Level, differs_from_little, spoken
 from loadtest.analysis.capacity_search import End, Word
 from loadtest.analysis.slo.values import Result
 from loadtest.report.escaping import escaped
@@ -84,12 +84,21 @@ def notes(result: Capacity) -> list[str]:
         for each in _by_users(result)
         if differs_from_little(each)
     ]
-    lines += [f"{each.users:,} users: {each.reason}" for each in _by_users(result) if each.reason and not _short(each)]
+    lines += [
+        f"{each.users:,} users: {each.reason}"
+        for each in spoken(_by_users(result))
+        if each.reason and not _reason(each)
+    ]
     if result.ended is not None and result.ended.startswith("--") and result.fails_at_users is not None:
         lines.append(f"ended by {result.ended} with a bracket wider than was asked for; allow for more to narrow it")
     if result.knee_users is not None:
         lines.append(f"knee, where throughput over latency is largest: {result.knee_users:,} users; a description")
     return lines
+
+
+def times_of(times: float) -> str:
+    """How much longer a level was measured than the first of so many users."""
+    return f"{times:.1f} times as long"
 
 
 def level_words(each: Level) -> str:
@@ -164,6 +173,11 @@ def _cells(each: Level) -> tuple[str, ...]:
 
 
 def _short(each: Level) -> str:
+    """What stands beside a verdict."""
+    return ", ".join(filter(None, (_reason(each), times_of(each.times) if each.times > 1 else "")))
+
+
+def _reason(each: Level) -> str:
     """The reason as far as it fits beside its verdict; empty where it is told beneath the table."""
     decisive = next((result for result in each.objectives if result.objective == each.decisive), None)
     return label_of(decisive) if decisive is not None else each.reason if len(each.reason) <= _ROOM else ""

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from staged_levels import ACK, FULL, SATURATED, TTFT, asked, levels, summary
 
-from loadtest.analysis.capacity import beyond_the_limiter, capacity, differs_from_little, level
+from loadtest.analysis.capacity import beyond_the_limiter, capacity, differs_from_little, level, spoken
 from loadtest.analysis.capacity_search import Word
 
 MET = [asked(ACK, 14.0, ci95=(12.0, 17.0)), asked(TTFT, 422.0)]
@@ -83,6 +83,29 @@ def test_what_passes_with_one_objective_unsure_takes_what_that_one_takes():
     found = level(summary(100, results), 100, "run", times=2.0)
     assert (found.settled_by, found.times) == (1.5, 2.0)
     assert level(summary(100, [asked(ACK, 20.0)]), 100, "run").settled_by is None
+
+
+@pytest.mark.parametrize("beside", ["lost == 0", "ttft.max < 1.2s"])
+def test_beside_a_count_or_a_maximum_no_level_is_longer_than_the_others(beside):
+    unsure = asked(ACK, 240.0, "inconclusive", needed=3000)
+    other = asked(TTFT, 0.0) | {"objective": beside}
+    other |= {"unit": "count", "statistic": None} if beside.startswith("lost") else {"statistic": "max"}
+    assert level(summary(100, [unsure, other]), 100, "run").settled_by is None
+
+
+def test_a_longer_level_has_no_more_connections():
+    unsure = asked(ACK, 240.0, "inconclusive", needed=3000) | {"metric": "connect_ratio"}
+    assert level(summary(100, [unsure]), 100, "run").settled_by is None
+
+
+def test_of_levels_run_again_the_sound_and_longest_speak():
+    late = {"verdict": {"status": "invalid", "reasons": ["the load generator was late"]}}
+    unsure = [asked(ACK, 240.0, "inconclusive", needed=3000)]
+    first, again = level(summary(100, unsure), 100, "a"), level(summary(100, [asked(ACK, 20.0)]), 100, "b", 3.9)
+    unsound = level(summary(100, [asked(ACK, 20.0)], **late), 100, "c", 3.9)
+    other = level(summary(200, [asked(ACK, 20.0)], **late), 200, "d")
+    assert spoken([first, unsound, again, other]) == [again, other]
+    assert spoken([first, unsound]) == [first]
 
 
 def test_a_level_whose_users_were_not_connected_is_none_of_so_many_users():

@@ -1,5 +1,6 @@
 """The strategy of a capacity search: on literals, on a server without noise, and on a noisy one of known capacity."""
 
+import itertools
 import math
 
 import numpy as np
@@ -122,6 +123,31 @@ def test_a_bracket_that_is_narrow_enough_has_nothing_left_to_tell():
     assert following(Range(100, precision=0.2), seen) is End.FOUND
 
 
+def test_of_the_longer_levels_the_first_is_run_that_there_is_time_for():
+    seen = [*tried((100, P)), untold(200, 3.0), untold(400, 2.0), *tried((800, F))]
+    assert following(Range(100), seen, lambda step: step.users < 400) == Step(200, 3.9)
+    assert following(Range(100), seen, lambda step: step.times < 2) == Step(600), "no time for any"
+
+
+def test_where_there_is_no_time_for_the_next_doubling_what_could_not_be_told_is():
+    seen = [*tried((100, P)), untold(200, 2.0)]
+    assert following(Range(100), seen, lambda step: step.users < 400) == Step(200, 2.6)
+    assert following(Range(100), seen, lambda step: step.users < 200) == Step(400), "nothing fits"
+
+
+def test_only_tries_that_were_unsound_count_and_only_a_level_without_a_sound_one_shows_the_generators_limit():
+    seen = [*tried((100, P)), untold(200, None), *tried((400, P), (400, U))]
+    assert following(Range(100), seen) == Step(400)
+    assert following(Range(100), [*seen, *tried((400, U))]) == Step(800)
+    assert following(Range(100), tried((100, P), (200, U), (200, U))) is End.GENERATOR
+
+
+def test_a_pass_that_has_to_come_twice_is_confirmed_though_the_generator_was_late_meanwhile():
+    seen = tried((100, P), (200, F), (150, I), (180, P), (180, U))
+    assert following(Range(100), seen) == Step(180)
+    assert bracket([*seen, *tried((180, P))]) == Bracket(180, 200)
+
+
 def test_of_a_level_that_was_run_again_what_was_said_the_longer_time_holds():
     seen = [*tried((100, P)), untold(200, 3.0), *tried((400, F)), Tried(200, P, 3.9)]
     assert bracket(seen) == Bracket(200, 400)
@@ -153,10 +179,14 @@ def search(where, verdict):
 
 @given(
     start=st.integers(1, 500), most=st.none() | st.integers(500, 5000), capacity=st.integers(0, 100_000),
-    blur=st.floats(0, 0.3), precision=st.floats(0.01, 1),
+    blur=st.floats(0, 0.3), precision=st.floats(0.01, 1), late=st.sets(st.integers(0, 20), max_size=5),
 )  # fmt: skip
-def test_without_noise_the_capacity_is_in_the_bracket(start, most, capacity, blur, precision):
+def test_without_noise_the_capacity_is_in_the_bracket(start, most, capacity, blur, precision, late):
+    count = itertools.count()
+
     def verdict(step):
+        if next(count) in late:
+            return Tried(step.users, U, step.times)
         far = abs(step.users - capacity) / max(capacity, 1)
         if far < blur / step.times:
             return Tried(step.users, I, step.times, blur / far if far else None)
@@ -166,7 +196,7 @@ def test_without_noise_the_capacity_is_in_the_bracket(start, most, capacity, blu
     found = bracket(levels)
     assert (found.passes or 0) <= capacity
     assert capacity < (found.fails or math.inf)
-    if end is End.FOUND and not blur:
+    if end is End.FOUND and not blur and not late:
         assert found.fails - found.passes <= max(precision * found.passes, 1)
     assert most is None or all(level.users <= most for level in levels)
 

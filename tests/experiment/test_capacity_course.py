@@ -23,7 +23,7 @@ from loadtest.commands.capacity_lines import line_of, plan_line
 from loadtest.errors import RunFolderError, UsageError
 from loadtest.experiment import capacity
 from loadtest.experiment.capacity import Begun, Record, Told, carry_on, check_load, new, restore, save
-from loadtest.experiment.capacity_plan import Plan, enough_messages, first_users, lost_when
+from loadtest.experiment.capacity_plan import Plan, enough_connects, enough_messages, first_users, lost_when
 
 OBJECTIVE = "ack_delivered.p99 < 250ms"
 
@@ -171,8 +171,36 @@ def test_below_a_first_level_that_failed_a_level_lasts_as_long_as_its_verdict_ta
 def test_a_level_that_is_run_again_to_be_told_is_measured_so_many_times_as_long():
     usual, longer = plan().timing(Step(1_000)), plan().timing(Step(1_000, 2.5))
     assert (longer.ramp_s, longer.settle_s, longer.measured_s) == (usual.ramp_s, usual.settle_s, 50.0)
-    told = line_of(Begun(Step(1_000, 2.5), longer.expected_s))
-    assert told == "1,000 users, 2.5 times as long: about 1 min 14 s"
+    told = line_of(Begun(Step(1_000, 2.5), True, longer.expected_s))
+    assert told == "1,000 users again, 2.5 times as long to be told: about 1 min 14 s"
+
+
+def test_it_is_so_many_times_as_long_as_the_first_of_so_many_users_was():
+    before = [level(1_000, Word.INCONCLUSIVE, measured_s=30.0), level(2_000, Word.FAIL, measured_s=20.0)]
+    assert plan().timing(Step(1_000, 2.5), before).measured_s == 75.0
+
+
+def test_a_level_that_is_run_again_is_no_longer_than_the_longest_of_few_users():
+    assert plan().fits(Step(1_000, 6.0), [], 1e6)
+    assert plan().fits(Step(25), [], 1e6)
+    assert not plan().fits(Step(25, 1.5), [], 1e6)  # 1.5 x 165.6 s
+
+
+def test_a_longer_level_that_there_is_no_time_for_keeps_no_other_from_being_run(tmp_path, pretend, monkeypatch):
+    unsure = judged(summary(200, [asked(ACK, 240.0, "inconclusive", needed=4_000)]), 200, "run-200")
+    run = capacity._level
+    told = lambda plan, step, *rest: unsure if step.users == 200 else run(plan, step, *rest)  # noqa: E731
+    monkeypatch.setattr(capacity, "_level", told)
+    monkeypatch.setattr(Plan, "longest_s", lambda _plan, step, _levels=(): 1e9 if step.times > 1 else 1.0)
+    record, _ = search(tmp_path, new(plan(most=800)), max_time_s=1e6)
+    assert (record.max_users, record.fails_at_users, record.ended) == (700, 750, "found")
+
+
+def test_objectives_on_connections_take_users():
+    assert enough_connects([OBJECTIVE, "lost == 0"]) == 1
+    assert enough_connects([OBJECTIVE, "connect.p99 < 1s"]) == 552
+    assert first_users(["connect_ratio > 99%"], 8 / 60, 20.0) == 552
+    assert plan(objectives=["connect.p99 < 1s"]).range.least == 552
 
 
 def test_what_users_send_is_read_of_the_level_before():
@@ -192,6 +220,12 @@ def test_minted_users_are_new_in_each_level_and_those_of_a_file_are_the_same():
 def test_a_level_settles_for_two_answers_of_the_last_one():
     assert plan().timing(Step(200), [level(100, Word.PASS, answer_s=14.0)]).settle_s == 28.0
     assert plan().timing(Step(200), [level(100, Word.PASS, answer_s=500.0)]).settle_s == 60.0
+
+
+def test_what_an_overloaded_server_took_for_its_answers_is_no_measure_for_fewer_users():
+    seen = [level(100, Word.PASS, answer_s=6.0), level(200, Word.FAIL, answer_s=30.0)]
+    assert plan().timing(Step(150), seen).settle_s == 12.0
+    assert plan().timing(Step(50), seen).settle_s == 10.0
 
 
 def test_the_first_level_has_enough_users_for_a_verdict():
