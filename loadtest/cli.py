@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from loadtest import __version__
-from loadtest.errors import LoadtestError, UsageError
+from loadtest.errors import BROKEN, INTERRUPTED, LoadtestError, UsageError
 
 COMMANDS: Final = {
     "run": "run_command",
@@ -31,10 +31,6 @@ COMMANDS: Final = {
     "finish": "finish",
 }
 """Command to the name of its function in its module of `loadtest.commands`, in the order of `--help`."""
-INTERRUPTED: Final = 130
-"""128 + SIGINT, as shells report it."""
-BROKEN: Final = 70
-"""EX_SOFTWARE of sysexits.h: a mistake of ours, and no verdict, which 1 would be taken for."""
 
 
 class Commands(click.Group):

@@ -12,6 +12,13 @@ LoadtestError
 
 from __future__ import annotations
 
+from typing import Final
+
+BROKEN: Final = 70
+"""Exit code of a mistake of ours, and no verdict, which 1 would be taken for: EX_SOFTWARE of sysexits.h."""
+INTERRUPTED: Final = 130
+"""Exit code of what Ctrl-C broke off: 128 + SIGINT, as shells report it."""
+
 
 class LoadtestError(Exception):
     """Base of all; its text is one line for a person."""

@@ -249,7 +249,7 @@ class Disconnect(Struct, frozen=True, array_like=True, gc=False):
     """`client` (we closed), `server`, `reset` (we tore it down on purpose, without a close frame), `silence` (we fell
     silent on purpose), `read_timeout`, `ping_timeout`, or `retry` (we closed after an INTERNAL_ERROR)."""
     close_ns: int | None = None
-    """Our close frame to its answer; None unless `by` is client and the server answered."""
+    """Our close frame to its answer; None unless we closed (`client`, `retry`) and the server answered."""
     quiet_ns: int | None = None
     """From the last frame either way, close frames left out, to the end."""
 

@@ -46,7 +46,6 @@ NAMED_LENGTH: Final = 28
 
 # --- Close codes and error codes --------------------------------------------------------------------------------------
 CLOSE_NORMAL: Final = 1000
-CLOSE_GOING_AWAY: Final = 1001
 CLOSE_ABNORMAL: Final = 1006
 """Never on the wire: the connection ended without a close frame (RFC 6455 section 7.1.5)."""
 CLOSE_POLICY: Final = 1008
@@ -57,6 +56,10 @@ MESSAGE_ERROR: Final = "MESSAGE_ERROR"
 VALIDATION_ERROR: Final = "VALIDATION_ERROR"
 INTERNAL_ERROR: Final = "INTERNAL_ERROR"
 RATE_LIMIT: Final = "RATE_LIMIT"
+AUTH_REFUSALS: Final = frozenset({AUTH_REQUIRED, AUTH_FAILED})
+"""Codes for which the token is to blame (backend.md, Connection)."""
+TOKEN_LIFE_S: Final = 900
+"""Life of an access token (backend.md, Connection: 15 minutes)."""
 
 
 Timestamp = str | float | None

@@ -8,9 +8,9 @@ import numpy as np
 
 from loadtest.analysis.limits.run import Limits
 from loadtest.analysis.records import Records
-from loadtest.analysis.samples import REFUSALS
 from loadtest.analysis.values import Counts, Ending
 from loadtest.model import BROKEN_OFF, Connect, Login, Outcome, Population, StreamState, WorkerEnd
+from loadtest.protocol import AUTH_REFUSALS
 from loadtest.runs.columns import MISSING, Bools, Messages
 
 
@@ -83,7 +83,7 @@ def _connects(connects: Sequence[Connect]) -> Counts:
     return {
         "connects": sum(connect.authenticated_ns is not None for connect in connects),
         "connect_failures": sum(connect.authenticated_ns is None for connect in connects),
-        "auth_failures": sum(connect.outcome in REFUSALS for connect in connects),
+        "auth_failures": sum(connect.outcome in AUTH_REFUSALS for connect in connects),
         "auth_recoveries": _auth_recoveries(connects),
     }
 
@@ -92,7 +92,7 @@ def _intruders(attempts: Sequence[Connect]) -> Counts:
     return {
         "intruders": len(attempts),
         "intruders_admitted": sum(connect.authenticated_ns is not None for connect in attempts),
-        "intruders_refused": sum(connect.outcome in REFUSALS for connect in attempts),
+        "intruders_refused": sum(connect.outcome in AUTH_REFUSALS for connect in attempts),
     }
 
 
@@ -147,7 +147,7 @@ def _auth_recoveries(connects: Sequence[Connect]) -> int:
     refused: set[str] = set()
     recovered = 0
     for connect in connects:
-        if connect.outcome in REFUSALS:
+        if connect.outcome in AUTH_REFUSALS:
             refused.add(connect.user)
         elif connect.authenticated_ns is not None:
             recovered += connect.user in refused

@@ -102,7 +102,8 @@ def load(run: RunReader) -> Records:
     """
     messages, connects = run.messages(), run.connects()
     seen = bool((messages.first_content_ns != MISSING).any() or (messages.chunks > 0).any())
-    expected = {ExpectStream.YES: True, ExpectStream.NO: False}.get(ExpectStream(run.info.expect_stream), seen)
+    certain = ExpectStream(run.info.expect_stream).certain
+    expected = seen if certain is None else certain
     return Records(
         folder=run.folder.name,
         info=run.info,

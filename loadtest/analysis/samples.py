@@ -15,10 +15,8 @@ from loadtest.analysis.limits.run import retry_after_errors
 from loadtest.analysis.percentiles import Floats
 from loadtest.analysis.records import Records
 from loadtest.model import Connect, Disconnect, Flush, Outage, Outcome, StreamState
+from loadtest.protocol import AUTH_REFUSALS
 from loadtest.runs.columns import MISSING, Bools, Ints, Messages
-
-REFUSALS: Final = ("AUTH_FAILED", "AUTH_REQUIRED", "http 401", "http 403")
-"""Outcomes of a connect for which the token is to blame (backend.md, Connection)."""
 
 UNANSWERED: Final = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST, Outcome.UNFINISHED)
 """Outcomes that rank as +infinity; rejected and dropped messages are in no population."""
@@ -291,7 +289,7 @@ def _connects(records: Records, user_class: str | None) -> Iterable[Span]:
 
 def _refusals(records: Records, user_class: str | None) -> Iterable[Span]:
     intruders = _of_class(records.intruders, user_class)
-    return ((c.user, c.began_ns, c.ended_ns) for c in intruders if c.outcome in REFUSALS)
+    return ((c.user, c.began_ns, c.ended_ns) for c in intruders if c.outcome in AUTH_REFUSALS)
 
 
 def _closes(records: Records, user_class: str | None) -> Iterable[Span]:

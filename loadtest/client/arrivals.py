@@ -20,9 +20,9 @@ import struct
 from socket import CMSG_SPACE, SOL_SOCKET
 from typing import Any, Final
 
-from loadtest.client.deflate import Tally
 from loadtest.client.dial import KERNEL_STAMPS, SO_TIMESTAMPNS
 from loadtest.client.polls import PollClock
+from loadtest.client.tally import Tally
 
 QUEUEING_NS: Final = 200_000
 """A stamp may precede the previous read by this much: the kernel stamps a packet first and queues its bytes then."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 from websockets.frames import Frame
 from websockets.typing import ExtensionParameter
+
+from loadtest.client.tally import Tally
 
 LONGEST_WINDOW: Final = 15
 OWN_WINDOW: Final = 10
@@ -16,12 +18,6 @@ OWN_WINDOW: Final = 10
 A window smaller than what was agreed on is any sender's right (RFC 7692, section 7.1.2.2)."""
 OWN_MEMORY: Final = 2
 """zlib's `memLevel` for the same reason: with it compression takes some 7 KB a connection."""
-
-
-class Tally(Protocol):
-    """Counts by name and key."""
-
-    def add(self, name: str, key: str = "", value: int = 1) -> None: ...
 
 
 class OfferDeflate(ClientPerMessageDeflateFactory):

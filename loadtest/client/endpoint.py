@@ -18,8 +18,9 @@ from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
 from loadtest import __version__
-from loadtest.client.deflate import OfferDeflate, Tally
+from loadtest.client.deflate import OfferDeflate
 from loadtest.client.proxy import Proxy
+from loadtest.client.tally import Tally
 from loadtest.settings import Address, Carrier, Header, Parameter, TokenPlace
 
 GUIDE_PLACE: Final = TokenPlace()

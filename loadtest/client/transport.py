@@ -22,7 +22,6 @@ from websockets.protocol import CONNECTING, OPEN
 
 from loadtest.client.arrivals import ANCILLARY, Arrivals
 from loadtest.client.closed import HALF_OPEN, Closed, ClosedBy
-from loadtest.client.deflate import Tally
 from loadtest.client.dial import (
     READ,
     DialError,
@@ -38,6 +37,7 @@ from loadtest.client.listener import Listener, Nobody
 from loadtest.client.outbox import MOST_WAITING, Outbox
 from loadtest.client.pings import MOST_OPEN, Pings
 from loadtest.client.polls import PollClock, poll_clock
+from loadtest.client.tally import Tally
 from loadtest.client.tls import READ_SIZE, TlsStream, fault
 from loadtest.client.upgrade import agreed, refusal
 from loadtest.protocol import CLOSE_ABNORMAL, CLOSE_NORMAL

@@ -17,9 +17,9 @@ import msgspec
 
 from loadtest.garbage import collect_rarely
 from loadtest.open_files import raise_file_limit
-from loadtest.protocol import CLOSE_POLICY
+from loadtest.protocol import CLOSE_POLICY, TOKEN_LIFE_S
 from loadtest.server import AnswerStyle, ChatServer, Distribution, ServerCounts, ServerOptions
-from loadtest.server.auth import TOKEN_LIFE_S, issue
+from loadtest.server.auth import issue
 from loadtest.server.faults.control import ControlPortTaken
 from loadtest.server.faults.kinds import described
 from loadtest.server.faults.orders import order

@@ -82,7 +82,7 @@ class Bench:
         self.full = full
         self.dialect = dialect
         self.counts = Counts()
-        self.expectation = Expectation({"yes": True, "no": False}.get(chosen.expect_stream))
+        self.expectation = Expectation(chosen.expect_stream.certain)
         self.patience_s = min(chosen.reply_timeout, 30.0 if full else 6.0)
         """How long an answer may take."""
         self.hush_s = min(self.patience_s, 0.5)

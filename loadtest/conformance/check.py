@@ -22,14 +22,14 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.analysis.conformance import Conformance
-from loadtest.analysis.limits.limiter import Limiter, LimiterKind
+from loadtest.analysis.limits.limiter import FoundKind, Limiter
 from loadtest.client.dialect import GUIDE, Dialect
 from loadtest.client.tokens import MintedTokens, Tokens
 from loadtest.conformance.asked import check_user, read_options
 from loadtest.conformance.bench import PLACES, Bench, CannotTest, Probe
 from loadtest.conformance.cases import connection, errors, limiter, messages, reconnection, streams, tokens, typing
 from loadtest.conformance.checklist import GROUPS, Findings, chosen
-from loadtest.errors import LoadtestError, UsageError
+from loadtest.errors import BROKEN, INTERRUPTED, LoadtestError, UsageError
 from loadtest.load.hooks import Hooks, read_hooks
 from loadtest.load.login_refusal import explained_login
 from loadtest.load.options import check_host
@@ -45,9 +45,6 @@ FULL_S: Final = 600.0
 """Longest time for a group of cases."""
 UNUSED_USERS: Final = (100_000, 999_000)
 """Minted users are taken from here at random, so that a check finds no limit used up by the one before."""
-_INTERRUPTED: Final = 130
-_BROKEN: Final = 70
-"""A mistake of ours, for which Python ends with 1: that would be a case that failed."""
 
 Check = Callable[[Bench, Findings], None]
 CHECKS: Final[dict[str, Check]] = {
@@ -97,7 +94,7 @@ class Checker:
         """Whether conversations are new ones, so that each group of cases may have its own."""
         self._logins: list[Login] = []
         self._findings = Findings()
-        self._limiter = Limiter(LimiterKind.UNCLEAR)  # not looked at
+        self._limiter = Limiter(FoundKind.UNCLEAR)  # not looked at
         self._bench = Bench(
             read_endpoint(asked.host, chosen_options),
             chosen_options,
@@ -206,7 +203,7 @@ def _conversation(chosen_options: Settings, people: People, user: int) -> str | 
 def main() -> NoReturn:
     """Check as the first argument says; exit codes are those of the README, but for cases that fail."""
     for number in (signal.SIGINT, signal.SIGTERM):  # whatever a greenlet is at
-        gevent.signal_handler(number, os._exit, _INTERRUPTED)
+        gevent.signal_handler(number, os._exit, INTERRUPTED)
     try:
         asked = msgspec.json.decode(sys.argv[1], type=Asked)
         check_host(asked.host)
@@ -219,7 +216,7 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001  # whatever it is
         traceback.print_exc()
-        sys.exit(_BROKEN)
+        sys.exit(BROKEN)
     sys.stdout.buffer.write(msgspec.json.encode(found))
     sys.exit(0)
 

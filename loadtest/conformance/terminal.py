@@ -35,7 +35,6 @@ from loadtest.load.hooks import Hooks, read_hooks
 from loadtest.load.login_refusal import explained_login
 from loadtest.load.options import check_host
 from loadtest.load.people import People
-from loadtest.load.process import EXPECTED
 from loadtest.load.reach import read_endpoint, remarks
 from loadtest.load.refusal import explained
 from loadtest.model import BROKEN_OFF, Connect, Login, Message, Outcome, Population
@@ -91,7 +90,7 @@ class Terminal:
         self._conversation = ""
         self._endpoint = read_endpoint(chat.host, chosen)
         self._tokens = tokens
-        self._expected = EXPECTED[chosen.expect_stream]
+        self._expected = chosen.expect_stream.certain
         self._interactive = sys.stdin is not None and sys.stdin.isatty()
         self._first: gevent.event.AsyncResult = gevent.event.AsyncResult()
         self._leave = gevent.event.Event()

@@ -30,7 +30,7 @@ from loadtest.load.people import People
 from loadtest.load.recorder import Aside, Recorder
 from loadtest.model import SETTLED_NS, Population
 from loadtest.protocol import ServerEvent
-from loadtest.settings import Backoff, ExpectStream, Settings
+from loadtest.settings import Backoff, Settings
 
 SWEEP_S: Final = 0.25
 """How often silent messages are looked for and one client is pinged."""
@@ -50,7 +50,6 @@ DEBT_LEAST: Final = 50_000
 """Actions never done that are counted one by one in any case, a tenth of a second's work."""
 DEBT_SHARE: Final = 0.1
 """Of the actions done, so many more: beyond, the run is lost whatever their number (`generator_rules.ACHIEVED`)."""
-EXPECTED: Final = {ExpectStream.AUTO: None, ExpectStream.YES: True, ExpectStream.NO: False}
 
 Debt = Callable[[int, int], int]
 """From an instant (monotonic ns) and a maximum to the number of actions that were due before and never done."""
@@ -91,7 +90,7 @@ class Process:
             start_anew_s=settings.start_anew,
             silence_s=settings.silence,
         )
-        self._expectation = Expectation(EXPECTED[settings.expect_stream])
+        self._expectation = Expectation(settings.expect_stream.certain)
         self._clients: dict[ChatClient, Debt] = {}
         self._in_rooms = False
         self._rng = random.Random(f"{settings.seed}/{name}")  # one for all: each would take 2.5 KB

@@ -28,7 +28,7 @@ from loadtest.model import (
     Population,
     StreamState,
 )
-from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
+from loadtest.protocol import AUTH_REFUSALS
 
 REQUEST_TYPE: Final = "WS"
 ROWS_AT_ONCE: Final = 20
@@ -40,15 +40,12 @@ _STREAM_FAILED: Final = frozenset(
 )
 
 
-AUTH_REFUSALS: Final = frozenset({AUTH_REQUIRED, AUTH_FAILED})
-
-
 class ChatFailure(Exception):
     """What Locust's failure table shows of a message, stream or connection that failed."""
 
 
 class Tally:
-    """Counts by name and key; see `client.session.Tally` for the attributes."""
+    """Counts by name and key; see `client.tally.Tally` for the attributes."""
 
     __slots__ = ("_counts", "bytes_received", "frames_received")
 

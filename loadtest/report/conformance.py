@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 import msgspec
 
 from loadtest.analysis.conformance import Case, CaseVerdict, Conformance
-from loadtest.analysis.limits.limiter import Limiter, LimiterKind
+from loadtest.analysis.limits.limiter import FoundKind, Limiter
 from loadtest.report.escaping import escaped
 from loadtest.report.junit import cleaned, document
 
@@ -108,11 +108,11 @@ def _limiter_lines(limiter: Limiter) -> list[str]:
 
 
 def _limiter_words(limiter: Limiter) -> str:
-    if limiter.kind is LimiterKind.NONE:
+    if limiter.kind is FoundKind.NONE:
         return "none found"
-    if limiter.kind is LimiterKind.UNCLEAR and limiter.limit is None:
+    if limiter.kind is FoundKind.UNCLEAR and limiter.limit is None:
         return "unclear"
-    kind = "kind unclear" if limiter.kind is LimiterKind.UNCLEAR else limiter.kind.value
+    kind = "kind unclear" if limiter.kind is FoundKind.UNCLEAR else limiter.kind.value
     limit = "limit unknown" if limiter.limit is None else f"{limiter.limit} messages"
     if limiter.limit_bounds is not None and limiter.limit_bounds[0] < limiter.limit_bounds[1]:
         limit += " ({} to {})".format(*limiter.limit_bounds)

@@ -9,11 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 from msgspec import Struct
 
-from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED
+from loadtest.protocol import AUTH_FAILED, AUTH_REQUIRED, TOKEN_LIFE_S
 
 ALGORITHM: Final = "HS256"
-TOKEN_LIFE_S: Final = 900
-"""Life of an access token (backend.md, Connection: 15 minutes)."""
 
 
 class Refusal(Struct, frozen=True):

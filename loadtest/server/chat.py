@@ -23,11 +23,11 @@ from loadtest.protocol import (
     TypingStart,
     TypingStop,
     decode_client_event,
-    timestamp,
     utf16_length,
 )
 
 from .answers import AnswerWriter, Chunk
+from .clock import now_iso
 from .counts import ServerCounts
 from .delivery import Delivery
 from .limiter import Counted, Limiter, LimitScope
@@ -177,14 +177,14 @@ class Chat:
         """Write one frame of an answer for whoever is in the conversation now; when that was."""
         event: MessageStream | MessageError
         if chunk.error is not None:
-            event = MessageError(message_id=stream_id, error=chunk.error, timestamp=_now())
+            event = MessageError(message_id=stream_id, error=chunk.error, timestamp=now_iso())
         else:
             event = MessageStream(
                 message_id=chunk.stream_id or stream_id,
                 conversation_id=conversation,
                 content=chunk.content,
                 is_complete=chunk.is_complete,
-                timestamp=_now(),
+                timestamp=now_iso(),
             )
         written = self._post.send(event, self._sockets(conversation))
         self._counts.stream_frames += written
@@ -199,7 +199,7 @@ class Chat:
             self._counts.typing_ignored += 1
             return
         self._counts.typing_starts += 1
-        self._to_others(sender, conversation, TypingStart(conversation, _now(), sender.user))
+        self._to_others(sender, conversation, TypingStart(conversation, now_iso(), sender.user))
         loop.call_at(now + TYPING_AUTO_STOP_S, self._typing_timeout, sender, conversation, now)
 
     def _typing_stop(self, sender: Participant, conversation: str) -> None:
@@ -214,7 +214,7 @@ class Chat:
 
     def _stopped_typing(self, sender: Participant, conversation: str) -> None:
         self._counts.typing_stops += 1
-        self._to_others(sender, conversation, TypingStop(conversation, _now(), sender.user))
+        self._to_others(sender, conversation, TypingStop(conversation, now_iso(), sender.user))
 
     # --- Errors -------------------------------------------------------------------------------------------------------
     def _invalid(self, sender: Participant, invalid: InvalidEvent) -> None:
@@ -228,10 +228,10 @@ class Chat:
     def _message_error(self, sender: Participant, problem: str) -> None:
         self._counts.invalid += 1
         self._count(Counted.INVALID, sender)
-        self._reply(sender, MessageError(message=problem, timestamp=_now()))
+        self._reply(sender, MessageError(message=problem, timestamp=now_iso()))
 
     def _error(self, sender: Participant, code: str, problem: str) -> None:
-        self._reply(sender, ConnectionError_(problem, code, timestamp=_now()))
+        self._reply(sender, ConnectionError_(problem, code, timestamp=now_iso()))
 
     # --- Whom to write to ---------------------------------------------------------------------------------------------
     def _reply(self, sender: Participant, event: ServerEvent) -> None:
@@ -254,7 +254,3 @@ def _problem(message: MessageSend) -> str | None:
     if not CONTENT_MIN <= utf16_length(message.content) <= CONTENT_MAX:
         return f"content must have {CONTENT_MIN} to {CONTENT_MAX} characters"
     return None
-
-
-def _now() -> str:
-    return timestamp(time.time())

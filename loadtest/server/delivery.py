@@ -6,13 +6,13 @@ with a message goes wrong here (`faults.delivery`), and `Chat` stays a clear rea
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from loadtest.protocol import MessageAck, MessageReceive, MessageSend, timestamp
+from loadtest.protocol import MessageAck, MessageReceive, MessageSend
 
 from .answers import Answer, Chunk
+from .clock import now_iso
 from .counts import ServerCounts
 from .participants import Participant
 from .post import Post
@@ -45,7 +45,7 @@ class Delivery:
         self, sender: Participant, message: MessageSend, status: Status, truth: MessageTruth, error: str | None = None
     ) -> None:
         """Acknowledge a message to its sender."""
-        if self._post.send(MessageAck(message.message_id, status, error, timestamp=_now()), (sender.connection,)):
+        if self._post.send(MessageAck(message.message_id, status, error, timestamp=now_iso()), (sender.connection,)):
             self._counts.received_acks += status == "received"
             self._counts.delivered_acks += status == "delivered"
             truth.acked(status, self._post.wrote_ns)
@@ -57,7 +57,7 @@ class Delivery:
             conversation_id=message.conversation_id,
             content=message.content,
             user_id=sender.user,
-            timestamp=_now(),
+            timestamp=now_iso(),
         )
         self._counts.broadcasts += 1
         self._spread(event, sender, self._rooms.members(message.conversation_id), truth)
@@ -86,7 +86,3 @@ class Delivery:
         self._counts.receive_frames += written
         if written and truth.broadcast_ns is None:
             truth.broadcast_ns = self._post.wrote_ns
-
-
-def _now() -> str:
-    return timestamp(time.time())

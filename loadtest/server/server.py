@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable
 from http import HTTPStatus
 from types import TracebackType
@@ -24,11 +23,11 @@ from loadtest.protocol import (
     ConnectionAuthenticated,
     ConnectionError_,
     ConnectionEstablished,
-    timestamp,
 )
 
 from .auth import Refusal, authenticate
 from .chat import Chat
+from .clock import now_iso
 from .counts import ServerCounts
 from .delivery import Delivery
 from .faults.connections import ConnectionFaults
@@ -238,7 +237,7 @@ class ChatServer:
     async def _serve(self, connection: ServerConnection) -> None:
         """One connection from its upgrade to its end."""
         self._open[connection] = None
-        self._post.send(ConnectionEstablished(_now(), f"loadtest {loadtest.__version__}"), (connection,))
+        self._post.send(ConnectionEstablished(now_iso(), f"loadtest {loadtest.__version__}"), (connection,))
         user = self._verdicts.pop(connection)
         try:
             if isinstance(user, Refusal):
@@ -251,7 +250,7 @@ class ChatServer:
 
     async def _refuse(self, connection: ServerConnection, refusal: Refusal) -> None:
         self._count_refusal(refusal)
-        self._post.send(ConnectionError_(refusal.reason, refusal.code, _now()), (connection,))
+        self._post.send(ConnectionError_(refusal.reason, refusal.code, now_iso()), (connection,))
         await connection.close(self._options.refusal, refusal.reason)
 
     def _count_refusal(self, refusal: Refusal) -> None:
@@ -262,7 +261,7 @@ class ChatServer:
 
     async def _converse(self, connection: ServerConnection, user: str) -> None:
         self.counts.connects += 1
-        self._post.send(ConnectionAuthenticated(str(connection.id), user, _now()), (connection,))
+        self._post.send(ConnectionAuthenticated(str(connection.id), user, now_iso()), (connection,))
         participant = Participant(connection, user)
         pings = asyncio.create_task(self._ping(connection))
         try:
@@ -295,7 +294,3 @@ class ChatServer:
                 return
             except ConnectionClosed:
                 return
-
-
-def _now() -> str:
-    return timestamp(time.time())

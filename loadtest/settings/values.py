@@ -14,6 +14,11 @@ class ExpectStream(StrEnum):
     YES = "yes"
     NO = "no"
 
+    @property
+    def certain(self) -> bool | None:
+        """None where the run has to find out."""
+        return None if self is ExpectStream.AUTO else self is ExpectStream.YES
+
 
 class Arrivals(StrEnum):
     """How the intended times of a user without a declared limit lie."""

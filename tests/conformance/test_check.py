@@ -12,7 +12,7 @@ from check_stage import RATE, SECRET, checked, seen, serving, verdicts
 from real_servers import behaving
 from websockets.exceptions import ConnectionClosed
 
-from loadtest.analysis.limits.limiter import LimiterKind, Scope
+from loadtest.analysis.limits.limiter import FoundKind, Scope
 from loadtest.client.tokens import MintedTokens
 from loadtest.conformance.check import Asked, Checker
 from loadtest.conformance.checklist import GROUPS, ITEMS, TITLES, Findings, chosen
@@ -20,7 +20,7 @@ from loadtest.errors import UsageError
 from loadtest.load.people import People
 from loadtest.protocol import CONTENT_MAX
 from loadtest.server.faults.orders import order
-from loadtest.server.limiter import LimiterKind as Kept
+from loadtest.server.limiter import FoundKind as Kept
 from loadtest.server.limiter import LimitScope
 from loadtest.server.streams import StreamIds
 from loadtest.settings import Rate, settings
@@ -86,7 +86,7 @@ def test_it_takes_a_second_message_of_the_same_id_for_another(clean):
 
 def test_its_limit_is_recognized(clean):
     limiter = clean.limiter
-    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.FIXED, 10, 2.0, Scope.USER)
+    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (FoundKind.FIXED, 10, 2.0, Scope.USER)
 
 
 def test_the_quick_set_takes_less_than_20_s(clean):
@@ -104,7 +104,7 @@ def test_another_servers_choices_are_told_and_are_no_failure():
         "stream-ids": "the messageId itself",
         "limiter-kind": "a sliding log",
     }
-    assert (found.limiter.kind, found.limiter.window_s) == (LimiterKind.SLIDING, 2.0)
+    assert (found.limiter.kind, found.limiter.window_s) == (FoundKind.SLIDING, 2.0)
 
 
 def test_a_bucket_random_ids_and_a_close_code_of_its_own():
@@ -114,7 +114,7 @@ def test_a_bucket_random_ids_and_a_close_code_of_its_own():
     told = seen(found)
     assert told["refusal"] == "by close 4001"
     assert told["stream-ids"].startswith("a new id that names no message")
-    assert (found.limiter.kind, found.limiter.limit) == (LimiterKind.BUCKET, 10)
+    assert (found.limiter.kind, found.limiter.limit) == (FoundKind.BUCKET, 10)
     low, high = found.limiter.window_bounds_s
     assert low <= RATE.window_s <= high
 
@@ -132,7 +132,7 @@ def test_a_limit_for_each_connection_that_is_off_by_one_fails_twice():
 def test_no_limit_and_no_answers(declared, verdict):
     with serving(rate_limit=None, answers=None) as server:
         found = checked(server.url, "limiter", "streams", rate_limit=declared, reply_timeout="500ms")
-    assert found.limiter.kind is LimiterKind.NONE
+    assert found.limiter.kind is FoundKind.NONE
     assert verdicts(found)["limit"] == verdict
     assert {verdicts(found)[id_] for id_ in GROUPS["streams"] if "stream" in id_} == {"cannot be tested"}
     assert "is the AI switched off?" in seen(found)["stream"]
@@ -214,7 +214,7 @@ def test_a_bucket_that_gets_tokens_while_it_is_emptied_is_found_in_its_true_size
     with serving(rate_limit=rate, limiter=Kept.BUCKET, limit_scope=scope, answers=None, faults=costly) as server:
         found = checked(server.url, "limiter", rate_limit="100/10s")
     limiter, (least, most) = found.limiter, found.limiter.window_bounds_s
-    assert (limiter.kind, limiter.scope.value) == (LimiterKind.BUCKET, scope.value)
+    assert (limiter.kind, limiter.scope.value) == (FoundKind.BUCKET, scope.value)
     assert limiter.limit_bounds[0] <= 100 <= limiter.limit_bounds[1], limiter
     assert least <= 10.0 <= most, limiter
     assert verdicts(found)["limit"] == "conforms", seen(found)

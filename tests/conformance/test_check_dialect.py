@@ -12,7 +12,7 @@ from check_stage import SECRET, seen, verdicts
 from real_servers import behaving
 from websockets.exceptions import ConnectionClosed
 
-from loadtest.analysis.limits.limiter import LimiterKind
+from loadtest.analysis.limits.limiter import FoundKind
 from loadtest.client.dialect import Content, Dialect, Renamed
 from loadtest.conformance.check import Asked, Checker
 from loadtest.load.people import People
@@ -106,7 +106,7 @@ def test_its_streams_and_its_limit_are_read_in_its_words(found):
     assert seen(found)["stream-ids"] == "reply/<messageId>"
     assert seen(found)["limit-answer"].startswith('ack error "Slow down, wait ')
     limiter = found.limiter
-    assert (limiter.kind, limiter.limit, limiter.window_s) == (LimiterKind.FIXED, 10, 2.0)
+    assert (limiter.kind, limiter.limit, limiter.window_s) == (FoundKind.FIXED, 10, 2.0)
 
 
 def test_a_server_that_greets_nobody_and_takes_a_bad_token_is_an_alarm():

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.analysis.limits.evidence import NS_PER_S, Try
-from loadtest.analysis.limits.limiter import LimiterKind, Scope, identify, promise_error_s
+from loadtest.analysis.limits.limiter import FoundKind, Scope, identify, promise_error_s
 from loadtest.conformance.cases.limiter import QUICK_S as QUICK_LIMIT_S
 from loadtest.conformance.check import QUICK_S
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
-from loadtest.server.limiter import LimiterKind as Kept
+from loadtest.server.limiter import FoundKind as Kept
 from loadtest.settings import Rate
 
 
@@ -115,7 +115,7 @@ def test_tokens_that_fall_while_a_bucket_is_emptied_are_no_part_of_its_size(rate
     """Sent 2 ms apart, a hundred take two tokens' time, and eighty one."""
     limiter = found(InVirtualTime(Kept.BUCKET.of(rate), apart_ns=2_000_000), declared)
     size = rate.messages
-    assert (limiter.kind, limiter.limit, limiter.limit_bounds) == (LimiterKind.BUCKET, size, (size, size))
+    assert (limiter.kind, limiter.limit, limiter.limit_bounds) == (FoundKind.BUCKET, size, (size, size))
     assert limiter.window_s == 10.0
     low, high = limiter.window_bounds_s
     assert low <= 10.0 <= high
@@ -130,8 +130,8 @@ def test_tokens_that_fall_while_a_bucket_is_emptied_are_no_part_of_its_size(rate
 )
 def test_what_is_told_of_a_bucket_is_true_however_slowly_it_is_emptied(rate, rtt_ns, apart_ns, scope):
     limiter = found(InVirtualTime(Kept.BUCKET.of(rate), scope, rtt_ns, apart_ns=apart_ns), rate)
-    assert limiter.kind in (LimiterKind.BUCKET, LimiterKind.UNCLEAR, LimiterKind.NONE)
-    if limiter.kind is LimiterKind.BUCKET:
+    assert limiter.kind in (FoundKind.BUCKET, FoundKind.UNCLEAR, FoundKind.NONE)
+    if limiter.kind is FoundKind.BUCKET:
         assert limiter.scope is scope
         assert limiter.limit_bounds[0] <= rate.messages <= limiter.limit_bounds[1]
         assert limiter.window_bounds_s[0] <= rate.window_s <= limiter.window_bounds_s[1]
@@ -144,8 +144,8 @@ def test_windows_by_the_clock_take_two(rate, began_ns):
         return
     asker = InVirtualTime(ByClock(rate), began_ns=began_ns)
     limiter = found(asker, declared=rate, longest_s=300.0)
-    assert (limiter.kind, limiter.limit) in ((LimiterKind.FIXED, rate.messages), (LimiterKind.UNCLEAR, rate.messages))
-    if limiter.kind is LimiterKind.FIXED and rest_s > 1:
+    assert (limiter.kind, limiter.limit) in ((FoundKind.FIXED, rate.messages), (FoundKind.UNCLEAR, rate.messages))
+    if limiter.kind is FoundKind.FIXED and rest_s > 1:
         low, high = limiter.window_bounds_s
         assert low <= rate.window_s <= high
 
@@ -153,7 +153,7 @@ def test_windows_by_the_clock_take_two(rate, began_ns):
 def test_no_limit():
     asker = InVirtualTime(None)
     limiter = found(asker)
-    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.NONE, None, None, None)
+    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (FoundKind.NONE, None, None, None)
     assert asker.asked == 100
     assert limiter.evidence == ("100 messages within 0.005 s: 100 admitted, none rejected; more were not sent",)
 
@@ -164,20 +164,20 @@ def test_a_limit_that_everybody_shares():
 
 def test_rejected_messages_that_count():
     limiter = found(InVirtualTime(Penal(Rate(10, 10.0))))
-    assert (limiter.kind, limiter.limit) == (LimiterKind.UNCLEAR, 10)
+    assert (limiter.kind, limiter.limit) == (FoundKind.UNCLEAR, 10)
     assert "messages that are rejected count against the limit, too" in limiter.evidence[-1]
 
 
 def test_a_server_that_does_not_answer():
     limiter = found(InVirtualTime(None, silent=True))
-    assert limiter.kind is LimiterKind.UNCLEAR
+    assert limiter.kind is FoundKind.UNCLEAR
     assert limiter.evidence[-1].endswith("11 not answered")
 
 
 def test_where_a_window_takes_too_long_the_burst_and_the_promise_are_what_there_is():
     asker = InVirtualTime(Kept.SLIDING.of(Rate(10, 60.0)))
     limiter = found(asker, longest_s=8.0)
-    assert (limiter.kind, limiter.limit, limiter.scope) == (LimiterKind.UNCLEAR, 10, Scope.USER)
+    assert (limiter.kind, limiter.limit, limiter.scope) == (FoundKind.UNCLEAR, 10, Scope.USER)
     assert (limiter.window_s, limiter.window_bounds_s) == (60.0, None)
     assert "--full" in limiter.evidence[-1]
     assert asker.took_s < 1

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from loadtest.analysis.conformance import Case, CaseVerdict, Conformance
-from loadtest.analysis.limits.limiter import Limiter, LimiterKind, Scope
+from loadtest.analysis.limits.limiter import FoundKind, Limiter, Scope
 from loadtest.report import conformance as report
 
 ACKS = Case(
@@ -14,7 +14,7 @@ ACKS = Case(
 LEAK = Case("no-leak", "4.2", "Receive messages", "nothing leaks", CaseVerdict.FAILS, "a frame of <b> reached it")
 PAGE = Case("auto-scroll", "10.1", "Auto-scroll", "the page follows", CaseVerdict.UNTESTED, "a matter of the page")
 IDS = Case("stream-ids", "12.3", "Silent", "id of the stream", CaseVerdict.DIFFERS, "the messageId itself")
-FIXED = Limiter(LimiterKind.FIXED, 10, 60.0, Scope.USER, (59.8, 60.3), ("10 messages admitted at once",))
+FIXED = Limiter(FoundKind.FIXED, 10, 60.0, Scope.USER, (59.8, 60.3), ("10 messages admitted at once",))
 FOUND = Conformance("ws://host/ws", (ACKS, LEAK, PAGE, IDS), FIXED, 6.7)
 
 TEXT = """\
@@ -69,7 +69,7 @@ def test_junit_skips_what_cannot_be_tested():
 
 
 def test_a_limit_that_was_not_looked_at_is_left_out():
-    found = Conformance("ws://host/ws", (ACKS,), Limiter(LimiterKind.UNCLEAR), 1.0)
+    found = Conformance("ws://host/ws", (ACKS,), Limiter(FoundKind.UNCLEAR), 1.0)
     assert "rate limit" not in report.text(found)
     assert not found.failed
 
@@ -77,13 +77,13 @@ def test_a_limit_that_was_not_looked_at_is_left_out():
 @pytest.mark.parametrize(
     ("limiter", "words"),
     [
-        (Limiter(LimiterKind.NONE, evidence=("100 admitted",)), "none found"),
-        (Limiter(LimiterKind.UNCLEAR, evidence=("no answer",)), "unclear"),
-        (Limiter(LimiterKind.BUCKET, 100, 10.0, Scope.USER, (9.8, 10.2), ("x",), (100, 100)),
+        (Limiter(FoundKind.NONE, evidence=("100 admitted",)), "none found"),
+        (Limiter(FoundKind.UNCLEAR, evidence=("no answer",)), "unclear"),
+        (Limiter(FoundKind.BUCKET, 100, 10.0, Scope.USER, (9.8, 10.2), ("x",), (100, 100)),
          "bucket, 100 messages in 10 s, per user"),
-        (Limiter(LimiterKind.BUCKET, 100, 10.0, Scope.USER, (9.6, 10.4), ("x",), (99, 101)),
+        (Limiter(FoundKind.BUCKET, 100, 10.0, Scope.USER, (9.6, 10.4), ("x",), (99, 101)),
          "bucket, 100 messages (99 to 101) in 10 s, per user"),
-        (Limiter(LimiterKind.BUCKET, None, None, Scope.ALL, None, ("x",)),
+        (Limiter(FoundKind.BUCKET, None, None, Scope.ALL, None, ("x",)),
          "bucket, limit unknown, window unknown, for all together"),
     ],
 )  # fmt: skip

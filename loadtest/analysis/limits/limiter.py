@@ -24,7 +24,7 @@ from loadtest.analysis.limits.buckets import Bucket, possible_buckets
 from loadtest.analysis.limits.evidence import NS_PER_S, Evidence, by_clock
 
 
-class LimiterKind(StrEnum):
+class FoundKind(StrEnum):
     """Kinds of rate limit."""
 
     FIXED = "fixed"
@@ -56,7 +56,7 @@ class Limiter(Struct, frozen=True):
         limit_bounds: likewise, of a bucket that got tokens while it was emptied; None where the limit was counted.
     """
 
-    kind: LimiterKind
+    kind: FoundKind
     limit: int | None = None
     window_s: float | None = None
     scope: Scope | None = None
@@ -70,10 +70,10 @@ def identify(evidence: Evidence) -> Limiter:
     told = [_of_burst(evidence)]
     if evidence.rejection is None:
         silent = any(each.admitted is None for each in evidence.burst)
-        return Limiter(LimiterKind.UNCLEAR if silent else LimiterKind.NONE, evidence=tuple(told))
+        return Limiter(FoundKind.UNCLEAR if silent else FoundKind.NONE, evidence=tuple(told))
     scope = _scope(evidence, told)
     kind = _kind(evidence, told)
-    if kind is LimiterKind.BUCKET:
+    if kind is FoundKind.BUCKET:
         return _bucket(evidence, scope, told)
     bounds = _window(evidence, told)
     promised = evidence.rejection.retry_after_s
@@ -143,10 +143,10 @@ def _scope(evidence: Evidence, told: list[str]) -> Scope | None:
     return Scope.USER
 
 
-def _kind(evidence: Evidence, told: list[str]) -> LimiterKind:
+def _kind(evidence: Evidence, told: list[str]) -> FoundKind:
     limit, returned, spread = evidence.limit, evidence.returned, evidence.spread
     if returned is None:
-        return LimiterKind.UNCLEAR
+        return FoundKind.UNCLEAR
     low, high = returned.wait_ns
     told.append(
         f"admitted again {_seconds(low)} to {_seconds(high)} after the first, {returned.at_once} of {limit} at once"
@@ -154,17 +154,17 @@ def _kind(evidence: Evidence, told: list[str]) -> LimiterKind:
     if evidence.penal or limit < 2:
         penal = "but only after a silence: messages that are rejected count against the limit, too"
         told.append(penal if evidence.penal else "a limit of 1 is the same for every kind")
-        return LimiterKind.UNCLEAR
+        return FoundKind.UNCLEAR
     if returned.at_once * 2 <= limit:
         told.append("so allowance comes back bit by bit: a bucket")
-        return LimiterKind.BUCKET
+        return FoundKind.BUCKET
     if spread is None or returned.at_once < limit:
-        return LimiterKind.UNCLEAR
+        return FoundKind.UNCLEAR
     told.append(
         f"a user who sent 1 message, and {limit - 1} half a window later, was admitted again, {spread.at_once} at once"
     )
     if limit > spread.at_once > limit / 2:
-        return LimiterKind.UNCLEAR
+        return FoundKind.UNCLEAR
     fixed = spread.at_once >= limit
     how = (
         "all is forgotten at one moment: a fixed window"
@@ -172,7 +172,7 @@ def _kind(evidence: Evidence, told: list[str]) -> LimiterKind:
         else "each is forgotten at its own time: a sliding log"
     )
     told.append(f"so {how}")
-    return LimiterKind.FIXED if fixed else LimiterKind.SLIDING
+    return FoundKind.FIXED if fixed else FoundKind.SLIDING
 
 
 def _window(evidence: Evidence, told: list[str]) -> tuple[float, float] | None:
@@ -199,7 +199,7 @@ def _bucket(evidence: Evidence, scope: Scope | None, told: list[str]) -> Limiter
     possible = _possible_buckets(evidence, scope)
     if not possible:
         told.append("no bucket that fills evenly would have admitted just these: its size and window are not known")
-        return Limiter(LimiterKind.BUCKET, scope=scope, evidence=tuple(told))
+        return Limiter(FoundKind.BUCKET, scope=scope, evidence=tuple(told))
     sizes = least, most = possible[0].size, possible[-1].size
     best = min(possible, key=lambda each: abs(each.size - roundest(least, most)))
     if least < evidence.limit:
@@ -208,9 +208,9 @@ def _bucket(evidence: Evidence, scope: Scope | None, told: list[str]) -> Limiter
     windows_ns = [each.window_ns for each in possible]
     bounds_s = min(low for low, _ in windows_ns) / NS_PER_S, max(high for _, high in windows_ns) / NS_PER_S
     if math.isinf(bounds_s[1]):
-        return Limiter(LimiterKind.BUCKET, best.size, None, scope, None, tuple(told), sizes)
+        return Limiter(FoundKind.BUCKET, best.size, None, scope, None, tuple(told), sizes)
     window_s = roundest(*(ns / NS_PER_S for ns in best.window_ns))
-    return Limiter(LimiterKind.BUCKET, best.size, window_s, scope, bounds_s, tuple(told), sizes)
+    return Limiter(FoundKind.BUCKET, best.size, window_s, scope, bounds_s, tuple(told), sizes)
 
 
 def _possible_buckets(evidence: Evidence, scope: Scope | None) -> list[Bucket]:

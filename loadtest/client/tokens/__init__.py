@@ -9,11 +9,10 @@ from loadtest.client.tokens.http_login import AnswerPaths, HttpLogin, LoginEndpo
 from loadtest.client.tokens.login import Exchange, Grant, LoginFailed, LoginTokens
 from loadtest.client.tokens.minted import MintedTokens, SigningKey, read_key
 from loadtest.client.tokens.pace import Pace
-from loadtest.client.tokens.source import TOKEN_LIFE_S, NoToken, OnLogin, Tokens, is_sendable
+from loadtest.client.tokens.source import NoToken, OnLogin, Tokens, is_sendable
 from loadtest.client.tokens.users_file import UsersFile
 
 __all__ = [
-    "TOKEN_LIFE_S",
     "AnswerPaths",
     "BadTokens",
     "Exchange",

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Final
 
 from loadtest.client.tokens.minted import GUIDE_CLAIMS, MintedTokens, SigningKey
-from loadtest.client.tokens.source import TOKEN_LIFE_S, Tokens
+from loadtest.client.tokens.source import Tokens
+from loadtest.protocol import TOKEN_LIFE_S
 
 EXPIRED_AGO_S: Final = 3600.0
 """Far enough back that no leeway for clocks that differ forgives it."""

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
-from loadtest.client.tokens.source import TOKEN_LIFE_S, Tokens, claimed_user
+from loadtest.client.tokens.source import Tokens, claimed_user
+from loadtest.protocol import TOKEN_LIFE_S
 from loadtest.settings import Template
 
 GUIDE_CLAIMS: Final = Template({"userId": "load-{n}", "email": "load-{n}@example.com"})

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeGuard
+from typing import Any, TypeGuard
 
 import jwt
 
 from loadtest.model import Login
-
-TOKEN_LIFE_S: Final = 900.0
-"""Life of an access token (backend.md, Connection: 15 minutes)."""
 
 OnLogin = Callable[[Login], None]
 """Told of each exchange with a login endpoint; called from the greenlet that made it."""

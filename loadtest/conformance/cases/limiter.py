@@ -12,13 +12,15 @@ import gevent
 from msgspec import structs
 
 from loadtest.analysis.limits.evidence import Evidence, Try
-from loadtest.analysis.limits.limiter import Limiter, LimiterKind, Scope, identify, promise_error_s
+from loadtest.analysis.limits.limiter import FoundKind, Limiter, Scope, identify, promise_error_s
 from loadtest.conformance.bench import LIMITED, Bench, CannotTest, at_once
 from loadtest.conformance.checklist import GROUPS, Findings
 from loadtest.conformance.heard import Heard
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
 from loadtest.conformance.line import Line, told
 from loadtest.protocol import (
+    MESSAGES_PER_WINDOW,
+    WINDOW_S,
     ConnectionError_,
     MessageAck,
     MessageError,
@@ -40,7 +42,7 @@ LEAST_FULL_S: Final = 30.0
 WORTH_TELLING_S: Final = 5.0
 REJECTED_AGAIN: Final = 3
 """Messages that a listener hears nothing of; a bucket may have a token for the first."""
-GUIDE_RATE: Final = Rate(10, 60.0)
+GUIDE_RATE: Final = Rate(MESSAGES_PER_WINDOW, WINDOW_S)
 """Looked for where none is declared."""
 PROMISE_TOLERANCE_S: Final = 0.25
 
@@ -173,7 +175,7 @@ def _text(event: object) -> str:
 # --- the verdicts ----------------------------------------------------------------------------------------------------
 def _judge(declared: Rate | None, findings: Findings, limiter: Limiter, evidence: Evidence, asker: _Lines) -> None:
     of_limit = [id_ for id_ in GROUPS["limiter"] if id_ != "limit"]
-    if limiter.kind is LimiterKind.NONE:
+    if limiter.kind is FoundKind.NONE:
         note = findings.conforms if declared is None else findings.fails
         as_declared = (
             ", as declared" if declared is None else f"; {declared} is declared, or --rate-limit none if meant"
@@ -189,12 +191,12 @@ def _judge(declared: Rate | None, findings: Findings, limiter: Limiter, evidence
     _judge_answer(findings, evidence, asker)
     _judge_promise(findings, evidence)
     _judge_window(declared, findings, limiter, evidence)
-    if limiter.kind is LimiterKind.FIXED:
+    if limiter.kind is FoundKind.FIXED:
         findings.conforms("limiter-kind", "a fixed window")
-    elif limiter.kind is LimiterKind.UNCLEAR:
+    elif limiter.kind is FoundKind.UNCLEAR:
         findings.untested(("limiter-kind",), limiter.evidence[-1])
     else:
-        names = {LimiterKind.SLIDING: "a sliding log", LimiterKind.BUCKET: "a bucket of tokens"}
+        names = {FoundKind.SLIDING: "a sliding log", FoundKind.BUCKET: "a bucket of tokens"}
         findings.differs("limiter-kind", names[limiter.kind])
 
 

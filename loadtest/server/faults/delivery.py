@@ -13,9 +13,10 @@ from uuid import uuid4
 from msgspec.structs import replace
 from websockets.protocol import State
 
-from loadtest.protocol import MessageAck, MessageReceive, MessageSend, timestamp
+from loadtest.protocol import MessageAck, MessageReceive, MessageSend
 
 from ..answers import Answer, Chunk
+from ..clock import now_iso
 from ..counts import ServerCounts
 from ..delivery import Delivery, Status
 from ..participants import Participant
@@ -111,7 +112,9 @@ class FaultyDelivery(Delivery):
             if Fault.ACK_REORDER in self._acks:
                 self._acked(sender, message, "received", truth)
             if Fault.ACK_UNKNOWN in self._acks:
-                self._post.send(MessageAck(f"unknown-{uuid4()}", "delivered", timestamp=_now()), (sender.connection,))
+                self._post.send(
+                    MessageAck(f"unknown-{uuid4()}", "delivered", timestamp=now_iso()), (sender.connection,)
+                )
 
     def _acked(self, sender: Participant, message: MessageSend, status: Status, truth: MessageTruth) -> None:
         meant = {fault: order for fault, order in self._acks.items() if status in order.acks}
@@ -224,7 +227,3 @@ class FaultyDelivery(Delivery):
             timer.cancel()
             self._truth.add(truth)
         self._late.clear()
-
-
-def _now() -> str:
-    return timestamp(time.time())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.analysis.limits.evidence import Evidence, Return, Try
-from loadtest.analysis.limits.limiter import LimiterKind, Scope, identify, promise_error_s, roundest
+from loadtest.analysis.limits.limiter import FoundKind, Scope, identify, promise_error_s, roundest
 
 
 def at(seconds, admitted=True, promised=None):
@@ -23,16 +23,16 @@ def spread(at_once):
 
 def test_all_at_once_after_a_spread_is_a_fixed_window():
     limiter = identify(Evidence(BURST, (at(0.1, False),), at(0.2), RETURNED, spread(4)))
-    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (LimiterKind.FIXED, 4, 2.0, Scope.USER)
+    assert (limiter.kind, limiter.limit, limiter.window_s, limiter.scope) == (FoundKind.FIXED, 4, 2.0, Scope.USER)
     assert limiter.window_bounds_s == (pytest.approx(1.989), pytest.approx(2.011))
 
 
 def test_one_at_a_time_after_a_spread_is_a_sliding_log():
-    assert identify(Evidence(BURST, (at(0.1, False),), at(0.2), RETURNED, spread(1))).kind is LimiterKind.SLIDING
+    assert identify(Evidence(BURST, (at(0.1, False),), at(0.2), RETURNED, spread(1))).kind is FoundKind.SLIDING
 
 
 def test_three_of_four_after_a_spread_are_neither():
-    assert identify(Evidence(BURST, (at(0.1, False),), at(0.2), RETURNED, spread(3))).kind is LimiterKind.UNCLEAR
+    assert identify(Evidence(BURST, (at(0.1, False),), at(0.2), RETURNED, spread(3))).kind is FoundKind.UNCLEAR
 
 
 def bucket(burst, *later, at_once=1):
@@ -43,7 +43,7 @@ def bucket(burst, *later, at_once=1):
 
 def test_one_of_many_after_a_burst_is_a_bucket_whose_window_is_that_of_all_tokens():
     limiter = bucket(BURST, at(0.49, False), at(0.51), at(0.52, False), at(0.99, False), at(1.01))
-    assert (limiter.kind, limiter.limit, limiter.window_s) == (LimiterKind.BUCKET, 4, 2.0)
+    assert (limiter.kind, limiter.limit, limiter.window_s) == (FoundKind.BUCKET, 4, 2.0)
     assert limiter.window_bounds_s == (pytest.approx(0.989 * 2), pytest.approx(1.011 * 2))
 
 
@@ -82,7 +82,7 @@ def test_a_second_connection_that_is_admitted_has_a_limit_of_its_own():
 
 
 def test_without_a_rejection_and_an_answer_nothing_is_known():
-    assert identify(Evidence((at(0.0, None),))).kind is LimiterKind.UNCLEAR
+    assert identify(Evidence((at(0.0, None),))).kind is FoundKind.UNCLEAR
 
 
 @pytest.mark.parametrize(("promised", "least", "most"), [(2, -0.021, 0.011), (5, -3.021, -2.989)])
