@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from loadtest.load.misses import Misses
 from loadtest.model import Batch, Message, Outcome, Population, StreamState
 from loadtest.objectives import Kind, Objective, quantile
 
 SETTLE_NS: Final = 10_000_000_000
 """Percentiles and ratios are looked at once they hold so long a time: a freeze of a second is not the run."""
-DOUBT: Final = 1e-6
-"""Chance, by the bound of Chernoff, that so many independent messages would miss a limit that their server keeps. They
-depend on each other and are looked at each second, and to end a good run is worse than to end a lost one late."""
-
 _ARRIVALS: Final[Mapping[str, str]] = {
     "ack_received": "received_ns",
     "ack_delivered": "delivered_ns",
@@ -43,8 +39,7 @@ class AbortWatch:
     def __init__(self, conditions: Iterable[Objective]) -> None:
         self._conditions = tuple(conditions)
         self._from_ns: int | None = None
-        self._samples: Counter[str] = Counter()
-        self._beyond: Counter[str] = Counter()
+        self._misses: dict[str, Misses] = {}
         self._counts: Counter[str] = Counter()
 
     def __bool__(self) -> bool:
@@ -54,6 +49,7 @@ class AbortWatch:
         """Percentiles and ratios are over headline messages intended from then on."""
         if self._from_ns is None:
             self._from_ns = instant_ns
+            self._misses = {each.text: Misses(instant_ns) for each in self._conditions}
 
     def see(self, batch: Batch) -> None:
         """Count a batch in."""
@@ -69,9 +65,10 @@ class AbortWatch:
             return
         steady = [m for m in batch.messages if m.intended_ns >= start and m.population is Population.HEADLINE]
         for each in self._conditions:
-            found = [beyond for message in steady if (beyond := _is_beyond(each, message)) is not None]
-            self._samples[each.text] += len(found)
-            self._beyond[each.text] += sum(found)
+            for message in steady:
+                beyond = _is_beyond(each, message)
+                if beyond is not None:
+                    self._misses[each.text].add(message.intended_ns, beyond)
 
     def tripped(self, now_ns: int) -> str:
         """The condition that has come true, and what was seen; empty for none."""
@@ -81,29 +78,17 @@ class AbortWatch:
         if each.kind is Kind.COUNT:
             value = self._counts[each.subject]
             return f"{each.text}: {value:,} by then" if each.met_by(value) else ""
-        samples, beyond = self._samples[each.text], self._beyond[each.text]
-        settled = self._from_ns is not None and now_ns - self._from_ns >= SETTLE_NS
+        if self._from_ns is None or now_ns - self._from_ns < SETTLE_NS:
+            return ""
+        misses = self._misses[each.text]
         tolerated = 1 - (quantile(each) if each.kind is Kind.PERCENTILE else each.limit)
-        if not settled or not beyond_doubt(samples, beyond, tolerated):
+        if not misses.beyond_doubt(tolerated):
             return ""
         what = f"were not {_ENDS[each.subject]}" if each.kind is Kind.RATIO else "were beyond that"
-        return f"{each.text}: {beyond:,} of {samples:,} messages {what}"
+        return f"{each.text}: {misses.beyond:,} of {misses.samples:,} messages {what}"
 
 
 _ENDS: Final = {"delivered_ratio": "delivered", "stream_complete_ratio": "answered to the end"}
-
-
-def beyond_doubt(samples: int, beyond: int, tolerated: float) -> bool:
-    """Whether more samples are beyond a limit than a share of `tolerated` explains, by the bound of Chernoff."""
-    if not samples or beyond / samples <= tolerated:
-        return False
-    if tolerated <= 0:
-        return True
-    share = beyond / samples
-    divergence = share * math.log(share / tolerated)
-    if share < 1:
-        divergence += (1 - share) * math.log((1 - share) / (1 - tolerated))
-    return samples * divergence >= -math.log(DOUBT)
 
 
 def _is_beyond(each: Objective, message: Message) -> bool | None:
