@@ -35,7 +35,11 @@ with gevent.Timeout(5):
         gevent.sleep(0.002)
 if stops:
     user.on_stop()
-gevent.sleep(0.6)
+    gevent.sleep(0.6)  # three times as long as it was to be away
+else:
+    with gevent.Timeout(20):
+        while user.client.state is not State.AUTHENTICATED:
+            gevent.sleep(0.002)
 print(user.client.state)
 """
 

@@ -5,6 +5,7 @@ import sys
 import time
 
 import gevent
+import psutil
 import pytest
 
 from loadtest.errors import UsageError
@@ -76,7 +77,9 @@ def test_a_moment_at_which_it_still_runs_is_told_and_not_caught_up():
 
 def test_the_end_of_the_run_ends_it_too():
     commands, done = run_of(python("import time; time.sleep(60)"))
-    gevent.sleep(0.05)
+    with gevent.Timeout(20):
+        while not any("time.sleep(60)" in " ".join(child.cmdline()) for child in psutil.Process().children()):
+            gevent.sleep(0.01)
     commands.stop()
     assert [each.outcome for each in done] == ["run ended"]
 
