@@ -75,12 +75,12 @@ def calibrated() -> Queue:
     busy = _latencies_s(RANDOM, BUSY_USERS, BUSY_S)
     alone, mean = float(np.median(idle)), float(busy.mean())
     per_s = BUSY_USERS * USER_PER_S
-    low, high = 0.0, alone
+    low, high = 0.0, SERVICE_S
     while high - low > 1e-7:
         own = (low + high) / 2
-        expected = _mean_s(own, per_s) + alone - own
+        expected = _mean_s(own, per_s) + max(alone - own, 0.0)
         low, high = (own, high) if expected < mean else (low, own)
-    return Queue(low, alone - low)
+    return Queue(low, max(alone - low, 0.0))
 
 
 def _mean_s(own: float, per_s: float) -> float:
