@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from real_servers import unused_port
 from staged_run import batch, ordinary, stage
 
 from loadtest.errors import RunFolderError, UsageError
@@ -149,8 +150,17 @@ def test_a_run_that_leaves_no_folder_is_not_taken_for_the_one_before_it(tmp_path
     (tmp_path / "logs").mkdir()
     broken = tmp_path / "broken.py"
     broken.write_text("raise RuntimeError('no load today')")
-    with pytest.raises(UsageError, match=r"base: .*no load today"):
+    with pytest.raises(UsageError, match=r"^base: RuntimeError: no load today$"):
         ab._run(plan(locustfile=str(broken)), 2, Side.BASE, tmp_path, {})
+
+
+def test_a_run_that_is_refused_is_told_by_its_own_words_and_its_side(tmp_path):
+    (tmp_path / "logs").mkdir()
+    url = f"ws://127.0.0.1:{unused_port()}/ws"
+    with pytest.raises(UsageError) as refused:
+        ab._run(plan(base=Build(url)), 1, Side.BASE, tmp_path, {"LOADTEST_JWT_SECRET": "a secret of these tests"})
+    told = f"base: --host: nobody listens at {url}; start the server, or correct the address"
+    assert str(refused.value) == told
 
 
 def test_a_run_that_does_not_end_has_the_wait_for_its_replies_and_is_then_broken_off(tmp_path, monkeypatch):
