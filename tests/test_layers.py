@@ -12,11 +12,13 @@ PACKAGE = Path(loadtest.__file__).parent
 OWN_BASE = {"protocol", "model", "metrics", "errors", "settings", "histogram", "objectives", "open_files", "garbage"}
 OUTSIDE = {"asyncio", "os", "random", "selectors", "socket", "sqlite3", "subprocess", "threading", "time"}
 """Standard modules that reach out of the process or read a clock: not for what is pure."""
+MACHINE = "process_group"
+"""Ends what runs on this machine: for those who start it."""
 
 MAY_IMPORT = {
     # part: (parts of ours beside the base, forbidden outside modules)
     "client": (set(), {"locust", "sqlite3", "click", "matplotlib", "asyncio"}),
-    "load": ({"client", "runs"}, {"click", "matplotlib", "scipy", "rich", "jinja2", "asyncio"}),
+    "load": ({"client", "runs", MACHINE}, {"click", "matplotlib", "scipy", "rich", "jinja2", "asyncio"}),
     "server": (set(), {"locust", "gevent", "click", "sqlite3"}),
     "standin": ({"server"}, {"locust", "gevent", "click", "sqlite3", "websockets"}),
     "runs": (set(), {"locust", "gevent", "websockets", "click", "matplotlib", "scipy"}),
@@ -24,7 +26,7 @@ MAY_IMPORT = {
     "report": ({"analysis"}, {"locust", "gevent", "websockets", "click", "sqlite3", "scipy"}),
     # `load` for its options, tokens and explanations alone, which are the run's: never for Locust
     "conformance": ({"client", "load", "analysis"}, {"locust", "sqlite3", "click", "matplotlib", "asyncio"}),
-    "experiment": ({"runs", "analysis"}, {"locust", "gevent", "websockets", "click", "rich", "matplotlib"}),
+    "experiment": ({"runs", "analysis", MACHINE}, {"locust", "gevent", "websockets", "click", "rich", "matplotlib"}),
     "commands": ({"server", "standin", "runs", "analysis", "report", "experiment"}, {"locust", "gevent"}),
 }
 
@@ -61,6 +63,11 @@ def test_the_base_knows_nothing_above_it(module):
         parts = name.split(".")
         assert parts[0] in {"loadtest", "msgspec", "numpy"} | sys.stdlib_module_names - OUTSIDE, name
         assert parts[0] != "loadtest" or parts[1] in OWN_BASE
+
+
+def test_what_ends_processes_knows_nothing_of_ours():
+    names = {name.split(".")[0] for name in imported(PACKAGE / f"{MACHINE}.py")}
+    assert names <= sys.stdlib_module_names | {"psutil"}
 
 
 CORE = (

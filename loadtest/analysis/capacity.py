@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from loadtest.analysis.capacity_search import Bracket, End, Tried, Word, bracket
-from loadtest.analysis.drift import Drift, Stationarity
+from loadtest.analysis.drift import IN_FLIGHT, Drift, Stationarity
 from loadtest.analysis.generator import Generator
 from loadtest.analysis.server import Server
 from loadtest.analysis.slo.values import Decision, Objectives, Result
@@ -19,7 +19,6 @@ from loadtest.objectives import BY_MESSAGE, MAX
 SCHEMA: Final = 1
 REJECTED: Final = 0.01
 """Share of messages that the rate limit may reject; beyond it, the search would measure the limiter."""
-IN_FLIGHT: Final = "in_flight"
 NO_ANSWER: Final = tuple(set(StreamState) - {StreamState.COMPLETED, StreamState.NOT_EXPECTED})
 """Ends of an answer that was expected and is of no use."""
 LITTLE: Final = 0.1

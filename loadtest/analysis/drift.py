@@ -33,6 +33,8 @@ CHANGE_MS: Final = 1.0
 """The least change of a latency over the window that counts, ms: the precision that a valid run promises."""
 GROWTH: Final = 0.25
 """Share of its own middle by which the messages in flight have to grow over the window."""
+IN_FLIGHT: Final = "in_flight"
+"""Key of the trend that is of no latency."""
 POINTS: Final = 20
 """Instants in a block at which the messages in flight are counted."""
 _SILENT: Final = (StreamState.INCOMPLETE, StreamState.MISSING, StreamState.UNFINISHED)
@@ -54,7 +56,7 @@ class Trend(Struct, frozen=True):
     """One quantity over the window.
 
     Attributes:
-        key: a latency's metric, or `in_flight`.
+        key: a latency's metric, or `IN_FLIGHT`.
         start: at the beginning, by the line through the blocks; ms, or messages.
         end: at its end.
         p_value: of Kendall's tau, two-sided.
@@ -89,13 +91,19 @@ class Drift(Struct, frozen=True):
     in_flight_per_s: float | None
     trends: list[Trend]
 
+    @property
+    def moved(self) -> list[Trend]:
+        """The latencies that made the status: those whose change matters, and in a saturated run of these that grew."""
+        moved = [trend for trend in self.trends if trend.key != IN_FLIGHT and _matters(trend)]
+        return [trend for trend in moved if trend.change > 0 or self.status is not Stationarity.SATURATED]
+
 
 def drift(measured: Measured) -> Drift:
     """Judge the steady window of a run."""
     window = measured.window
     if int(measured.headline.sum()) < BLOCKS * PER_BLOCK or window.seconds <= 0:
         return Drift(Stationarity.UNKNOWN, None, [])
-    flight = _trend("in_flight", _in_flight(measured))
+    flight = _trend(IN_FLIGHT, _in_flight(measured))
     latencies = [trend for key in ("ack_delivered", "ttft") if (trend := _latency(measured, key)) is not None]
     moved = [trend for trend in latencies if _matters(trend)]
     grows = flight.p_value < P_VALUE and flight.share > GROWTH

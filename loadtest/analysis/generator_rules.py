@@ -169,7 +169,7 @@ def not_stationary(evidence: Evidence) -> Finding | None:
     found = evidence.drift
     if found.status not in (Stationarity.DRIFTING, Stationarity.SATURATED):
         return None
-    moved = max((trend for trend in found.trends if trend.key != "in_flight"), key=lambda trend: abs(trend.share))
+    moved = max(found.moved, key=lambda trend: abs(trend.share))
     change = f"{BY_KEY[moved.key].label} p50 went from {max(moved.start, 0):.1f} to {max(moved.end, 0):.1f} ms"
     if found.status is Stationarity.SATURATED:
         reason = f"the server was saturated: messages in flight grew by {found.in_flight_per_s:.1f}/s, {change}"

@@ -12,7 +12,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Final, NoReturn
 
 import gevent
@@ -47,6 +48,8 @@ SWEEP_S: Final = 0.1
 FAILED: Final = 1
 """Exit code: a message did not get all that it was to get."""
 _BROKEN_OFF: Final = 130
+_BROKEN: Final = 70
+"""A mistake of ours, for which Python ends with 1: that would be a message without its answer."""
 
 
 class Chat(Struct, frozen=True):
@@ -94,6 +97,8 @@ class Terminal:
         self._interactive = sys.stdin is not None and sys.stdin.isatty()
         self._first: gevent.event.AsyncResult = gevent.event.AsyncResult()
         self._leave = gevent.event.Event()
+        self._mistake: Exception | None = None
+        """What ended a part of the work that was to go on."""
         self._signalled = False
         self._broken_off = False
         """Whether the person left before the answers were there."""
@@ -124,6 +129,7 @@ class Terminal:
 
         Raises:
             UsageError: no authenticated connection came about, or no conversation.
+            Exception: a mistake, ours or of the locustfile's dialect.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             gevent.signal_handler(number, self._on_signal)
@@ -133,20 +139,34 @@ class Terminal:
         self._conversation = self._find_conversation()
         if self._interactive:
             self._say("type a line to send it; Ctrl-D waits for open answers and leaves, Ctrl-C leaves")
-        work = [gevent.spawn(self._send_lines), gevent.spawn(self._sweep)]
+        work = [gevent.spawn(self._do, part) for part in (self._send_lines, self._sweep)]
         self._leave.wait()
         gevent.killall(work, block=False)
+        self._own_up()
         return self._end()
+
+    def _do(self, part: Callable[[], object]) -> None:
+        """A part of the work, in a greenlet of its own; if it fails, whoever waits for the end learns of it."""
+        try:
+            part()
+        except Exception as mistake:  # noqa: BLE001 - whatever it is, `run` raises it
+            self._mistake = mistake
+            self._leave.set()
+
+    def _own_up(self) -> None:
+        if self._mistake is not None:
+            raise self._mistake
 
     # --- the connection -----------------------------------------------------------------------------------------------
     def _connect(self) -> None:
-        dialling = gevent.spawn(self._client.connect)
+        dialling = gevent.spawn(self._do, self._client.connect)
         leaving = gevent.spawn(self._leave.wait)
         self._people.begin(self._on_login)
         gevent.wait([self._first, leaving, dialling], count=1)
         leaving.kill()
         if not self._first.ready():
             dialling.kill()
+            self._own_up()
             sys.exit(_BROKEN_OFF)
         first: Connect = self._first.get()
         if first.authenticated_ns is None:
@@ -298,6 +318,9 @@ def main() -> NoReturn:
     except LoadtestError as error:
         print(f"loadtest: error: {error}", file=sys.stderr, flush=True)
         code = error.exit_code
+    except Exception:  # noqa: BLE001 - whatever it is
+        traceback.print_exc()
+        code = _BROKEN
     sys.exit(code)
 
 

@@ -19,8 +19,9 @@ from msgspec import Struct
 from loadtest.analysis.compare import Terms
 from loadtest.analysis.sample import PAIR
 from loadtest.analysis.values import Verdict
-from loadtest.errors import RunFolderError, UsageError
+from loadtest.errors import UsageError
 from loadtest.experiment.build import started
+from loadtest.experiment.kept import last_line, read, write_whole
 from loadtest.experiment.run import Load, under_way
 from loadtest.runs.folder import DATABASE, LATEST, SUMMARY
 
@@ -164,12 +165,7 @@ def save(folder: Path, state: State) -> None:
     Raises:
         RunFolderError: it cannot be written.
     """
-    beside = folder / f".{STATE}"
-    try:
-        beside.write_bytes(msgspec.json.format(msgspec.json.encode(state)) + b"\n")
-        beside.replace(folder / STATE)
-    except OSError as error:
-        raise RunFolderError(f"cannot write {folder / STATE}: {error.strerror}") from None
+    write_whole(folder / STATE, state)
 
 
 def restore(folder: Path) -> State:
@@ -178,15 +174,7 @@ def restore(folder: Path) -> State:
     Raises:
         RunFolderError: there is none, it is damaged, or of a newer version.
     """
-    try:
-        state = msgspec.json.decode((folder / STATE).read_bytes(), type=State)
-    except OSError as error:
-        raise RunFolderError(f"{folder}: holds no {STATE}: {error.strerror}; give the folder of an ab") from None
-    except msgspec.MsgspecError as error:
-        raise RunFolderError(f"{folder}: {STATE} cannot be read: {error}") from None
-    if state.schema > SCHEMA:
-        raise RunFolderError(f"{folder}: written by a newer loadtest (schema {state.schema}); upgrade to read it")
-    return state
+    return read(folder / STATE, State, SCHEMA, "an ab")
 
 
 def carry_on(state: State, folder: Path, secrets: Mapping[str, str], progress: Progress, *, force: bool) -> State:
@@ -273,7 +261,7 @@ def _run(plan: Plan, pair: int, side: Side, folder: Path, secrets: Mapping[str, 
                 ) from None
     run = latest.resolve()
     if code == UsageError.exit_code or run == before or not (run / SUMMARY).is_file():
-        raise UsageError(f"{side}: {_last_line(console)}")
+        raise UsageError(f"{side}: {last_line(console)}")
     return run.name
 
 
@@ -344,8 +332,3 @@ def _summary(run: Path) -> _Summary:
 
 def _ack(folder: Path, side: Side, run: str) -> float | None:
     return _summary(folder / side / run).metrics.get("ack_delivered", _Metric()).p95
-
-
-def _last_line(console: Path) -> str:
-    lines = console.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"the run left nothing and said nothing; {console} is empty"

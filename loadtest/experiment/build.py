@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import urlsplit
 
 from loadtest.errors import UsageError
+from loadtest.process_group import end_group
 
 DEFAULT_URL: Final = "ws://127.0.0.1:5000/ws"
 """Where a build is looked for that names no address."""
@@ -23,6 +23,7 @@ _ADDRESS: Final = re.compile(rb"wss?://[^\s\"'<>]+")
 _PORTS: Final = {"ws": 80, "wss": 443}
 _POLL_S: Final = 0.1
 _STOP_S: Final = 10.0
+"""How long a build, with all that it started, may take to end before it is killed."""
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def started(
         try:
             yield _address(option, command, process, lambda: url or _printed(log) or default, log, patience_s)
         finally:
-            end(process)
+            end_group(process, _STOP_S)
 
 
 def listens(url: str) -> bool:
@@ -82,15 +83,6 @@ def words(option: str, command: str) -> list[str]:
     if not found:
         raise UsageError(f"{option}: is empty; give the command that starts the build")
     return found
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a build and its process group: SIGTERM, and SIGKILL for what is left after ten seconds."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_S)
 
 
 def _start(option: str, command: str, environment: Mapping[str, str], output: BinaryIO) -> subprocess.Popen[bytes]:

@@ -23,9 +23,10 @@ from loadtest.analysis.capacity import (
     tried,
 )
 from loadtest.analysis.capacity_search import End, Step, Word, following
-from loadtest.errors import LoadtestError, RunFolderError, UsageError
+from loadtest.errors import LoadtestError, UsageError
 from loadtest.experiment.build import listens
 from loadtest.experiment.capacity_plan import Plan, Timing, lost_when
+from loadtest.experiment.kept import last_line, read, write_whole
 from loadtest.experiment.run import Load, under_way
 from loadtest.runs.folder import LATEST, SUMMARY
 
@@ -74,12 +75,7 @@ def save(folder: Path, record: Record) -> None:
     Raises:
         RunFolderError: it cannot be written.
     """
-    beside = folder / f".{STATE}"
-    try:
-        beside.write_bytes(msgspec.json.format(msgspec.json.encode(record)) + b"\n")
-        beside.replace(folder / STATE)
-    except OSError as error:
-        raise RunFolderError(f"cannot write {folder / STATE}: {error.strerror}") from None
+    write_whole(folder / STATE, record)
 
 
 def restore(folder: Path) -> Record:
@@ -88,16 +84,7 @@ def restore(folder: Path) -> Record:
     Raises:
         RunFolderError: there is none, it is damaged, or of a newer version.
     """
-    try:
-        content = (folder / STATE).read_bytes()
-        record = msgspec.json.decode(content, type=Record)
-    except OSError as error:
-        raise RunFolderError(f"{folder}: holds no {STATE}: {error.strerror}; give the folder of a capacity") from None
-    except msgspec.MsgspecError as error:
-        raise RunFolderError(f"{folder}: {STATE} cannot be read: {error}") from None
-    if record.schema > SCHEMA:
-        raise RunFolderError(f"{folder}: written by a newer loadtest (schema {record.schema}); upgrade to read it")
-    return record
+    return read(folder / STATE, Record, SCHEMA, "a capacity")
 
 
 def carry_on(
@@ -164,12 +151,12 @@ def _level(
             raise LoadtestError(f"a run did not end in time; it was broken off, and {console} says why") from None
     run = _newest(folder)
     if run is None or run == before or not (run / SUMMARY).is_file():
-        raise UsageError(_last_line(console))
+        raise UsageError(last_line(console))
     summary = _summary(run)
     check_load(summary)
     found = level(summary, users, run.name, step.times)
     if code == UsageError.exit_code and found.verdict is not Word.FAIL:
-        raise UsageError(_last_line(console))
+        raise UsageError(last_line(console))
     return found
 
 
@@ -240,9 +227,3 @@ def _summary(run: Path) -> LevelSummary:
         return msgspec.json.decode((run / SUMMARY).read_bytes(), type=LevelSummary)
     except (OSError, msgspec.MsgspecError) as error:
         raise UsageError(f"{run}: left no summary that can be read: {error}") from None
-
-
-def _last_line(console: Path) -> str:
-    lines = console.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    said = lines[-1].removeprefix("loadtest: error: ") if lines else ""
-    return said or f"the run left nothing and said nothing; {console} is empty"

@@ -13,6 +13,7 @@ from msgspec import Struct
 from loadtest.analysis.compare import Comparison
 from loadtest.errors import RunFolderError
 from loadtest.experiment.ab import Plan
+from loadtest.experiment.kept import write_whole
 
 FILE: Final = "noise-floor.json"
 """In the results folder."""
@@ -66,12 +67,7 @@ def keep(results: Path, plan: Plan, result: Comparison, measured_utc: datetime) 
     sd = {key: change.sd for key, change in result.gated.items() if change.sd is not None}
     floor = Floor(setup(plan), measured_utc, len(result.base), sd)
     others = [other for other in _all(results) if other.setup != floor.setup]
-    beside = results / f".{FILE}"
-    try:
-        beside.write_bytes(msgspec.json.format(msgspec.json.encode([*others, floor])) + b"\n")
-        beside.replace(results / FILE)
-    except OSError as error:
-        raise RunFolderError(f"cannot write {results / FILE}: {error.strerror}") from None
+    write_whole(results / FILE, [*others, floor])
     return floor
 
 

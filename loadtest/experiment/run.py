@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, Final
@@ -18,6 +18,7 @@ from msgspec import Struct
 
 import loadtest
 from loadtest.errors import UsageError
+from loadtest.process_group import end_group
 from loadtest.settings import CONSOLE_ENV
 
 LOOPBACK: Final = "127.0.0.1"
@@ -95,7 +96,8 @@ def under_way(load: Load, console: BinaryIO) -> Iterator[subprocess.Popen[bytes]
     try:
         yield process
     finally:
-        _end(process)
+        if process.poll() is None:  # a run that has ended sees to its workers itself
+            end_group(process, STOP_TIMEOUT_S)
 
 
 _NOT_FOR_PARTS: Final = ("LOADTEST_SLO", "LOADTEST_ABORT_ON", "GITHUB_STEP_SUMMARY")
@@ -111,18 +113,6 @@ def _start(load: Load, console: BinaryIO | None, environment: Mapping[str, str])
         stderr=console,
         start_new_session=True,
     )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Terminate a run that goes on still, politely at first; SIGCONT, since it may have been stopped."""
-    for number, patience_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, None)):
-        if process.poll() is not None:
-            return
-        for each in (number, signal.SIGCONT):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, each)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(patience_s)
 
 
 def locustfile(name: str) -> Path:

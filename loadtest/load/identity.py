@@ -83,18 +83,23 @@ def check_users(tokens: Tokens, users: int | None, first: int = 0) -> None:
     """Refuse fewer tokens than users.
 
     Args:
+        users: None where nobody knows; there has to be one.
         first: number of the first user.
 
     Raises:
         UsageError: the file holds too few.
     """
-    if tokens.capacity is not None and users is not None and tokens.capacity < first + users:
-        option, what = ("--tokens-file", "tokens") if isinstance(tokens, FileTokens) else ("--users-file", "accounts")
-        left = max(tokens.capacity - first, 0)
-        behind = f" from number {first} on" if first else ""
+    if tokens.capacity is None or tokens.capacity >= first + (users or 1):
+        return
+    option, what = ("--tokens-file", "tokens") if isinstance(tokens, FileTokens) else ("--users-file", "accounts")
+    left = tokens.capacity - first
+    if left <= 0:
         raise UsageError(
-            f"{option}: holds {left} {what} for {users} users{behind}; add {what} or lower --users to {left}"
+            f"{option}: holds {tokens.capacity} {what}, and none from number {first} on; add {what} or lower "
+            "--first-user"
         )
+    behind = f" from number {first} on" if first else ""
+    raise UsageError(f"{option}: holds {left} {what} for {users} users{behind}; add {what} or lower --users to {left}")
 
 
 def notes(

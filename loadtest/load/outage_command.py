@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Final
 
 import gevent
@@ -16,6 +13,7 @@ from gevent import subprocess
 
 from loadtest.errors import UsageError
 from loadtest.model import OutageCommand
+from loadtest.process_group import end_group
 from loadtest.settings import Settings
 
 SKIPPED: Final = "skipped, as the one before it still ran"
@@ -114,7 +112,7 @@ class OutageCommands:
             outcome = error.strerror or type(error).__name__
         finally:  # a run that ends comes here by GreenletExit
             if process is not None and process.returncode is None:
-                _end(process)
+                end_group(process, ENDING_S, gevent.sleep)
             self._tell(OutageCommand(began, time.monotonic_ns(), outcome))
 
 
@@ -122,13 +120,3 @@ def _ending(code: int) -> str:
     if code == 0:
         return "ok"
     return f"killed by signal {-code}" if code < 0 else f"exit {code}"
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End a command with all that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(ENDING_S)
-            return

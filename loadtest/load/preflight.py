@@ -37,7 +37,7 @@ def preflight(
     dialect: Dialect = GUIDE,
     converse: Callable[[ChatClient], str | None] | None = None,
 ) -> Batch:
-    """Connect once, authenticate and close with 1000.
+    """Connect once as the first user, authenticate and close with 1000.
 
     Args:
         log_in: of a user class that logs in by itself; None takes the token from the options.
@@ -50,7 +50,8 @@ def preflight(
         UsageError: no authenticated connection, or no conversation; says what was seen and what to do.
     """
     recorder = Recorder(PREFLIGHT, _Silent())
-    tokens = people.tokens(0, log_in)
+    number = settings.first_user  # of another run's users none may lose its place, its token or its limit to us
+    tokens = people.tokens(number, log_in)
     people.begin(recorder.on_login)
     config = ClientConfig(
         endpoint=endpoint,
@@ -59,7 +60,7 @@ def preflight(
         backoff=Backoff(attempts=0),
     )
     identity = Identity(PREFLIGHT, PREFLIGHT, Population.HEADLINE)
-    client = ChatClient(identity, 0, config, tokens, Expectation(None), recorder, random.Random(), dialect=dialect)
+    client = ChatClient(identity, number, config, tokens, Expectation(None), recorder, random.Random(), dialect=dialect)
     try:
         connected = client.connect()
         if connected and converse is not None:

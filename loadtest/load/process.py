@@ -193,6 +193,10 @@ class Process:
         self.people.end()
         self._health.stop()
 
+    def close(self) -> None:
+        """The run is over and its users are gone: give back what it has of the system."""
+        self.alarm.close()
+
     def _own_up(self) -> None:
         """Count what was due and was never done: the load that a generator promised and did not make."""
         due, most = time.monotonic_ns() - DEBT_GRACE_NS, max(DEBT_LEAST, round(DEBT_SHARE * self.actions_done))

@@ -87,7 +87,9 @@ class Processes:
 
     def read(self) -> Reading:
         if time.monotonic() - self._found_s >= FAMILY_S:
-            self._found = [process for pid in self._pids for process in self._family(pid)]
+            # each once: `pgrep` prints a master and the workers that it has started
+            families = (process for pid in self._pids for process in self._family(pid))
+            self._found = list({process.pid: process for process in families}.values())
             self._found_s = time.monotonic()
         processes: dict[int, float] = {}
         threads: dict[tuple[int, int], float] = {}

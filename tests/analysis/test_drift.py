@@ -8,6 +8,7 @@ from staged_run import MS, SECOND, START, STEADY_S, answered, batch, stage
 from loadtest.analysis.drift import Stationarity, drift
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
+from loadtest.analysis.summary import summarize
 from loadtest.model import Outcome
 from loadtest.runs.reader import RunReader
 
@@ -89,3 +90,29 @@ def test_answers_that_stop_coming_are_no_good_news(drift_of):
 def test_too_few_messages_tell_nothing(drift_of):
     found = drift_of(paced(lambda _: 5, lambda _: 400, per_s=1))
     assert (found.status, found.in_flight_per_s) == (Stationarity.UNKNOWN, None)
+
+
+# --- what the verdict says of it
+@pytest.fixture
+def reason_of(tmp_path):
+    def told(messages):
+        with RunReader(stage(tmp_path, [batch(messages)])) as run:
+            (reason,) = (reason for reason in summarize(Measured(load(run))).verdict.reasons if " p50 went " in reason)
+        return reason.partition(" p50 went ")[0]
+
+    return told
+
+
+def test_the_reason_names_the_latency_that_matters_and_not_one_that_changed_by_nothing_worth_a_word(reason_of):
+    reason = reason_of(paced(lambda done: 0.4 + 0.2 * done, lambda done: 400 + 80 * done))
+    assert reason == "the run drifted: time to first token"
+
+
+def test_of_two_latencies_that_matter_the_one_that_changed_more_is_named(reason_of):
+    reason = reason_of(paced(lambda done: 40 - 20 * done, lambda done: 400 + 80 * done))
+    assert reason == "the run drifted: ack delivered"
+
+
+def test_a_latency_that_fell_is_no_sign_of_saturation(reason_of):
+    reason = reason_of(paced(lambda done: 100 - 98 * done, lambda done: 2_000 + 4_000 * done))
+    assert reason == "the server was saturated: messages in flight grew by 0.6/s, time to first token"

@@ -279,6 +279,60 @@ def test_a_frame_that_the_dialect_does_not_know_or_fails_at_is_told(tmp_path):
     assert "! dialect error (KeyError): the locustfile's dialect cannot read it" in done.stdout
 
 
+SPEECHLESS = """
+from loadtest.client.dialect import Dialect
+from loadtest.load import ChatUser
+
+class Speechless(Dialect):
+    def encode(self, event):
+        raise ZeroDivisionError("by nothing")
+
+class One(ChatUser):
+    dialect = Speechless()
+"""
+BLIND = """
+from loadtest.conformance.onlooker import WatchedClient
+from loadtest.load import ChatUser
+
+def expire(self, now_ns):
+    raise ZeroDivisionError("by nothing")
+
+class One(ChatUser):
+    WatchedClient.expire = expire
+"""
+ASTRAY = """
+from loadtest.conformance.onlooker import WatchedClient
+from loadtest.load import ChatUser
+
+def connect(self):
+    raise ZeroDivisionError("by nothing")
+
+class One(ChatUser):
+    WatchedClient.connect = connect
+"""
+
+
+@pytest.mark.parametrize(
+    "content", [SPEECHLESS, BLIND, ASTRAY], ids=["what sends", "what looks after messages", "what connects"]
+)
+def test_a_mistake_is_told_at_once_and_is_no_message_that_was_not_answered(tmp_path, content):
+    """Each of three greenlets breaks once: whoever waits for it must not wait for ever."""
+    path = tmp_path / "broken.py"
+    path.write_text(content)
+    with answering(lambda *_: None) as address:
+        done = chat(address, "hi", "-f", str(path))
+    assert done.returncode == 70
+    assert done.stderr.count("Traceback (most recent call last):") == 1
+    assert done.stderr.endswith("ZeroDivisionError: by nothing\n")
+
+
+def test_an_order_that_nobody_could_have_written_is_a_mistake_of_ours():
+    command = [sys.executable, "-m", "loadtest.conformance.terminal", "{}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (70, "")
+    assert done.stderr.endswith("ValidationError: Object missing required field `host`\n")
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from real_servers import unused_port
 from staged_run import batch, ordinary, stage
 
 from loadtest.errors import RunFolderError, UsageError
@@ -125,6 +126,28 @@ def test_a_build_is_found_where_it_says_and_ended(tmp_path):
     assert not listens(url)
 
 
+def test_a_build_behind_a_shell_has_the_time_that_it_needs_to_end(tmp_path):
+    backend = tmp_path / "backend.py"
+    backend.write_text(
+        "import os, signal, socket, time\n"
+        "shell = os.getppid()\n"
+        "def leave(*_):\n"
+        "    while os.getppid() == shell:\n"
+        "        time.sleep(0.01)\n"
+        "    time.sleep(0.2)\n"
+        "    print('closed its connections', flush=True)\n"
+        "    os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, leave)\n"
+        "s = socket.create_server(('127.0.0.1', 0))\n"
+        "print(f'listening on ws://127.0.0.1:{s.getsockname()[1]}/ws', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    command = f"sh -c '{sys.executable} {backend} & wait'"
+    with started("--base-command", command, None, {}, tmp_path / "log", 20.0):
+        pass
+    assert (tmp_path / "log").read_text().endswith("closed its connections\n")
+
+
 def test_a_stranger_at_the_default_address_is_not_taken_for_a_build_that_starts_slowly(tmp_path, monkeypatch):
     script = (
         "import socket, sys, time; time.sleep(0.5); s = socket.create_server(('127.0.0.1', 0)); "
@@ -149,8 +172,17 @@ def test_a_run_that_leaves_no_folder_is_not_taken_for_the_one_before_it(tmp_path
     (tmp_path / "logs").mkdir()
     broken = tmp_path / "broken.py"
     broken.write_text("raise RuntimeError('no load today')")
-    with pytest.raises(UsageError, match=r"base: .*no load today"):
+    with pytest.raises(UsageError, match=r"^base: RuntimeError: no load today$"):
         ab._run(plan(locustfile=str(broken)), 2, Side.BASE, tmp_path, {})
+
+
+def test_a_run_that_is_refused_is_told_by_its_own_words_and_its_side(tmp_path):
+    (tmp_path / "logs").mkdir()
+    url = f"ws://127.0.0.1:{unused_port()}/ws"
+    with pytest.raises(UsageError) as refused:
+        ab._run(plan(base=Build(url)), 1, Side.BASE, tmp_path, {"LOADTEST_JWT_SECRET": "a secret of these tests"})
+    told = f"base: --host: nobody listens at {url}; start the server, or correct the address"
+    assert str(refused.value) == told
 
 
 def test_a_run_that_does_not_end_has_the_wait_for_its_replies_and_is_then_broken_off(tmp_path, monkeypatch):

@@ -5,11 +5,13 @@ are on their way meanwhile.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -113,6 +115,39 @@ def test_the_pages_stop_button_seals_the_run_and_the_next_one_gets_its_own_folde
     assert first["counts"]["connects"] + second["counts"]["connects"] == truth["connects"]
     delivered, lost = (sum(s["counts"][key] for s in (first, second)) for key in ("delivered", "lost"))
     assert delivered <= truth["delivered_acks"] <= delivered + lost
+
+
+def open_timers(run):
+    """Of all processes of a run."""
+    main, timers = psutil.Process(run.process.pid), 0
+    for process in (main, *main.children(recursive=True)):
+        for file in Path(f"/proc/{process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                timers += os.readlink(file) == "anon_inode:[timerfd]"
+    return timers
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has timers that are files")
+@pytest.mark.parametrize(
+    "processes",
+    [(), pytest.param(("--processes", "2"), marks=pytest.mark.long)],
+    ids=["one process", "two workers"],
+)
+def test_a_run_that_the_page_starts_takes_the_place_of_the_one_before_and_not_more(locust_run, server, processes):
+    port = unused_port()
+    run = locust_run("--autostart", "--web-host", "127.0.0.1", "--web-port", str(port), *processes)
+    run.until_under_way(10)
+    first = open_timers(run)
+    assert first > 0
+    urllib.request.urlopen(f"http://127.0.0.1:{port}/stop", b"").read()
+    run.until(run.sealed)
+    form = f"user_count=26&spawn_rate=26&host={server.url}".encode()
+    run.until(lambda: b"true" in urllib.request.urlopen(f"http://127.0.0.1:{port}/swarm", form).read())
+    run.until(lambda: len(folders_of(run)) == 2)
+    run.until_under_way(10)
+    assert open_timers(run) == first
+    run.signal(signal.SIGTERM, group=False)
+    run.end()
 
 
 def folders_of(run):

@@ -119,18 +119,21 @@ def test_a_locustfile_with_its_own_login_and_conversations_of_its_own_making(sta
         monkeypatch.setenv("APP", login.url)
         monkeypatch.setenv("LOAD_PASSWORD", "HUSH")
         monkeypatch.setenv("LOADTEST_JWT_SECRET", "")
-        run = start("-t", "4s", "--processes", "2", locustfile=OWN_LOGIN)
+        run = start("-t", "4s", "--processes", "2", "--first-user", "3", locustfile=OWN_LOGIN)
         run.end()
         logins, rooms = login.count("/login"), login.count("/conversations")
+        accounts = {body["username"] for path, body, _ in login.requests if path == "/login"}
+    numbers = range(3, 9)  # the preflight's is the first of them
     counts = run.summary["counts"]
     assert (logins, rooms) == (7, 7), run.output  # one each, and the preflight
     assert (counts["logins"], counts["login_failures"], counts["connects"]) == (7, 0, 7)
     assert counts["delivered"] == counts["sent"] >= 6
     with RunReader(run.results / "latest") as reader:
-        assert {login.user for login in reader.logins()} == {f"user-{number}" for number in range(6)}
+        assert {login.user for login in reader.logins()} == {f"user-{number}" for number in numbers}
+    assert accounts == {f"load-{number}@example.com" for number in numbers}
     with closing(sqlite3.connect(run.results / "latest" / "run.db")) as db:
         conversations = {room for (room,) in db.execute("SELECT DISTINCT conversation FROM messages")}
-    assert conversations == {f"room-of-load-{number}" for number in range(6)}
+    assert conversations == {f"room-of-load-{number}" for number in numbers}
     assert nothing_holds("HUSH", run.results)
     assert "HUSH" not in run.output
 

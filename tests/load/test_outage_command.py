@@ -1,12 +1,14 @@
 """`--outage-command`: when it runs, and how a run of it may end."""
 
 import itertools
+import os
 import sys
 import time
 
 import gevent
 import psutil
 import pytest
+from gevent.socket import wait_read
 
 from loadtest.errors import UsageError
 from loadtest.load.outage_command import OutageCommands, check_moments, moments
@@ -81,6 +83,33 @@ def test_the_end_of_the_run_ends_it_too():
         while not any("time.sleep(60)" in " ".join(child.cmdline()) for child in psutil.Process().children()):
             gevent.sleep(0.01)
     commands.stop()
+    assert [each.outcome for each in done] == ["run ended"]
+
+
+def test_what_a_command_has_started_ends_with_it_though_it_heeds_no_signal(tmp_path, monkeypatch):
+    monkeypatch.setattr("loadtest.load.outage_command.ENDING_S", 0.2)
+    script = tmp_path / "started.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pipe = os.open(sys.argv[1], os.O_WRONLY)\n"  # held until it ends
+        "os.write(pipe, b'!')\n"
+        "while True:\n"
+        "    signal.pause()\n"
+    )
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    life = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    commands, done = run_of(f"sh -c '{sys.executable} {script} {pipe} & wait'")
+    try:
+        with gevent.Timeout(20):
+            wait_read(life)
+            assert os.read(life, 1) == b"!"
+            commands.stop()
+            wait_read(life)
+            assert os.read(life, 1) == b"", "whoever held the pipe is gone"
+    finally:
+        os.close(life)
     assert [each.outcome for each in done] == ["run ended"]
 
 

@@ -160,6 +160,13 @@ def test_a_login_and_a_token_that_are_good_pass_and_are_recorded(chat, server, a
     assert [connect.outcome for connect in batch.connects] == ["ok"]
 
 
+def test_a_run_with_numbers_of_its_own_is_tried_as_its_first_user_and_not_as_another_runs(chat, server, accounts):
+    chosen = settings(accounts | {"first_user": "1"})
+    batch = preflight(read_endpoint(chat[0], chosen), chosen, People(chosen))
+    assert [body["email"] for _, body, _ in server.requests] == ["ben@x"]
+    assert [login.user for login in batch.logins] == ["user-1"]
+
+
 # --- files
 @pytest.mark.parametrize(
     ("files", "words"),
@@ -187,6 +194,22 @@ def test_fewer_accounts_than_users(accounts):
     people.check_users(2)
     assert complaint(lambda: people.check_users(3)) == (
         "--users-file: holds 2 accounts for 3 users; add accounts or lower --users to 2"
+    )
+
+
+def test_fewer_accounts_than_users_from_the_first_number_on(accounts):
+    people = People(settings(accounts | {"first_user": "1"}))
+    people.check_users(1)
+    assert complaint(lambda: people.check_users(2)) == (
+        "--users-file: holds 1 accounts for 2 users from number 1 on; add accounts or lower --users to 1"
+    )
+
+
+@pytest.mark.parametrize("users", [1, None], ids=["one user", "nobody knows how many"])
+def test_a_first_number_beyond_the_accounts(accounts, users):
+    people = People(settings(accounts | {"first_user": "2"}))
+    assert complaint(lambda: people.check_users(users)) == (
+        "--users-file: holds 2 accounts, and none from number 2 on; add accounts or lower --first-user"
     )
 
 

@@ -143,6 +143,29 @@ def test_of_several_processes_one_may_end(two_processes, monkeypatch):
         source.read()
 
 
+@pytest.fixture
+def master_and_worker():
+    """Pids of a process and of one that it has started; both wait."""
+    worker = "import sys; print('ready', flush=True); sys.stdin.read()"
+    master = (
+        "import subprocess, sys\n"
+        f"worker = subprocess.Popen([sys.executable, '-c', {worker!r}], stdin=0, stdout=subprocess.PIPE)\n"
+        "worker.stdout.readline()\n"
+        "print(worker.pid, flush=True)\n"
+        "worker.wait()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", master], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    yield process.pid, int(process.stdout.readline())
+    process.communicate(b"")
+
+
+def test_a_worker_that_is_named_beside_its_master_is_counted_once(master_and_worker):
+    master, worker = master_and_worker
+    family, both = Processes([master]).read(), Processes([master, worker, master]).read()
+    assert both.processes_s.keys() == family.processes_s.keys() == {master, worker}
+    assert both.memory_bytes == pytest.approx(family.memory_bytes, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "complaint"),
     [

@@ -250,6 +250,8 @@ class HeadSide:
             return
         self._sealing = True
         self._exit_code = max(self._exit_code, self._run.seal())
+        if self._process is not None:
+            self._process.close()
         self._run = self._process = self._foreman = environment.loadtest_process = None
         self._sealed.set()
 

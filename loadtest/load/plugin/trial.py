@@ -56,5 +56,5 @@ def _a_converse(environment: Any, settings: Settings) -> Callable[[ChatClient], 
 
 def _first(cls: type[ChatUser], environment: Any, settings: Settings) -> ChatUser:
     user = cls(environment)
-    user.number, user.settings = 0, settings
+    user.number, user.settings = settings.first_user, settings
     return user

@@ -91,6 +91,10 @@ class WorkerSide:
 
     def end(self, environment: Any) -> None:
         """See `listeners.Side.end`."""
+        # ours is None from its last report on; of a worker that is told to quit before any run there is neither
+        process: Process | None = getattr(environment, "loadtest_process", None)
+        if process is not None:
+            process.close()
         self._process = environment.loadtest_process = None
         heed_signals()
 
