@@ -3,6 +3,7 @@
 LoadtestError
 ├── UsageError          bad input from the person at the keyboard: exit code 2
 │   └── RunFolderError  a run folder that cannot be read or written
+│       └── UnwritableRecord  a record that no run folder can hold
 ├── NothingMeasured     a run that holds no sample: exit code 3
 └── FrameError          a frame that is no event of the guide: counted, never fatal
     ├── MalformedFrame  not JSON, or JSON without a type
@@ -34,6 +35,10 @@ class UsageError(LoadtestError):
 
 class RunFolderError(UsageError):
     """A run folder that is missing, unreadable or not writable."""
+
+
+class UnwritableRecord(RunFolderError):
+    """A record that no run folder can hold, such as a text with half a character: to try again is of no use."""
 
 
 class NothingMeasured(LoadtestError):

@@ -280,7 +280,10 @@ def unknown_fields(data: Payload | str, event: ServerEvent) -> list[str]:
         data: the frame that `decode_server_event` made `event` from.
     """
     known = _SERVER_FIELDS[type(event).__struct_config__.tag]  # type: ignore[index]
-    names = _fields.decode(data).keys()
+    try:
+        names = _fields.decode(data).keys()
+    except (msgspec.DecodeError, UnicodeDecodeError):  # half a character, or none at all, where nobody needed to look
+        names = json.loads(_bytes(data).decode("utf-8", "replace")).keys()
     return [] if names <= known else [name for name in names if name not in known]
 
 
@@ -352,14 +355,28 @@ def _bytes(data: Payload | str) -> bytes:
 
 
 def _with_half_pairs(data: Payload | str) -> ServerEvent:
-    """Decode a frame that the strict decoder does not take, since one of its texts ends in half a character."""
+    """Decode a frame that the strict decoder does not take, since one of its texts ends in half a character.
+
+    Of an answer the next chunk has the other half, so `content` keeps it; any other text may go into the records, which
+    hold whole characters alone.
+    """
     try:
         frame = json.loads(_bytes(data))
     except (ValueError, RecursionError):
         frame = None
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
         raise MalformedFrame(NO_EVENT)
-    return server_event(frame["type"], frame)
+    return server_event(frame["type"], {_whole(name): _kept(name, value) for name, value in frame.items()})
+
+
+def _kept(name: str, value: Any) -> Any:
+    """What an event keeps of a field that may hold half a character."""
+    return _whole(value) if isinstance(value, str) and name != "content" else value
+
+
+def _whole(text: str) -> str:
+    """A text with a question mark for each half of a character."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _reason(

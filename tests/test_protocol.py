@@ -109,6 +109,21 @@ def test_fields_that_the_guide_does_not_know_are_named_and_harmless() -> None:
     assert unknown_fields(frame, event) == ["shard", "trace"]
 
 
+def test_half_a_character_stays_in_the_content_alone_where_its_other_half_may_follow() -> None:
+    frame = (
+        rb'{"type":"message:receive","messageId":"m\ud83d","conversationId":"c","userId":"u \ud83d",'
+        rb'"content":"hi \ud83d","mood":"\ud83d","\ud83d":1}'
+    )
+    event = decode_server_event(frame)
+    assert event == MessageReceive("m?", "c", "hi \ud83d", user_id="u ?")
+    assert unknown_fields(frame, event) == ["mood", "\ud83d"]
+
+
+def test_names_of_fields_that_are_no_text_are_named_all_the_same() -> None:
+    frame = b'{"type":"message:ack","messageId":"m","status":"received","\xff":1}'
+    assert unknown_fields(frame, decode_server_event(frame)) == ["\ufffd"]
+
+
 def test_older_servers_call_the_sender_sender_id() -> None:
     old = decode_server_event(b'{"type":"message:receive","messageId":"m","conversationId":"c","senderId":"u"}')
     new = decode_server_event(b'{"type":"message:receive","messageId":"m","conversationId":"c","userId":"u"}')

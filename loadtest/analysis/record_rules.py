@@ -60,6 +60,14 @@ def lost_batches(evidence: Evidence) -> Finding | None:
     return Finding(Status.INVALID, f"reports were lost on their way: {names}", "use fewer users a process")
 
 
+def left_out(evidence: Evidence) -> Finding | None:
+    reports = evidence.records.count("report_left_out")
+    if not reports:
+        return None
+    reason = f"{reports:,} reports with records that cannot be written are left out"
+    return Finding(Status.INVALID, reason, "the console says what was wrong with them")
+
+
 def empty_window(evidence: Evidence) -> Finding | None:
     if evidence.steady["sent"] or not evidence.counts["sent"]:
         return None
@@ -99,6 +107,7 @@ RECORD_RULES: Final[tuple[Rule, ...]] = (
     unaccounted,
     missing_processes,
     lost_batches,
+    left_out,
     empty_window,
     listener_errors,
     hook_errors,

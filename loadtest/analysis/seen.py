@@ -43,6 +43,7 @@ TITLES: Final[Mapping[str, str]] = {
     "leak": "",
     "before_joining": "events of a conversation that its user had yet to join",
     "listener_error": "",
+    "report_left_out": "",
     "hook_error": "errors in hooks of the locustfile",
     "conversation_retried": "conversations that could not be created at first",
     "frames_sent": "",

@@ -398,7 +398,8 @@ class ChatClient:
         return outcome, at, detail
 
     def _reconnect(self) -> None:
-        if self._persist(reconnect=True):
+        # a connection that was lost before this greenlet had its turn has another at work on the next one already
+        if self._persist(reconnect=True) and self._reconnector is gevent.getcurrent():
             self._reconnector = None
 
     # --- what the transport tells -------------------------------------------------------------------------------------

@@ -111,8 +111,11 @@ class Dialect:
         return encode(event)
 
     def unknown_fields(self, data: Payload, event: ServerEvent) -> list[str]:
-        """Names of a frame's fields that the dialect does not know, `event` being what `decode` made of it."""
-        return unknown_fields(data, event)
+        """Names of a frame's fields that the dialect does not know, `event` being what `decode` made of it.
+
+        Where a subclass decodes in its own way there are no names: what its frames hold is known to it alone.
+        """
+        return unknown_fields(data, event) if type(self).decode is Dialect.decode else []
 
     # --- meaning ------------------------------------------------------------------------------------------------------
     def message_of(self, stream_id: str) -> str | None:
@@ -138,9 +141,10 @@ def quickest(dialect: Dialect) -> tuple[Decode, UnknownFields]:
     hundred.
     """
     kind = type(dialect)
+    guides = kind.decode is Dialect.decode
     return (
-        decode_server_event if kind.decode is Dialect.decode else dialect.decode,
-        unknown_fields if kind.unknown_fields is Dialect.unknown_fields else dialect.unknown_fields,
+        decode_server_event if guides else dialect.decode,
+        unknown_fields if guides and kind.unknown_fields is Dialect.unknown_fields else dialect.unknown_fields,
     )
 
 

@@ -7,6 +7,7 @@ when their question left is not known, and who joined in the middle has not seen
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from loadtest.client.dialect import Content
@@ -23,6 +24,20 @@ FOREIGN: Final = "foreign_stream_frame"
 """Counter of the frames of streams that answer another participant."""
 UNMATCHED: Final = "unmatched_stream"
 """Counter of the frames of streams whose message was never seen."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """One that goes on.
+
+    Attributes:
+        counter: what its frames are counted as.
+        heard_ns: when the last of them arrived.
+    """
+
+    stream: Stream
+    counter: str
+    heard_ns: int
 
 
 class Followed:
@@ -45,7 +60,7 @@ class Followed:
         self._tally = tally
         self._is_foreign = is_foreign
         self.any = False
-        self._open: dict[str, tuple[Stream, str]] = {}
+        self._open: dict[str, _Open] = {}
         self._ended: Recent[str] = Recent()
 
     def take(self, chunk: MessageStream, size: int, at_ns: int, bound_ns: int) -> bool:
@@ -54,8 +69,9 @@ class Followed:
         followed = self._open.get(id_)
         if followed is None:
             return self._take_late(chunk)
-        stream, counter = followed
-        self._tally.add(counter)
+        stream = followed.stream
+        followed.heard_ns = at_ns
+        self._tally.add(followed.counter)
         violation = stream.take(chunk, size, at_ns, bound_ns)
         if violation is not None:
             self._tally.add("foreign_stream_violation", violation)
@@ -73,7 +89,7 @@ class Followed:
             self._end(next(iter(self._open)), "one of too many")
         self.any = True
         stream = new_stream(self._content, chunk.message_id, chunk.conversation_id, NOWHERE, self._is_foreign)
-        self._open[chunk.message_id] = (stream, counter)
+        self._open[chunk.message_id] = _Open(stream, counter, at_ns)
         self.take(chunk, size, at_ns, bound_ns)
 
     def fail(self, stream_id: str) -> bool:
@@ -89,20 +105,20 @@ class Followed:
             self._end(id_, how)
 
     def expire(self, silent_since_ns: int) -> None:
-        """Give up those that have brought nothing new since then."""
-        for id_, (stream, _) in list(self._open.items()):
-            if stream.last_content_ns is not None and stream.last_content_ns < silent_since_ns:
+        """Give up those of which nothing has come since then, content or not."""
+        for id_, followed in list(self._open.items()):
+            if followed.heard_ns < silent_since_ns:
                 self._end(id_, StreamState.INCOMPLETE)
 
     def streams(self) -> Iterator[Stream]:
         """Those that go on."""
-        return (stream for stream, _ in self._open.values())
+        return (followed.stream for followed in self._open.values())
 
     def __len__(self) -> int:
         return len(self._open)
 
     def _end(self, id_: str, how: str) -> None:
-        _, counter = self._open.pop(id_)
+        counter = self._open.pop(id_).counter
         self._tally.add("foreign_stream", how)
         self._ended.remember(id_, counter if how == StreamState.COMPLETED else "")
 

@@ -280,8 +280,11 @@ class Session:
                 pass  # the connection's own events are the client's business
 
     def _name_unknown_fields(self, data: Payload, event: ServerEvent) -> None:
-        for name in self._unknown_fields(data, event):
-            self._tally.add("unknown_field", f"{type(event).__struct_config__.tag}.{self.excerpt(name, 64)}")
+        try:
+            for name in self._unknown_fields(data, event):
+                self._tally.add("unknown_field", f"{type(event).__struct_config__.tag}.{self.excerpt(name, 64)}")
+        except Exception as error:  # noqa: BLE001 - a dialect's mistake like one in `decode`; the event goes on
+            self._tally.add("dialect_error", type(error).__name__)
 
     def _on_ack(self, ack: MessageAck, at_ns: int, bound_ns: int, lag_ns: int) -> None:
         entry = self._ledger.on_wire(ack.message_id)

@@ -15,7 +15,8 @@ from typing import Final
 import gevent
 import msgspec
 
-from loadtest.errors import NothingMeasured, RunFolderError
+from loadtest.errors import NothingMeasured, RunFolderError, UnwritableRecord
+from loadtest.load.left_out import left_out
 from loadtest.model import Batch, RunInfo
 from loadtest.runs.folder import create
 from loadtest.runs.writer import RunWriter
@@ -94,11 +95,22 @@ class Keeper:
     def _write_waiting(self) -> None:
         while self._waiting:
             try:
-                self._writer.write(self._waiting[0])
+                self._write(self._waiting[0])
             except RunFolderError as error:  # a full disk may be emptied: keep the batch and try again
-                if str(error) != self._complaint:
-                    logger.error("%s; records wait in memory", error)
-                self._complaint = str(error)
+                self._complain(error, "records wait in memory")
                 return
             self._waiting.popleft()
             gevent.sleep(0)
+
+    def _write(self, batch: Batch) -> None:
+        try:
+            self._writer.write(batch)
+        except UnwritableRecord as error:  # it never will be written, and those behind it must not wait for it
+            self._writer.write(left_out(batch))
+            self._complain(error, f"a report of {batch.process} is left out")
+
+    def _complain(self, error: RunFolderError, so: str) -> None:
+        """Say what is wrong and what comes of it, once and not each time that it is tried."""
+        if str(error) != self._complaint:
+            logger.error("%s; %s", error, so)
+        self._complaint = str(error)

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import msgspec
 
-from loadtest.errors import RunFolderError
+from loadtest.errors import RunFolderError, UnwritableRecord
 from loadtest.model import Batch, RunInfo
 from loadtest.runs import schema
 from loadtest.runs.folder import DATABASE
@@ -47,7 +47,8 @@ class RunWriter:
         """Add one batch, whole or not at all; a batch that is there already is ignored.
 
         Raises:
-            RunFolderError: it cannot be written, for example because the disk is full.
+            UnwritableRecord: it holds what no file can, and never will be written.
+            RunFolderError: it cannot be written now, for example because the disk is full.
         """
         with self._explained(), self._db:
             added = self._db.execute(
@@ -113,5 +114,10 @@ class RunWriter:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            raise RunFolderError(f"--results: cannot write {self._folder / DATABASE}: {error}") from error
+        except sqlite3.OperationalError as error:  # the disk is full, the file locked ...
+            raise RunFolderError(self._complaint(error)) from error
+        except (sqlite3.Error, ValueError, OverflowError) as error:  # half a character, more than 64 bits ...
+            raise UnwritableRecord(self._complaint(error)) from error
+
+    def _complaint(self, error: Exception) -> str:
+        return f"--results: cannot write {self._folder / DATABASE}: {error}"

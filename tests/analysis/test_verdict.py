@@ -35,6 +35,12 @@ def test_errors_in_hooks_of_the_locustfile_make_a_run_suspect(summary_of):
     assert verdict.reasons[0].startswith("2 errors in hooks")
 
 
+def test_reports_that_were_left_out_make_a_run_invalid(summary_of):
+    verdict = summary_of(ordinary(), counters=[Count("report_left_out", "", 2)]).verdict
+    assert (verdict.status, len(verdict.reasons)) == ("invalid", 1)
+    assert verdict.reasons[0].startswith("2 reports with records that cannot be written are left out")
+
+
 def test_the_gravest_finding_comes_first(summary_of):
     counters = [Count("listener_error", "", 1), Count("messages_offered", "again", 7)]
     verdict = summary_of(ordinary(), counters=counters).verdict

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from loadtest.client.client import ChatClient
 from loadtest.client.config import ClientConfig
+from loadtest.client.dialect import GUIDE
 from loadtest.client.endpoint import Endpoint
 from loadtest.client.expectation import Expectation
 from loadtest.client.message import Identity
@@ -102,9 +103,11 @@ def hosting():
 class Stage:
     """One client, and what was recorded of it; with a `seat` it takes part in a room."""
 
-    def __init__(self, url, ping_timeout_s=None, seat=None, on_event=None, **config):
+    def __init__(self, url, ping_timeout_s=None, seat=None, on_event=None, dialect=GUIDE, tls=None, **config):
         self.recorder = Recorder("test", NoTable())
-        endpoint = Endpoint(url=url, connect_timeout_s=5.0, max_frame_size=2**20, ping_timeout_s=ping_timeout_s)
+        endpoint = Endpoint(
+            url=url, connect_timeout_s=5.0, max_frame_size=2**20, ping_timeout_s=ping_timeout_s, tls=tls
+        )
         self.client = ChatClient(
             Identity("load-0", "A", Population.HEADLINE, seat),
             0,
@@ -114,6 +117,7 @@ class Stage:
             self.recorder,
             random.Random(1),
             on_event,
+            dialect=dialect,
             room=self.recorder.rooms,
         )
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from loadtest.client.dialect import GUIDE, Content, Dialect, Refusal, Renamed
+from loadtest import protocol
+from loadtest.client.dialect import GUIDE, Content, Dialect, Refusal, Renamed, quickest
 from loadtest.errors import InvalidEvent, MalformedFrame, UnknownEvent, UsageError
 from loadtest.protocol import MessageAck, MessageSend, MessageStream, TypingStart
 
@@ -73,6 +74,40 @@ def test_names_that_are_not_told_stay():
     flat = Renamed(type_field="kind")
     assert json.loads(flat.encode(TypingStart("c"))) == {"kind": "typing:start", "conversationId": "c"}
     assert flat.decode(b'{"kind":"typing:start","conversationId":"c"}') == TypingStart("c")
+
+
+ACK = b'{"type":"message:ack","messageId":"m","status":"received","shard":3}'
+
+
+def test_unknown_fields_are_named_where_the_guides_decoding_is():
+    assert Dialect(content=Content.DELTAS).unknown_fields(ACK, GUIDE.decode(ACK)) == ["shard"]
+
+
+def test_what_a_dialects_own_decoding_reads_is_known_to_it_alone():
+    class Own(Dialect):
+        def decode(self, _):
+            return MessageAck("m", "received")
+
+    own = Own()
+    decode, unknown_fields = quickest(own)
+    for frame in (b"no JSON", ACK):
+        assert own.unknown_fields(frame, own.decode(frame)) == unknown_fields(frame, decode(frame)) == []
+
+
+def test_a_dialect_may_know_the_names_of_its_fields_itself():
+    class Own(Dialect):
+        def decode(self, _):
+            return MessageAck("m", "received")
+
+        def unknown_fields(self, *_):
+            return ["z"]
+
+    decode, unknown_fields = quickest(Own())
+    assert unknown_fields(b"no JSON", decode(b"no JSON")) == ["z"]
+
+
+def test_a_dialect_that_leaves_decoding_to_the_guide_costs_a_frame_no_more():
+    assert quickest(Dialect(content=Content.DELTAS)) == (protocol.decode_server_event, protocol.unknown_fields)
 
 
 @pytest.mark.parametrize(

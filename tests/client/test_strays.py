@@ -148,3 +148,17 @@ def test_a_dialect_that_fails_at_a_frame_does_not_deafen_its_user():
     assert chat.count("dialect_error", "KeyError") == 1
     chat.session.expire(TIMEOUT + 4 * MS)
     assert chat.only.received_ns == 3 * MS
+
+
+def test_a_dialect_that_fails_at_the_names_of_fields_loses_no_event():
+    class Clumsy(Dialect):
+        def unknown_fields(self, data, _):
+            return {}[data]
+
+    chat = Chat(dialect=Clumsy())
+    chat.send()
+    chat.ack("received", 3)
+    chat.ack("delivered", 5)
+    chat.chunk("A", 100, done=True)
+    assert chat.count("dialect_error", "KeyError") == 3  # two acks, and the first chunk
+    assert (chat.only.received_ns, chat.only.stream_state) == (3 * MS, StreamState.COMPLETED)

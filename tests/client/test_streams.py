@@ -430,6 +430,26 @@ def test_anothers_stream_ends_as_it_does():
     assert ended(lambda chat: chat.hear(50, **failed)) == {"errored": 1}
 
 
+def test_anothers_stream_that_never_brought_any_content_is_given_up_like_any_other():
+    chat = Chat()
+    others(chat, "", "", done=False)
+    chat.session.expire(TIMEOUT + 11 * MS)
+    assert chat.session.expecting
+    chat.session.expire(TIMEOUT + 12 * MS)
+    assert not chat.session.expecting
+    chat.session.finish()
+    assert {key: n for (name, key), n in chat.counts.seen.items() if name == "foreign_stream"} == {"incomplete": 1}
+
+
+def test_anothers_stream_is_not_given_up_while_its_frames_come_as_ones_own_is_not():
+    chat = Chat()
+    others(chat, "A", "A", done=False)
+    chat.session.expire(TIMEOUT + 11 * MS)  # so long after the content, but not after the last frame
+    assert chat.session.expecting
+    chat.chunk("A", 100, id_="ai-other", done=True)
+    assert chat.count("foreign_stream", "completed") == 1
+
+
 def test_streams_of_others_are_followed_in_bounded_number():
     chat = Chat()
     for number in range(FOLLOWED + 3):
