@@ -31,7 +31,7 @@ from loadtest.conformance.asked import check_user, read_options
 from loadtest.conformance.meanings import interval, is_good, remedy
 from loadtest.conformance.narrator import Narrator
 from loadtest.conformance.onlooker import Onlooker, WatchedClient
-from loadtest.errors import LoadtestError, UsageError
+from loadtest.errors import BROKEN, INTERRUPTED, LoadtestError, UsageError
 from loadtest.load.hooks import Hooks, read_hooks
 from loadtest.load.login_refusal import explained_login
 from loadtest.load.options import check_host
@@ -47,9 +47,6 @@ SWEEP_S: Final = 0.1
 """How often messages are looked at: has one been silent for too long, is everything answered?"""
 FAILED: Final = 1
 """Exit code: a message did not get all that it was to get."""
-_BROKEN_OFF: Final = 130
-_BROKEN: Final = 70
-"""A mistake of ours, for which Python ends with 1: that would be a message without its answer."""
 
 
 class Chat(Struct, frozen=True):
@@ -167,7 +164,7 @@ class Terminal:
         if not self._first.ready():
             dialling.kill()
             self._own_up()
-            sys.exit(_BROKEN_OFF)
+            sys.exit(INTERRUPTED)
         first: Connect = self._first.get()
         if first.authenticated_ns is None:
             dialling.kill()
@@ -214,7 +211,7 @@ class Terminal:
 
     def _on_signal(self) -> None:
         if self._leave.is_set():
-            os._exit(_BROKEN_OFF)  # the second Ctrl-C waits for nothing
+            os._exit(INTERRUPTED)  # the second Ctrl-C waits for nothing
         self._signalled = True
         self._leave.set()
 
@@ -320,7 +317,7 @@ def main() -> NoReturn:
         code = error.exit_code
     except Exception:  # noqa: BLE001 - whatever it is
         traceback.print_exc()
-        code = _BROKEN
+        code = BROKEN
     sys.exit(code)
 
 
