@@ -53,9 +53,10 @@ class Keeper:
         self._waiting.append(batch)
 
     def update(self, **changes: object) -> None:
-        """Replace facts of the run."""
+        """Replace facts of the run; they are written now, or with the next that can be."""
         self.info = msgspec.structs.replace(self.info, **changes)
-        self._writer.update(self.info)
+        with suppress(RunFolderError):  # a full disk must not end who watches a run, or drains it: `seal` tries again
+            self._writer.update(self.info)
 
     def notice(self, text: str) -> None:
         """Keep what was noticed while the run goes on."""
@@ -64,14 +65,22 @@ class Keeper:
             self._writer.keep_notices(self._notices)
 
     def seal(self) -> int:
-        """Write what is left, close `run.db` and finish the folder; returns the run's exit code."""
+        """Write what is left, close `run.db` and finish the folder; returns the run's exit code.
+
+        Where the disk is full to the end that is 3: what could be written is there, as of a run that was cut off.
+        """
         gevent.killall([self._greenlet, self._checkpoints])
         self._write_waiting()
         if self._waiting:
             logger.error("%d batches of records could not be written: %s", len(self._waiting), self._complaint)
             return NothingMeasured.exit_code
-        self.update(ended_ns=time.monotonic_ns())
-        self._writer.keep_notices(self._notices)
+        self.info = msgspec.structs.replace(self.info, ended_ns=time.monotonic_ns())
+        try:
+            self._writer.update(self.info)
+            self._writer.keep_notices(self._notices)
+        except RunFolderError as error:
+            logger.error("%s; the run is not sealed, and reads as one that was cut off", error)
+            return NothingMeasured.exit_code
         self._writer.close()
         # stderr: whoever drives locust may read data from its stdout
         finish = subprocess.run(

@@ -1,6 +1,8 @@
 """Whatever cannot be written: the run goes on, nothing else is lost, and the run is not taken for sound."""
 
 import json
+import resource
+from contextlib import contextmanager
 
 import gevent
 import pytest
@@ -75,3 +77,52 @@ def test_where_all_can_be_written_nothing_is_left_out(keeper, caplog):
     keeper.seal()
     assert [reason for reason in reasons(keeper) if "left out" in reason] == []
     assert caplog.text == ""
+
+
+# --- a disk that is full
+@contextmanager
+def full_disk(keeper):
+    """No file of this process grows beyond what the log of the run has come to: writing more fails."""
+    limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((keeper.folder / "run.db-wal").stat().st_size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+
+
+def test_facts_and_records_that_came_while_the_disk_was_full_are_there_once_there_is_room(keeper, caplog):
+    with full_disk(keeper):
+        keeper.update(stopped_ns=7, ended_by="time")
+        keeper.notice("the disk is full")
+        keeper.put(batch(0))
+        with gevent.Timeout(5):
+            while "records wait in memory" not in caplog.text:
+                gevent.sleep(0.01)
+        with RunReader(keeper.folder) as run:
+            assert (run.info.stopped_ns, len(run.messages())) == (None, 0)
+    assert (keeper.info.stopped_ns, keeper.info.ended_by) == (7, "time")
+    keeper.seal()
+    with RunReader(keeper.folder) as run:
+        assert (run.info.stopped_ns, run.info.ended_by, len(run.messages())) == (7, "time", 3)
+        assert run.info.ended_ns is not None
+        assert run.notices() == ["the disk is full"]
+
+
+def test_facts_reach_the_file_with_the_next_that_can_be_written(keeper):
+    with full_disk(keeper):
+        keeper.update(stopped_ns=7)
+    keeper.update(missing_processes=["worker-1"])
+    with RunReader(keeper.folder) as run:
+        assert (run.info.stopped_ns, run.info.missing_processes) == (7, ["worker-1"])
+
+
+def test_a_disk_that_is_full_to_the_end_is_3_and_what_was_written_can_be_read(keeper, caplog):
+    keeper.put(batch(0))
+    until_written(keeper, 3)
+    with full_disk(keeper):
+        keeper.update(stopped_ns=7)
+        assert keeper.seal() == NothingMeasured.exit_code
+    assert "the run is not sealed" in caplog.text
+    with RunReader(keeper.folder) as run:
+        assert (len(run.messages()), run.info.ended_ns) == (3, None)
