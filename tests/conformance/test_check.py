@@ -20,7 +20,7 @@ from loadtest.errors import UsageError
 from loadtest.load.people import People
 from loadtest.protocol import CONTENT_MAX
 from loadtest.server.faults.orders import order
-from loadtest.server.limiter import FoundKind as Kept
+from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.server.limiter import LimitScope
 from loadtest.server.streams import StreamIds
 from loadtest.settings import Rate, settings

@@ -9,7 +9,7 @@ from loadtest.analysis.limits.limiter import FoundKind, Scope, identify, promise
 from loadtest.conformance.cases.limiter import QUICK_S as QUICK_LIMIT_S
 from loadtest.conformance.check import QUICK_S
 from loadtest.conformance.limiter_probe import LimiterProbe, Who
-from loadtest.server.limiter import FoundKind as Kept
+from loadtest.server.limiter import LimiterKind as Kept
 from loadtest.settings import Rate
 
 

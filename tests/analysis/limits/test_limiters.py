@@ -11,7 +11,7 @@ from loadtest.analysis.limits.judges import JUDGES, Decision, Fate, Findings, fi
 from loadtest.analysis.limits.kept import Decisions, kept_windows
 from loadtest.analysis.limits.run import known_ns
 from loadtest.runs.columns import MISSING
-from loadtest.server.limiter import FoundKind
+from loadtest.server.limiter import LimiterKind
 from loadtest.settings import LimitKind, Rate
 
 MS = 1_000_000
@@ -74,7 +74,7 @@ def test_a_message_without_an_answer_may_have_counted():
 
 def test_readings_that_are_too_many_to_keep_apart_contradict_nothing():
     """Half of the answers were lost, and each of those messages may have opened a window or not."""
-    rng, limiter, now, story = random.Random(0), FoundKind.FIXED.of(Rate(LIMIT, 10.0)), 0, []
+    rng, limiter, now, story = random.Random(0), LimiterKind.FIXED.of(Rate(LIMIT, 10.0)), 0, []
     for _ in range(2_000):
         now += rng.randrange(3 * SECOND)
         fate = REJECTED if limiter.take("user", now) else ADMITTED
@@ -131,7 +131,7 @@ def forty(way):
 
 
 @given(
-    kind=st.sampled_from(list(FoundKind)),
+    kind=st.sampled_from(list(LimiterKind)),
     gaps=st.lists(st.integers(0, 6_000 * MS), max_size=40),
     ways=st.one_of(
         forty(ANSWERED), forty(st.one_of(ANSWERED, LOST)), forty(st.one_of(ANSWERED, ANSWERED, STALLED, LOST))
@@ -209,7 +209,7 @@ def test_nothing_is_found_in_whoever_kept_the_windows_at_a_glance(data):
 
 @given(st.lists(st.integers(2 * MS, 6_000 * MS), min_size=1, max_size=40))
 def test_a_user_whose_answers_come_at_once_is_kept_exactly_where_nothing_is_found(gaps):
-    limiter, now, story = FoundKind.FIXED.of(Rate(LIMIT, 10.0)), 0, []
+    limiter, now, story = LimiterKind.FIXED.of(Rate(LIMIT, 10.0)), 0, []
     for gap in gaps:
         now += gap
         story.append(Decision(now, now, REJECTED if limiter.take("user", now) else ADMITTED))

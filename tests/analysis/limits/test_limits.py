@@ -15,7 +15,7 @@ from loadtest.server.counts import ServerCounts
 from loadtest.server.faults.limits import FaultyLimiter
 from loadtest.server.faults.orders import order
 from loadtest.server.faults.script import Script
-from loadtest.server.limiter import FoundKind
+from loadtest.server.limiter import LimiterKind
 from loadtest.settings import LimitKind, Rate
 
 
@@ -220,7 +220,7 @@ def test_where_nobody_typed_typing_did_nothing(summary_of):
 
 
 # --- the reference server's limiter, told to err
-@pytest.mark.parametrize("kind", list(FoundKind))
+@pytest.mark.parametrize("kind", list(LimiterKind))
 @pytest.mark.parametrize(("fault", "field"), [("limit-leak", "leaks"), ("limit-false", "false_rejections")])
 @pytest.mark.parametrize("every", [None, 7])
 def test_as_many_as_were_ordered_are_found_and_none_in_a_sound_limiter(kind, fault, field, every):
