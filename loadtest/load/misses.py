@@ -6,22 +6,17 @@ import math
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 DOUBT: Final = 1e-6
 """Chance that a server which keeps a limit is taken for one that does not: each second it is asked anew, and to end a
 good run is worse than to end a lost one late."""
 CELL_NS: Final = 1_000_000_000
-CELLS: Final = 256
+"""So long, messages that wait for each other resemble each other. With more a server that has died, which makes all of
+them alike, would be taken for one that may come back for as long."""
+CELLS: Final = 1024
 """At most; beyond, each two become one."""
-SCALES: Final = (1, 2, 4)
-"""Cells of a block. Blocks of the length of a slow phase show best how much its samples resemble each other."""
-ENOUGH_BLOCKS: Final = 20
-"""Of more than a cell; fewer would tell less of that than they cost in certainty."""
 _NORMAL: Final = 4.753
 """Quantile of the normal distribution at 1 - `DOUBT`."""
-
-Counts = npt.NDArray[np.int64]
 
 
 class Misses:
@@ -34,17 +29,18 @@ class Misses:
     def __init__(self, start_ns: int) -> None:
         self._start_ns = start_ns
         self._cell_ns = CELL_NS
-        self._counts = np.zeros((CELLS, 2), np.int64)  # samples, and those beyond
+        self._samples = [0] * CELLS  # lists: one is counted in ten times as fast as into an array
+        self._beyond = [0] * CELLS
 
     @property
     def samples(self) -> int:
         """How many there are."""
-        return int(self._counts[:, 0].sum())
+        return sum(self._samples)
 
     @property
     def beyond(self) -> int:
         """How many of them are beyond the limit."""
-        return int(self._counts[:, 1].sum())
+        return sum(self._beyond)
 
     def add(self, at_ns: int, beyond: bool) -> None:
         """Count a sample; instants before the first are of no cell.
@@ -55,9 +51,10 @@ class Misses:
         if at_ns < self._start_ns:
             return
         while (cell := (at_ns - self._start_ns) // self._cell_ns) >= CELLS:
-            self._counts = np.concatenate([_blocks(self._counts, 2), np.zeros((CELLS // 2, 2), np.int64)])
+            self._samples, self._beyond = _halved(self._samples), _halved(self._beyond)
             self._cell_ns *= 2
-        self._counts[cell] += (1, beyond)
+        self._samples[cell] += 1
+        self._beyond[cell] += beyond
 
     def beyond_doubt(self, tolerated: float) -> bool:
         """Whether more are beyond than a share of `tolerated` explains.
@@ -74,23 +71,23 @@ class Misses:
     def inflation(self) -> float:
         """How many samples say no more than one independent one would.
 
-        The variance of the count in blocks of time to that of independent samples, of the blocks that show the most;
-        widened by the square of Student's t over the normal quantile, for what so few blocks tell of it.
+        The variance of the count in cells of time to that of independent samples, widened by the square of Student's t
+        over the normal quantile, for what so few cells tell of it.
         """
-        used = self._counts[: int(np.flatnonzero(self._counts[:, 0]).max(initial=-1)) + 1]
-        scales = [scale for scale in SCALES if scale == 1 or len(used) >= scale * ENOUGH_BLOCKS]
-        return max(_of_blocks(_blocks(used, scale)) for scale in scales)
+        counts = np.array([self._samples, self._beyond])
+        samples, beyond = counts[:, : int(np.flatnonzero(counts[0]).max(initial=0)) + 1]
+        share = beyond.sum() / samples.sum()
+        if len(samples) < 2 or not 0 < share < 1:
+            return 1.0
+        freedom = len(samples) - 1
+        variance = float(np.sum((beyond - share * samples) ** 2)) * len(samples) / freedom
+        factor = max(variance / float(samples.sum() * share * (1 - share)), 1.0)
+        return factor * (_student(freedom) / _NORMAL) ** 2
 
 
-def _of_blocks(counts: Counts) -> float:
-    blocks = len(counts)
-    samples, beyond = (int(each) for each in counts.sum(axis=0))
-    if blocks < 2 or not 0 < beyond < samples:
-        return 1.0
-    share = beyond / samples
-    variance = float(np.sum((counts[:, 1] - share * counts[:, 0]) ** 2)) * blocks / (blocks - 1)
-    factor = max(variance / (samples * share * (1 - share)), 1.0)
-    return factor * (_student(blocks - 1) / _NORMAL) ** 2
+def _halved(counts: list[int]) -> list[int]:
+    """In cells of twice the length, with as many empty ones behind."""
+    return [first + second for first, second in zip(counts[::2], counts[1::2], strict=True)] + [0] * (CELLS // 2)
 
 
 def _student(freedom: int) -> float:
@@ -98,12 +95,6 @@ def _student(freedom: int) -> float:
     26.7.5)."""
     z = _NORMAL
     return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-
-
-def _blocks(counts: Counts, scale: int) -> Counts:
-    whole = len(counts) // scale * scale
-    added: Counts = counts[:whole].reshape(-1, scale, 2).sum(axis=1)
-    return added
 
 
 def _divergence(share: float, tolerated: float) -> float:

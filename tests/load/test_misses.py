@@ -49,6 +49,14 @@ def test_seconds_that_are_alike_say_what_independent_samples_would_and_a_slow_ph
     assert not misses(*[(100, 100)] * 4, *[(100, 0)] * 16).beyond_doubt(0.05)
 
 
+def test_a_server_that_has_died_is_not_waited_for_until_the_end():
+    """After a minute of 10 messages a second: less than half of them are delivered from the second minute on."""
+    died = next(
+        second for second in range(61, 600) if misses(*[(10, 0)] * 60, *[(10, 10)] * (second - 60)).beyond_doubt(0.5)
+    )
+    assert 120 < died < 240
+
+
 def test_a_run_of_which_nothing_arrives_is_lost_at_once():
     assert misses(*[(5, 5)] * 10).inflation() == 1.0
     assert misses(*[(5, 5)] * 10).beyond_doubt(0.5)
