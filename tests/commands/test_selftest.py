@@ -14,9 +14,11 @@ SELFTEST = [sys.executable, "-m", "loadtest", "selftest"]
 
 
 def started(*words):
+    """At a terminal: where the tests run under `nohup`, SIGHUP would stay ignored in what they start."""
     return subprocess.Popen(
         [*SELFTEST, *map(str, words)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - nothing else runs there
     )  # fmt: skip
 
 
