@@ -147,11 +147,12 @@ def following(where: Range, tried: Sequence[Tried], fits: Callable[[Step], bool]
         return again
     if known.fails is None:
         found = _upwards(where, tried)
-        over = found is End.MOST or (isinstance(found, Step) and not fits(found))
-        return (over and _longer(tried, known, fits)) or found
+        if found is End.GENERATOR or (isinstance(found, Step) and fits(found)):
+            return found
+        return _longer(tried, known, fits) or found
     if known.passes is not None and known.fails - known.passes <= _enough(where, known.passes):
         return End.FOUND
-    return _longer(tried, known, fits) or _within(where, tried, known.passes, known.fails)
+    return _longer(tried, known, fits) or _narrower(where, tried, known.passes, known.fails)
 
 
 def _again(tried: Sequence[Tried], known: Bracket) -> Step | None:
@@ -205,7 +206,7 @@ def _downwards(where: Range, tried: Sequence[Tried]) -> Step | End:
     return Step(max(lowest // DESCENT, floor))
 
 
-def _within(where: Range, tried: Sequence[Tried], low: int | None, high: int) -> Step | End:
+def _narrower(where: Range, tried: Sequence[Tried], low: int | None, high: int) -> Step | End:
     """The middle of the wider of the gaps next to the ends, as far as that would tell more."""
     if low is None:
         return _downwards(where, tried)

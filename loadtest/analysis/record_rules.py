@@ -64,7 +64,7 @@ def left_out(evidence: Evidence) -> Finding | None:
     reports = evidence.records.count("report_left_out")
     if not reports:
         return None
-    reason = f"{reports:,} reports with records that cannot be written are left out"
+    reason = f"reports with records that cannot be written are left out: {reports:,}"
     return Finding(Status.INVALID, reason, "the console says what was wrong with them")
 
 

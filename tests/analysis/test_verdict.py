@@ -38,7 +38,7 @@ def test_errors_in_hooks_of_the_locustfile_make_a_run_suspect(summary_of):
 def test_reports_that_were_left_out_make_a_run_invalid(summary_of):
     verdict = summary_of(ordinary(), counters=[Count("report_left_out", "", 2)]).verdict
     assert (verdict.status, len(verdict.reasons)) == ("invalid", 1)
-    assert verdict.reasons[0].startswith("2 reports with records that cannot be written are left out")
+    assert verdict.reasons[0].startswith("reports with records that cannot be written are left out: 2")
 
 
 def test_the_gravest_finding_comes_first(summary_of):

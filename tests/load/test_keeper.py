@@ -67,7 +67,7 @@ def test_a_report_that_was_left_out_makes_the_run_invalid_and_says_so(keeper, ca
         keeper.put(batch(sequence, **heard_of(HALF) if sequence == place else {}))
     assert keeper.seal() == NothingMeasured.exit_code
     assert reasons(keeper)[0] == (
-        "1 reports with records that cannot be written are left out; the console says what was wrong with them"
+        "reports with records that cannot be written are left out: 1; the console says what was wrong with them"
     )
     assert "surrogates not allowed; a report of local is left out" in caplog.text
 
