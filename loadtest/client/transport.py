@@ -401,7 +401,9 @@ class Transport:
     # --- the end ------------------------------------------------------------------------------------------------------
     def _expect_close(self) -> None:
         if self._close_timer is None and not self._ended:
-            self._close_timer = get_hub().loop.timer(CLOSE_TIMEOUT_S)
+            loop = get_hub().loop
+            loop.update_now()  # a timer begins at the loop's last look at the clock
+            self._close_timer = loop.timer(CLOSE_TIMEOUT_S)
             self._close_timer.start(self._end)
 
     def _end(self) -> None:

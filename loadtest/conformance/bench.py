@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import gevent
+import gevent.pool
 
 from loadtest.client.client import BASE36, ChatClient
 from loadtest.client.config import ClientConfig
@@ -209,7 +210,10 @@ class Bench:
     def close(self) -> None:
         """Hang up everywhere."""
         self._sweeper.kill()
-        gevent.joinall([gevent.spawn(each.hang_up) for each in self._open], timeout=5.0)
+        farewells = gevent.pool.Group()
+        for each in self._open:
+            farewells.spawn(each.hang_up)
+        farewells.join(timeout=5.0)
 
     def _sweep(self) -> None:
         while True:

@@ -242,10 +242,11 @@ class SlowReading(ChatUser):
             self._tell("not connected")
             return
         self.client.resume_reading()
-        gevent.spawn_later(PAUSE_VERDICT_S, self._judge)
+        gevent.spawn(self._judge)
 
     def _judge(self) -> None:
         """What the server did about it: a close that it sent meanwhile is found once all before it has been read."""
+        gevent.sleep(PAUSE_VERDICT_S)
         self._tell("kept" if self.client.losses == self._losses else f"closed {self.client.last_loss}")
 
     def _tell(self, what: str) -> None:

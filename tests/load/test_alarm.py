@@ -6,6 +6,7 @@ from contextlib import closing
 import gevent
 import pytest
 from gevent.hub import get_hub
+from gevent.pool import Group
 
 from loadtest.client.dial import KERNEL_STAMPS
 from loadtest.client.polls import NEVER, poll_clock
@@ -27,7 +28,10 @@ def test_nobody_is_woken_early_and_the_order_is_that_of_the_instants(alarm):
         alarm.wait_until(start + after)
         woken.append((after, time.monotonic_ns() - start >= after))
 
-    gevent.joinall([gevent.spawn(wait, after) for after in (20 * MS, 5 * MS, 10 * MS)], timeout=5)
+    waiting = Group()
+    for after in (20 * MS, 5 * MS, 10 * MS):
+        waiting.spawn(wait, after)
+    assert waiting.join(timeout=5)
     assert woken == [(5 * MS, True), (10 * MS, True), (20 * MS, True)]
 
 

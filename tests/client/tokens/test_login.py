@@ -10,6 +10,7 @@ from email.utils import formatdate
 import gevent
 import jwt
 import pytest
+from gevent.pool import Group
 from login_server import SECRET, login_server
 
 from loadtest.client.tokens import AnswerPaths, HttpLogin, LoginEndpoint, LoginTokens, NoToken, Pace, UsersFile
@@ -119,11 +120,12 @@ def test_a_refused_token_is_fetched_anew(server, log_in):
 def test_those_who_ask_for_the_same_user_at_once_cause_one_login(server, log_in):
     server.delay = threading.Event()
     tokens = log_in(server)
-    asking = [gevent.spawn(tokens.token, 0) for _ in range(5)]
+    asking = Group()
+    answers = [asking.spawn(tokens.token, 0) for _ in range(5)]
     until(lambda: server.requests)
     server.delay.set()
-    gevent.joinall(asking, timeout=5)
-    assert len({greenlet.value for greenlet in asking}) == 1
+    assert asking.join(timeout=5)
+    assert len({greenlet.value for greenlet in answers}) == 1
     assert server.count("/login") == 1
 
 
@@ -138,7 +140,10 @@ def test_paths_lead_through_names_and_places(path, found):
 def test_logins_are_spaced_by_their_rate(server, log_in):
     tokens = log_in(server, rate=50.0)
     began = time.monotonic()
-    gevent.joinall([gevent.spawn(tokens.token, number) for number in range(11)], timeout=5)
+    asking = Group()
+    for number in range(11):
+        asking.spawn(tokens.token, number)
+    assert asking.join(timeout=5)
     assert time.monotonic() - began >= 10 / 50
     starts = sorted(login.began_ns for login in log_in.seen)
     assert len(starts) == 11
@@ -149,12 +154,14 @@ def test_logins_are_spaced_by_their_rate(server, log_in):
 def test_no_more_logins_than_allowed_are_under_way_at_once(server, log_in):
     server.delay = threading.Event()
     tokens = log_in(server, at_once=3)
-    asking = [gevent.spawn(tokens.token, number) for number in range(12)]
+    asking = Group()
+    for number in range(12):
+        asking.spawn(tokens.token, number)
     until(lambda: len(server.requests) == 3)
     gevent.sleep(0.05)
     assert len(server.requests) == 3
     server.delay.set()
-    gevent.joinall(asking, timeout=5)
+    assert asking.join(timeout=5)
     assert (server.busiest, len(server.requests)) == (3, 12)
 
 
