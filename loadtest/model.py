@@ -427,6 +427,10 @@ class Health(Struct, frozen=True, array_like=True, gc=False):
     """Time that a hypervisor gave to others, of all cores of this machine; None where the system does not tell."""
     rss_bytes: int | None = None
     """Memory of the process at the end of the interval, resident; None in files of older versions."""
+    periods: int | None = None
+    """Of its container's CPU limit, within the interval, in which there was something to run; None without one."""
+    throttled: int | None = None
+    """Those of them in which the limit was used up, and it was held back."""
 
 
 class ServerSample(Struct, frozen=True, array_like=True, gc=False):
@@ -444,11 +448,18 @@ class ServerSample(Struct, frozen=True, array_like=True, gc=False):
     memory_bytes: int | None
     """Resident."""
     memory_limit: int | None
-    """Memory of the machine, where the server is on this one."""
+    """Memory of the machine, where the server is on this one; of its container, where that has less."""
     open_files: int | None
     """Open files and sockets of the process that is nearest to its limit."""
     files_limit: int | None
     """Of the same process."""
+    cpu_limit_ns: int | None = None
+    """CPU time that its container, or the cores it is pinned to, allow within the interval; None where the machine is
+    the limit."""
+    periods: int | None = None
+    """Of its container's CPU limit, within the interval, in which there was something to run; None without one."""
+    throttled: int | None = None
+    """Those of them in which the limit was used up, and it was held back."""
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):

@@ -15,6 +15,7 @@ from msgspec import Struct
 from loadtest.analysis.distribution import Distribution
 from loadtest.analysis.percentiles import required_samples
 from loadtest.analysis.records import Records
+from loadtest.analysis.throttling import throttled_share
 from loadtest.analysis.window import Window
 from loadtest.model import WITHOUT_USERS, Health
 
@@ -39,6 +40,7 @@ class ProcessHealth(Struct, frozen=True):
         cpu_per_frame_us: CPU time by frames received, everything that the process does included.
         connections: held, mean.
         steal_share: of the time of a core, what the hypervisor gave to others; mean over the cores of the machine.
+        throttled: share of the periods of its container's CPU limit in which that was used up; None without one.
         kb_per_connection: by how much it grew from its first second until most connections were held, for each of them;
             None below `ENOUGH_CONNECTIONS`.
         rss_mb: resident memory at the end, MB; median of the last tenth of the window.
@@ -58,6 +60,7 @@ class ProcessHealth(Struct, frozen=True):
     kb_per_connection: float | None = None
     rss_mb: float | None = None
     rss_growth_mb: float | None = None
+    throttled: float | None = None
 
 
 class Generator(Struct, frozen=True):
@@ -133,6 +136,7 @@ def _process(name: str, records: Records, window: Window) -> ProcessHealth:
         connections=_mean(own),
         steal_share=_steal(own, seconds, int(records.info.generator.get("processors") or 0)),
         kb_per_connection=_memory_per_connection(name, records),
+        throttled=throttled_share(own),
         **_growth(own),
     )
 

@@ -32,6 +32,9 @@ ACHIEVED: Final = 0.98
 STEAL_SHARE: Final = {Status.VALID: 0.002, Status.SUSPECT: 0.05}
 """What a hypervisor withholds: from so much on it is named beside a generator that was late, and suspect by itself. A
 fifth of the 1 % that a p99 hangs on, and one second in twenty."""
+THROTTLED_SHARE: Final = {Status.VALID: 0.01, Status.SUSPECT: 0.05}
+"""Of the periods of a container's CPU limit, those in which it was used up; likewise. A process then stands still for
+most of 100 ms."""
 SILENCE_S: Final = 10.0
 """Between two reports of a process: three of Locust's report intervals (locust/runners.py, WORKER_REPORT_INTERVAL)."""
 
@@ -69,7 +72,7 @@ def _apart(evidence: Evidence, smaller: Metrics, larger: Metrics, words: str) ->
         least, most = getattr(low, name), getattr(high, name)
         if most - least > allowed_ms(least):
             told = words.format(label=BY_KEY[key].label, name=name, low=f"{least:.1f} ms", high=f"{most:.1f} ms")
-            return Finding(Status.INVALID, told + _stolen(evidence), _REMEDY)
+            return Finding(Status.INVALID, told + _withheld(evidence), _remedy(evidence))
     return None
 
 
@@ -103,7 +106,7 @@ def _too_long(evidence: Evidence, name: str, limits: dict[Status, float], label:
     for status, words in ((Status.INVALID, "was the limit"), (Status.SUSPECT, "was near its limit")):
         if value > limits[status]:
             reason = f"the load generator{_who(evidence, process)} {words}: {label} p99 {value:.0f} ms"
-            return Finding(status, reason + _stolen(evidence), _REMEDY)
+            return Finding(status, reason + _withheld(evidence), _remedy(evidence))
     return None
 
 
@@ -123,11 +126,41 @@ def steal(evidence: Evidence) -> Finding | None:
     return Finding(Status.SUSPECT, reason, "use a machine that is not shared")
 
 
-def _stolen(evidence: Evidence) -> str:
-    worst = evidence.generator.worst("steal_share")
-    if worst is None or worst[1] <= STEAL_SHARE[Status.VALID]:
-        return ""
-    return f", while the hypervisor withheld {100 * worst[1]:.1f} % of the processors' time (steal)"
+def throttled(evidence: Evidence) -> Finding | None:
+    worst = _held_back(evidence, Status.SUSPECT)
+    if worst is None:
+        return None
+    process, share = worst
+    reason = (
+        f"the load generator{_who(evidence, process)} was held back by its container's CPU limit: {_periods(share)}"
+    )
+    return Finding(Status.SUSPECT, reason, _remedy(evidence))
+
+
+def _withheld(evidence: Evidence) -> str:
+    """What others kept from a generator that was late."""
+    stolen, held_back = evidence.generator.worst("steal_share"), _held_back(evidence, Status.VALID)
+    told = ""
+    if stolen is not None and stolen[1] > STEAL_SHARE[Status.VALID]:
+        told += f", while the hypervisor withheld {100 * stolen[1]:.1f} % of the processors' time (steal)"
+    if held_back is not None:
+        told += f", while its container's CPU limit held it back: {_periods(held_back[1])}"
+    return told
+
+
+def _held_back(evidence: Evidence, status: Status) -> tuple[str, float] | None:
+    worst = evidence.generator.worst("throttled")
+    return worst if worst is not None and worst[1] > THROTTLED_SHARE[status] else None
+
+
+def _periods(share: float) -> str:
+    return f"it was used up in {100 * share:.0f} % of its periods (throttling)"
+
+
+def _remedy(evidence: Evidence) -> str:
+    if _held_back(evidence, Status.VALID) is not None:
+        return "raise that limit, or use fewer users"
+    return _REMEDY
 
 
 def collections(evidence: Evidence) -> Finding | None:
@@ -194,6 +227,7 @@ GENERATOR_RULES: Final[tuple[Rule, ...]] = (
     stamp_bound,
     cpu,
     steal,
+    throttled,
     collections,
     late_reports,
     not_stationary,

@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from loadtest.analysis.records import Records
+from loadtest.analysis.throttling import THROTTLED, throttled_share
 from loadtest.analysis.window import Window
 from loadtest.model import ServerSample
 
@@ -31,6 +32,10 @@ class Server(Struct, frozen=True):
         cpu_cores: mean number of cores that it kept busy.
         busiest_core: share of a core that its busiest thread took, mean: an event loop has no more than one. Null where
             it comes out above one: then it was the sum of several.
+        cpu_limit: number of cores that its container allows, or that it is pinned to; null where the machine is
+            the limit.
+        throttled: share of the periods of its container's CPU limit in which it had used that up, and was held back;
+            null without one.
         memory_bytes: resident, the largest.
         open_files: open files and sockets of its fullest process, the most.
         full: the resources that were full, in words.
@@ -43,6 +48,8 @@ class Server(Struct, frozen=True):
     memory_bytes: int | None
     open_files: int | None
     full: list[str]
+    cpu_limit: float | None = None
+    throttled: float | None = None
 
 
 def server(records: Records, window: Window) -> Server | None:
@@ -53,8 +60,7 @@ def server(records: Records, window: Window) -> Server | None:
     cpu, busiest = _share(samples, "cpu_ns"), _share(samples, "busiest_ns")
     if busiest is not None and busiest > ONE_CORE:
         busiest = None
-    local = samples[-1].memory_limit is not None
-    cores = records.info.generator.get("processors") if local else None
+    limit, throttled = _share(samples, "cpu_limit_ns"), throttled_share(samples)
     return Server(
         source=samples[-1].source,
         samples=len(samples),
@@ -62,14 +68,38 @@ def server(records: Records, window: Window) -> Server | None:
         busiest_core=busiest,
         memory_bytes=_largest(samples, "memory_bytes"),
         open_files=_largest(samples, "open_files"),
-        full=[*_full_cpu(cpu, busiest, cores if isinstance(cores, int) else None), *_full_rest(samples)],
+        full=[
+            *_full_cpu(cpu, busiest, _processors(records, samples), limit),
+            *_throttled(throttled, limit),
+            *_full_rest(samples),
+        ],
+        cpu_limit=limit,
+        throttled=throttled,
     )
 
 
-def _full_cpu(cpu: float | None, busiest: float | None, cores: int | None) -> list[str]:
-    if cpu is not None and cores is not None and cores > 1 and cpu >= FULL_CPU * cores:
-        return [f"all {cores} cores at {100 * cpu / cores:.0f} %"]
+def _processors(records: Records, samples: Sequence[ServerSample]) -> int | None:
+    """Cores of the machine, where the server is on this one."""
+    cores = records.info.generator.get("processors") if samples[-1].memory_limit is not None else None
+    return cores if isinstance(cores, int) else None
+
+
+def _full_cpu(cpu: float | None, busiest: float | None, machine: int | None, limit: float | None) -> list[str]:
+    if cpu is not None and limit is not None and cpu >= FULL_CPU * limit:
+        return [f"the {_cores(limit)} that it may use at {100 * cpu / limit:.0f} %"]
+    if cpu is not None and machine is not None and machine > 1 and cpu >= FULL_CPU * machine:
+        return [f"all {_cores(machine)} at {100 * cpu / machine:.0f} %"]
     return [f"1 core at {100 * busiest:.0f} %"] if busiest is not None and busiest >= FULL_CPU else []
+
+
+def _throttled(share: float | None, limit: float | None) -> list[str]:
+    if share is None or limit is None or share < THROTTLED:
+        return []
+    return [f"its container's CPU limit of {_cores(limit)}, used up in {100 * share:.0f} % of its periods"]
+
+
+def _cores(number: float) -> str:
+    return "1 core" if number == 1 else f"{number:.3g} cores"
 
 
 def _full_rest(samples: Sequence[ServerSample]) -> list[str]:

@@ -39,11 +39,13 @@ class ServerTrack:
         cores: kept busy.
         busiest: share of a core that its busiest thread took.
         memory_mb: resident.
+        limit: cores that its container allows, or that it is pinned to; NaN where the machine is the limit.
     """
 
     cores: Floats
     busiest: Floats
     memory_mb: Floats
+    limit: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +147,9 @@ def _server(grid: _Grid, records: Records) -> ServerTrack:
         means: Floats = np.divide(sums, counts, out=np.full(grid.count, np.nan), where=counts > 0)
         return means
 
-    return ServerTrack(mean("cpu_ns", passed), mean("busiest_ns", passed), mean("memory_bytes", 1e6))
+    return ServerTrack(
+        mean("cpu_ns", passed), mean("busiest_ns", passed), mean("memory_bytes", 1e6), mean("cpu_limit_ns", passed)
+    )
 
 
 def _users(grid: _Grid, records: Records) -> Floats:

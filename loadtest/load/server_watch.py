@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import urllib.error
 import urllib.request
@@ -10,10 +11,11 @@ from typing import Any, Final, Protocol
 
 import gevent
 import psutil
-from msgspec import Struct
+from msgspec import Struct, structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.errors import UsageError
+from loadtest.load.container import Allowance, Containers, since
 from loadtest.model import SERVER, Batch, Count, ServerSample
 from loadtest.settings import redacted
 
@@ -36,6 +38,7 @@ _ON_ONE_CORE: Final = ("nodejs_version_info", "python_info")
 _STARTED: Final = "process_start_time_seconds"
 """Is of one process: the page of a cluster, which adds up those of its workers, leaves it out (prom-client,
 `AggregatorRegistry`), and then nothing is known of a core."""
+_ANY: Final = 2**62
 _Labels = tuple[tuple[str, str], ...]
 
 
@@ -48,6 +51,8 @@ class Reading(Struct, frozen=True):
         memory_bytes: resident, of all processes.
         open_files: of the process that is nearest to its limit: each has one of its own.
         files_limit: of the same process.
+        memory_limit: of the machine, or of the container where that has less.
+        allowed: what its container allows it; of the cores, never more than it may run on.
     """
 
     processes_s: Mapping[Any, float] | None
@@ -56,6 +61,7 @@ class Reading(Struct, frozen=True):
     memory_limit: int | None
     open_files: int | None
     files_limit: int | None
+    allowed: Allowance = Allowance()
 
 
 class Source(Protocol):
@@ -84,16 +90,19 @@ class Processes:
         self.name = f"pid {', '.join(map(str, self._pids))}"
         self._found: list[psutil.Process] = []
         self._found_s = float("-inf")
+        self._containers = Containers(())
 
     def read(self) -> Reading:
         if time.monotonic() - self._found_s >= FAMILY_S:
             # each once: `pgrep` prints a master and the workers that it has started
             families = (process for pid in self._pids for process in self._family(pid))
             self._found = list({process.pid: process for process in families}.values())
+            self._containers = Containers(process.pid for process in self._found)
             self._found_s = time.monotonic()
         processes: dict[int, float] = {}
         threads: dict[tuple[int, int], float] = {}
         files: list[tuple[int, int | None]] = []
+        cores: set[int] = set()
         memory = 0
         for process in self._found:
             try:
@@ -104,6 +113,7 @@ class Processes:
                     for thread in process.threads():
                         threads[process.pid, thread.id] = thread.user_time + thread.system_time
                     files.append((process.num_fds(), _files_limit(process)))
+                    cores |= _may_run_on(process)
             except psutil.NoSuchProcess:  # a child that ended just now
                 continue
             except psutil.AccessDenied:
@@ -112,7 +122,9 @@ class Processes:
                 ) from None
         if not files:
             raise UsageError(f"--server-pid: {self.name} has ended; give the one that serves now")
-        return Reading(processes, threads, memory, psutil.virtual_memory().total, *max(files, key=_fullness))
+        allowed = _within(self._containers.read(), len(cores))
+        room = min(psutil.virtual_memory().total, allowed.memory_bytes or _ANY)
+        return Reading(processes, threads, memory, room, *max(files, key=_fullness), allowed)
 
     def _family(self, pid: int) -> list[psutil.Process]:
         try:
@@ -242,16 +254,20 @@ def sample_of(name: str, before_ns: int, before: Reading, now_ns: int, reading: 
     known = [seconds - earlier[key] for key, seconds in (reading.processes_s or {}).items() if key in earlier]
     spent = [seconds - threads.get(key, 0.0) for key, seconds in (reading.threads_s or {}).items() if key[0] in earlier]
     cpu_s, busiest = sum(known) if known else None, max(spent, default=None)
+    interval_ns, allowed = max(now_ns - before_ns, 1), reading.allowed
     return ServerSample(
         source=name,
         at_ns=now_ns,
-        interval_ns=max(now_ns - before_ns, 1),
+        interval_ns=interval_ns,
         cpu_ns=_nanoseconds(cpu_s),
         busiest_ns=_nanoseconds(busiest),
         memory_bytes=reading.memory_bytes,
         memory_limit=reading.memory_limit,
         open_files=reading.open_files,
         files_limit=reading.files_limit,
+        cpu_limit_ns=None if allowed.cores is None else round(allowed.cores * interval_ns),
+        periods=since(allowed.periods, before.allowed.periods),
+        throttled=since(allowed.throttled, before.allowed.throttled),
     )
 
 
@@ -268,6 +284,17 @@ def _whole(values: Mapping[_Labels, float] | None) -> int | None:
 def _fullness(files: tuple[int, int | None]) -> tuple[float, int]:
     taken, limit = files
     return taken / limit if limit else 0.0, taken
+
+
+def _within(allowed: Allowance, cores: int) -> Allowance:
+    """No more cores than it is pinned to (taskset(1), Docker's `--cpuset-cpus`), where these are not all."""
+    pinned = cores if 0 < cores < (os.cpu_count() or 0) else None
+    known = [limit for limit in (allowed.cores, pinned) if limit is not None]
+    return structs.replace(allowed, cores=min(known, default=None))
+
+
+def _may_run_on(process: psutil.Process) -> set[int]:
+    return set(process.cpu_affinity() or ()) if hasattr(process, "cpu_affinity") else set()
 
 
 def _files_limit(process: psutil.Process) -> int | None:

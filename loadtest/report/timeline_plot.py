@@ -13,6 +13,9 @@ from loadtest.metrics import BY_KEY
 from loadtest.report.figure import COLORS, GREY, MARKERS, WARNING, headings, logarithmic, new_figure, soften
 from loadtest.report.units import duration, milliseconds, quantity
 
+_IN_SIGHT = 3.0
+"""Times the CPU taken: a limit that is further away would flatten what is drawn."""
+
 
 def timeline_plot(line: Timeline, subtitle: str, verdict: Verdict) -> Figure:
     """The figure: one panel for each track, one for users, one for messages a second."""
@@ -94,7 +97,12 @@ def _server(axes: Axes, line: Timeline, server: ServerTrack) -> None:
         if np.isfinite(values).any():
             axes.plot(line.times_s, values, style, color=color, linewidth=1.5, label=label)
     axes.axhline(1.0, color="black", linestyle=":", linewidth=0.8)
-    axes.set_ylim(0, 1.15 * max(float(np.nanmax(server.cores, initial=0.0)), 1.0))
+    highest = float(np.nanmax(server.cores, initial=1.0))
+    limit = float(np.nanmax(server.limit, initial=0.0))
+    if 0 < limit <= _IN_SIGHT * highest:
+        axes.plot(line.times_s, server.limit, "-.", color=GREY, linewidth=1.2, label="CPU limit")
+        highest = max(highest, limit)
+    axes.set_ylim(0, 1.15 * highest)
     axes.set_ylabel("server, cores")
     if np.isfinite(server.memory_mb).any():
         beside = axes.twinx()

@@ -117,6 +117,29 @@ def test_time_spent_in_collections(summary_of):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("throttled", "status", "reasons"),
+    [
+        (5, "valid", []),
+        (6, "suspect", ["the load generator was held back by its container's CPU limit: it was used up in 6 % of its "
+                        "periods (throttling)"]),
+    ],
+)  # fmt: skip
+def test_a_container_that_has_used_up_its_cpu_limit(summary_of, throttled, status, reasons):
+    held_back = [health(second=second, periods=10, throttled=0) for second in range(30, 39)]
+    summary = summary_of(health=[*held_back, health(second=39, periods=10, throttled=throttled)])
+    assert verdict_of(summary) == (status, reasons)
+
+
+def test_a_generator_that_was_late_as_its_container_held_it_back_is_told_what_to_raise(summary_of):
+    held_back = health(periods=50, throttled=1)
+    summary = summary_of(health=[held_back], histograms=[counted("loop_lag", [30.0] * 400)])
+    assert summary.verdict.reasons == [
+        "the load generator was the limit: loop lag p99 30 ms, while its container's CPU limit held it back: it was "
+        "used up in 2 % of its periods (throttling); raise that limit, or use fewer users"
+    ]
+
+
 def test_load_that_was_asked_for_and_never_made(summary_of):
     made = len(ordinary())
     few, many = Count("actions_never_done", "", 2), Count("actions_never_done", "", made)

@@ -11,7 +11,7 @@ from staged_run import MS, SECOND, START, STEADY_S, answered, batch, message, or
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.summary import summarize
-from loadtest.model import SHAPE, Batch, Connect, Count, Outcome, Step, Worker
+from loadtest.model import SERVER, SHAPE, Batch, Connect, Count, Outcome, ServerSample, Step, Worker
 from loadtest.report.render import as_json, as_markdown, as_text
 from loadtest.runs.reader import RunReader
 
@@ -97,6 +97,18 @@ def test_the_steps_of_a_shape_have_rows_of_their_own(tmp_path):
     steps = [Step(1, 200, START + 20 * SECOND, START + 80 * SECOND)]
     shown = as_text(summary_of(stage(tmp_path, [batch(ordinary()), Batch(SHAPE, 0, steps=steps)])))
     assert "step 1, 200 users" in shown
+
+
+def test_a_server_in_a_container_is_told_with_what_it_may_use(tmp_path):
+    at = START + 30 * SECOND
+    half, gigabyte = SECOND // 2, 10**9
+    within = ServerSample("pid 7", at, SECOND, half, half, gigabyte, 2 * gigabyte, 90, 1024, SECOND, 10, 3)
+    shown = as_text(summary_of(stage(tmp_path, [batch(ordinary()), Batch(SERVER, 0, server=[within])])))
+    assert (
+        "server, pid 7: 0.50 cores of 1 that it may use, busiest thread 50.0 % of one, held back in 30.0 % of the "
+        "periods of its CPU limit, 1.00 GB, 90 open files and sockets; FULL: its container's CPU limit of 1 core, used "
+        "up in 30 % of its periods"
+    ) in " ".join(shown.split())
 
 
 def test_an_invalid_run_as_text(invalid):
