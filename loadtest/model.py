@@ -427,10 +427,9 @@ class Health(Struct, frozen=True, array_like=True, gc=False):
     """Time that a hypervisor gave to others, of all cores of this machine; None where the system does not tell."""
     rss_bytes: int | None = None
     """Memory of the process at the end of the interval, resident; None in files of older versions."""
-    periods: int | None = None
-    """Of its container's CPU limit, within the interval, in which there was something to run; None without one."""
-    throttled: int | None = None
-    """Those of them in which the limit was used up, and it was held back."""
+    throttled_ns: int | None = None
+    """Time within the interval that the process stood still, at most, since its container's CPU limit was used up; None
+    without one."""
 
 
 class ServerSample(Struct, frozen=True, array_like=True, gc=False):
@@ -448,7 +447,7 @@ class ServerSample(Struct, frozen=True, array_like=True, gc=False):
     memory_bytes: int | None
     """Resident."""
     memory_limit: int | None
-    """Memory of the machine, where the server is on this one; of its container, where that has less."""
+    """Memory of the machine, where the server is on this one."""
     open_files: int | None
     """Open files and sockets of the process that is nearest to its limit."""
     files_limit: int | None
@@ -456,10 +455,13 @@ class ServerSample(Struct, frozen=True, array_like=True, gc=False):
     cpu_limit_ns: int | None = None
     """CPU time that its container, or the cores it is pinned to, allow within the interval; None where the machine is
     the limit."""
-    periods: int | None = None
-    """Of its container's CPU limit, within the interval, in which there was something to run; None without one."""
-    throttled: int | None = None
-    """Those of them in which the limit was used up, and it was held back."""
+    throttled_ns: int | None = None
+    """Time within the interval that it stood still, at most, since its container's CPU limit was used up; None without
+    one."""
+    charged_bytes: int | None = None
+    """Memory that its container is charged for, without the file cache that the kernel takes back first."""
+    charged_limit: int | None = None
+    """Beyond it, one of the container's processes is killed."""
 
 
 class Step(Struct, frozen=True, array_like=True, gc=False):

@@ -15,7 +15,6 @@ from msgspec import Struct
 from loadtest.analysis.distribution import Distribution
 from loadtest.analysis.percentiles import required_samples
 from loadtest.analysis.records import Records
-from loadtest.analysis.throttling import throttled_share
 from loadtest.analysis.window import Window
 from loadtest.model import WITHOUT_USERS, Health
 
@@ -40,7 +39,8 @@ class ProcessHealth(Struct, frozen=True):
         cpu_per_frame_us: CPU time by frames received, everything that the process does included.
         connections: held, mean.
         steal_share: of the time of a core, what the hypervisor gave to others; mean over the cores of the machine.
-        throttled: share of the periods of its container's CPU limit in which that was used up; None without one.
+        throttled: share of the time, at most, that it stood still since its container's CPU limit was used up; None
+            without one.
         kb_per_connection: by how much it grew from its first second until most connections were held, for each of them;
             None below `ENOUGH_CONNECTIONS`.
         rss_mb: resident memory at the end, MB; median of the last tenth of the window.
@@ -136,7 +136,7 @@ def _process(name: str, records: Records, window: Window) -> ProcessHealth:
         connections=_mean(own),
         steal_share=_steal(own, seconds, int(records.info.generator.get("processors") or 0)),
         kb_per_connection=_memory_per_connection(name, records),
-        throttled=throttled_share(own),
+        throttled=_throttled(own, seconds),
         **_growth(own),
     )
 
@@ -164,6 +164,11 @@ def _growth(own: list[Health]) -> dict[str, float | None]:
 def _steal(own: list[Health], seconds: float, processors: int) -> float | None:
     stolen = [sample.steal_ns for sample in own if sample.steal_ns is not None]
     return _ratio(sum(stolen) / 1e9, seconds * processors) if len(stolen) == len(own) else None
+
+
+def _throttled(own: list[Health], seconds: float) -> float | None:
+    waits = [sample.throttled_ns for sample in own if sample.throttled_ns is not None]
+    return _ratio(sum(waits) / 1e9, seconds) if waits else None
 
 
 def _p99(metric: str, process: str, records: Records, window: Window) -> float | None:

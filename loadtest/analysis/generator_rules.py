@@ -32,9 +32,8 @@ ACHIEVED: Final = 0.98
 STEAL_SHARE: Final = {Status.VALID: 0.002, Status.SUSPECT: 0.05}
 """What a hypervisor withholds: from so much on it is named beside a generator that was late, and suspect by itself. A
 fifth of the 1 % that a p99 hangs on, and one second in twenty."""
-THROTTLED_SHARE: Final = {Status.VALID: 0.01, Status.SUSPECT: 0.05}
-"""Of the periods of a container's CPU limit, those in which it was used up; likewise. A process then stands still for
-most of 100 ms."""
+THROTTLED_SHARE: Final = STEAL_SHARE
+"""Of the time that a container's CPU limit kept a process standing still: it is as late by that."""
 SILENCE_S: Final = 10.0
 """Between two reports of a process: three of Locust's report intervals (locust/runners.py, WORKER_REPORT_INTERVAL)."""
 
@@ -106,7 +105,7 @@ def _too_long(evidence: Evidence, name: str, limits: dict[Status, float], label:
     for status, words in ((Status.INVALID, "was the limit"), (Status.SUSPECT, "was near its limit")):
         if value > limits[status]:
             reason = f"the load generator{_who(evidence, process)} {words}: {label} p99 {value:.0f} ms"
-            return Finding(status, reason + _withheld(evidence), _remedy(evidence))
+            return Finding(status, reason + _withheld(evidence, process), _remedy(evidence, process))
     return None
 
 
@@ -115,7 +114,7 @@ def cpu(evidence: Evidence) -> Finding | None:
     if worst is None or worst[1] <= CPU_SHARE:
         return None
     reason = f"the load generator{_who(evidence, worst[0])} was near its limit: cpu {100 * worst[1]:.0f} % of a core"
-    return Finding(Status.SUSPECT, reason, _REMEDY)
+    return Finding(Status.SUSPECT, reason, _remedy(evidence, worst[0]))
 
 
 def steal(evidence: Evidence) -> Finding | None:
@@ -127,39 +126,42 @@ def steal(evidence: Evidence) -> Finding | None:
 
 
 def throttled(evidence: Evidence) -> Finding | None:
-    worst = _held_back(evidence, Status.SUSPECT)
-    if worst is None:
+    worst = evidence.generator.worst("throttled")
+    if worst is None or worst[1] <= THROTTLED_SHARE[Status.SUSPECT]:
         return None
     process, share = worst
-    reason = (
-        f"the load generator{_who(evidence, process)} was held back by its container's CPU limit: {_periods(share)}"
-    )
-    return Finding(Status.SUSPECT, reason, _remedy(evidence))
+    reason = f"its container's CPU limit held the load generator{_who(evidence, process)} back for {_of_time(share)}"
+    return Finding(Status.SUSPECT, reason, _remedy(evidence, process))
 
 
-def _withheld(evidence: Evidence) -> str:
-    """What others kept from a generator that was late."""
-    stolen, held_back = evidence.generator.worst("steal_share"), _held_back(evidence, Status.VALID)
+def _withheld(evidence: Evidence, process: str | None = None) -> str:
+    """What others kept from a generator that was late.
+
+    Args:
+        process: that was; None where that is not known.
+    """
+    stolen, held_back = evidence.generator.worst("steal_share"), _held_back(evidence, process)
     told = ""
     if stolen is not None and stolen[1] > STEAL_SHARE[Status.VALID]:
         told += f", while the hypervisor withheld {100 * stolen[1]:.1f} % of the processors' time (steal)"
-    if held_back is not None:
-        told += f", while its container's CPU limit held it back: {_periods(held_back[1])}"
+    if held_back > THROTTLED_SHARE[Status.VALID]:
+        told += f", while its container's CPU limit held it back for {_of_time(held_back)}"
     return told
 
 
-def _held_back(evidence: Evidence, status: Status) -> tuple[str, float] | None:
-    worst = evidence.generator.worst("throttled")
-    return worst if worst is not None and worst[1] > THROTTLED_SHARE[status] else None
+def _held_back(evidence: Evidence, process: str | None) -> float:
+    """The share of the time, of one process or of the worst."""
+    shares = [each.throttled or 0.0 for each in evidence.generator.processes if process in (None, each.process)]
+    return max(shares, default=0.0)
 
 
-def _periods(share: float) -> str:
-    return f"it was used up in {100 * share:.0f} % of its periods (throttling)"
+def _of_time(share: float) -> str:
+    return f"{100 * share:.1f} % of the time (throttling)"
 
 
-def _remedy(evidence: Evidence) -> str:
-    if _held_back(evidence, Status.VALID) is not None:
-        return "raise that limit, or use fewer users"
+def _remedy(evidence: Evidence, process: str | None = None) -> str:
+    if _held_back(evidence, process) > THROTTLED_SHARE[Status.VALID]:
+        return "raise that limit, or use fewer users"  # more processes would share the same quota
     return _REMEDY
 
 
@@ -176,7 +178,7 @@ def achieved(evidence: Evidence) -> Finding | None:
     if ratio is None or ratio >= ACHIEVED:
         return None
     reason = f"the load generator made only {100 * ratio:.1f} % of the load that was asked for"
-    return Finding(Status.INVALID, reason, _REMEDY)
+    return Finding(Status.INVALID, reason + _withheld(evidence), _remedy(evidence))
 
 
 def late_reports(evidence: Evidence) -> Finding | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 
 from loadtest.analysis.records import Records
-from loadtest.analysis.throttling import THROTTLED, throttled_share
 from loadtest.analysis.window import Window
 from loadtest.model import ServerSample
 
@@ -18,6 +17,8 @@ FULL_CPU: Final = 0.9
 (M/M/1: utilisation / (1 - utilisation))."""
 ONE_CORE: Final = 1.05
 """Of a core, more than any thread can take: the clocks of readings differ by a few per cent."""
+THROTTLED: Final = 0.05
+"""Of the time that a CPU limit kept it standing still: from there on a p95 hangs on that limit."""
 FULL: Final = 0.95
 """Of open files or memory, at the worst: what is left goes in one burst of connections."""
 _GB: Final = 1e9
@@ -34,8 +35,8 @@ class Server(Struct, frozen=True):
             it comes out above one: then it was the sum of several.
         cpu_limit: number of cores that its container allows, or that it is pinned to; null where the machine is
             the limit.
-        throttled: share of the periods of its container's CPU limit in which it had used that up, and was held back;
-            null without one.
+        throttled: share of the time, at most, that it stood still since its container's CPU limit was used up; null
+            without one.
         memory_bytes: resident, the largest.
         open_files: open files and sockets of its fullest process, the most.
         full: the resources that were full, in words.
@@ -60,7 +61,7 @@ def server(records: Records, window: Window) -> Server | None:
     cpu, busiest = _share(samples, "cpu_ns"), _share(samples, "busiest_ns")
     if busiest is not None and busiest > ONE_CORE:
         busiest = None
-    limit, throttled = _share(samples, "cpu_limit_ns"), throttled_share(samples)
+    limit, throttled = _share(samples, "cpu_limit_ns"), _share(samples, "throttled_ns")
     return Server(
         source=samples[-1].source,
         samples=len(samples),
@@ -69,8 +70,7 @@ def server(records: Records, window: Window) -> Server | None:
         memory_bytes=_largest(samples, "memory_bytes"),
         open_files=_largest(samples, "open_files"),
         full=[
-            *_full_cpu(cpu, busiest, _processors(records, samples), limit),
-            *_throttled(throttled, limit),
+            *(_full_cpu(cpu, busiest, _processors(records, samples), limit) or _held_back(throttled)),
             *_full_rest(samples),
         ],
         cpu_limit=limit,
@@ -92,10 +92,9 @@ def _full_cpu(cpu: float | None, busiest: float | None, machine: int | None, lim
     return [f"1 core at {100 * busiest:.0f} %"] if busiest is not None and busiest >= FULL_CPU else []
 
 
-def _throttled(share: float | None, limit: float | None) -> list[str]:
-    if share is None or limit is None or share < THROTTLED:
-        return []
-    return [f"its container's CPU limit of {_cores(limit)}, used up in {100 * share:.0f} % of its periods"]
+def _held_back(share: float | None) -> list[str]:
+    full = share is not None and share >= THROTTLED
+    return [f"its container's CPU limit, which held it back for {100 * share:.0f} % of the time"] if full else []
 
 
 def _cores(number: float) -> str:
@@ -103,15 +102,23 @@ def _cores(number: float) -> str:
 
 
 def _full_rest(samples: Sequence[ServerSample]) -> list[str]:
-    memory, room = _largest(samples, "memory_bytes"), samples[-1].memory_limit
-    files = [(each.open_files, each.files_limit) for each in samples if each.open_files and each.files_limit]
-    taken, most = max(files, key=lambda one: one[0] / one[1], default=(0, 1))
+    files, most = _fullest((each.open_files, each.files_limit) for each in samples)
+    memory, room = _fullest((each.memory_bytes, each.memory_limit) for each in samples)
+    charged, allowed = _fullest((each.charged_bytes, each.charged_limit) for each in samples)
     found = []
-    if taken >= FULL * most:
-        found.append(f"open files, {taken:,} of {most:,}")
-    if memory is not None and room and memory >= FULL * room:
+    if files >= FULL * most:
+        found.append(f"open files, {files:,} of {most:,}")
+    if memory >= FULL * room:
         found.append(f"memory, {memory / _GB:.1f} of {room / _GB:.1f} GB")
+    if charged >= FULL * allowed:
+        found.append(f"its container's memory, {charged / _GB:.2f} of {allowed / _GB:.2f} GB")
     return found
+
+
+def _fullest(pairs: Iterable[tuple[int | None, int | None]]) -> tuple[int, int]:
+    """What was taken, and of how much, where that was the largest part."""
+    known = [(taken, most) for taken, most in pairs if taken and most]
+    return max(known, key=lambda one: one[0] / one[1], default=(0, 1))
 
 
 def _share(samples: Sequence[ServerSample], name: str) -> float | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
+from msgspec.structs import replace
 
 from loadtest.analysis.capacity_search import End, Step
 from loadtest.errors import NothingMeasured, UsageError
@@ -121,7 +122,8 @@ def capacity(
                 record, folder, url, by_environment(_of_levels(given)) | secret, _tell, max_time
             )
     except KeyboardInterrupt:
-        record = experiment.restore(folder)
+        record = replace(experiment.restore(folder), stopped="Ctrl-C")
+        experiment.save(folder, record)
         if record.levels:
             _show(record, folder, kind)
         done = "1 level" if len(record.levels) == 1 else f"{len(record.levels)} levels"

@@ -22,8 +22,12 @@ SPAWN_S = 5.0
 
 
 def processes_of(text: str) -> int:
-    """A number of worker processes; -1 is one for each core."""
-    return (os.cpu_count() or 1) if text.strip() == "-1" else whole(text)
+    """A number of worker processes; -1 is one for each core that this process may use."""
+    return _cores() if text.strip() == "-1" else whole(text)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @click.command("run")

@@ -12,7 +12,7 @@ import psutil
 from msgspec import Struct
 
 from loadtest.load.alarm import Alarm
-from loadtest.load.container import Allowance, Containers, since
+from loadtest.load.container import ThrottleClock
 from loadtest.load.recorder import Recorder
 from loadtest.model import Health
 
@@ -82,7 +82,6 @@ class _Second(Struct):
     cpu_ns: int
     gc_ns: int
     stolen_ns: int | None
-    allowed: Allowance
     worst_ns: int = 0
 
 
@@ -101,11 +100,12 @@ class HealthWatch:
         self._census = census
         self._gc = GcClock()
         self._own = psutil.Process()
-        self._container = Containers([self._own.pid])
+        self._throttled = ThrottleClock(self._own.pid)
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
         self._gc.start()
+        self._throttled.passed_ns()
         self._greenlet = gevent.spawn(self._watch)
 
     def stop(self) -> None:
@@ -130,12 +130,12 @@ class HealthWatch:
             self._sample(time.monotonic_ns(), second)
 
     def _begin(self, now: int) -> _Second:
-        return _Second(now, time.process_time_ns(), self._gc.total_ns, stolen_ns(), self._container.read())
+        return _Second(now, time.process_time_ns(), self._gc.total_ns, stolen_ns())
 
     def _sample(self, now: int, second: _Second) -> None:
         recorder = self._recorder
         users, connections = self._census()
-        stolen, allowed = stolen_ns(), self._container.read()
+        stolen = stolen_ns()
         recorder.on_health(
             Health(
                 process=recorder.process,
@@ -151,8 +151,7 @@ class HealthWatch:
                 receive_lag_ns=max(recorder.lags, default=0),
                 rss_bytes=self._own.memory_info().rss,
                 steal_ns=None if stolen is None or second.stolen_ns is None else stolen - second.stolen_ns,
-                periods=since(allowed.periods, second.allowed.periods),
-                throttled=since(allowed.throttled, second.allowed.throttled),
+                throttled_ns=self._throttled.passed_ns(),
             )
         )
         recorder.worst_send_lag_ns = 0

@@ -11,11 +11,11 @@ from typing import Any, Final, Protocol
 
 import gevent
 import psutil
-from msgspec import Struct, structs
+from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.errors import UsageError
-from loadtest.load.container import Allowance, Containers, since
+from loadtest.load.container import Containers, Cpu, Memory, held_back_ns
 from loadtest.model import SERVER, Batch, Count, ServerSample
 from loadtest.settings import redacted
 
@@ -38,7 +38,6 @@ _ON_ONE_CORE: Final = ("nodejs_version_info", "python_info")
 _STARTED: Final = "process_start_time_seconds"
 """Is of one process: the page of a cluster, which adds up those of its workers, leaves it out (prom-client,
 `AggregatorRegistry`), and then nothing is known of a core."""
-_ANY: Final = 2**62
 _Labels = tuple[tuple[str, str], ...]
 
 
@@ -51,8 +50,9 @@ class Reading(Struct, frozen=True):
         memory_bytes: resident, of all processes.
         open_files: of the process that is nearest to its limit: each has one of its own.
         files_limit: of the same process.
-        memory_limit: of the machine, or of the container where that has less.
-        allowed: what its container allows it; of the cores, never more than it may run on.
+        cores: that it may run on; None where these are all of the machine, or not known.
+        cpu: what its container allows.
+        charged: to its container.
     """
 
     processes_s: Mapping[Any, float] | None
@@ -61,7 +61,9 @@ class Reading(Struct, frozen=True):
     memory_limit: int | None
     open_files: int | None
     files_limit: int | None
-    allowed: Allowance = Allowance()
+    cores: int | None = None
+    cpu: Cpu = Cpu()
+    charged: Memory | None = None
 
 
 class Source(Protocol):
@@ -97,11 +99,11 @@ class Processes:
             # each once: `pgrep` prints a master and the workers that it has started
             families = (process for pid in self._pids for process in self._family(pid))
             self._found = list({process.pid: process for process in families}.values())
-            self._containers = Containers(process.pid for process in self._found)
+            self._containers = Containers((process.pid for process in self._found), beside=os.getpid())
             self._found_s = time.monotonic()
         processes: dict[int, float] = {}
         threads: dict[tuple[int, int], float] = {}
-        files: list[tuple[int, int | None]] = []
+        files: list[tuple[int | None, int | None]] = []
         cores: set[int] = set()
         memory = 0
         for process in self._found:
@@ -112,7 +114,7 @@ class Processes:
                     memory += process.memory_info().rss
                     for thread in process.threads():
                         threads[process.pid, thread.id] = thread.user_time + thread.system_time
-                    files.append((process.num_fds(), _files_limit(process)))
+                    files.append(_files(process))
                     cores |= _may_run_on(process)
             except psutil.NoSuchProcess:  # a child that ended just now
                 continue
@@ -122,9 +124,16 @@ class Processes:
                 ) from None
         if not files:
             raise UsageError(f"--server-pid: {self.name} has ended; give the one that serves now")
-        allowed = _within(self._containers.read(), len(cores))
-        room = min(psutil.virtual_memory().total, allowed.memory_bytes or _ANY)
-        return Reading(processes, threads, memory, room, *max(files, key=_fullness), allowed)
+        return Reading(
+            processes,
+            threads,
+            memory,
+            psutil.virtual_memory().total,
+            *max(files, key=_fullness),
+            cores=len(cores) if 0 < len(cores) < (os.cpu_count() or 0) else None,
+            cpu=self._containers.cpu(),
+            charged=self._containers.memory(),
+        )
 
     def _family(self, pid: int) -> list[psutil.Process]:
         try:
@@ -254,7 +263,8 @@ def sample_of(name: str, before_ns: int, before: Reading, now_ns: int, reading: 
     known = [seconds - earlier[key] for key, seconds in (reading.processes_s or {}).items() if key in earlier]
     spent = [seconds - threads.get(key, 0.0) for key, seconds in (reading.threads_s or {}).items() if key[0] in earlier]
     cpu_s, busiest = sum(known) if known else None, max(spent, default=None)
-    interval_ns, allowed = max(now_ns - before_ns, 1), reading.allowed
+    interval_ns = max(now_ns - before_ns, 1)
+    cores = min((limit for limit in (reading.cores, reading.cpu.cores) if limit is not None), default=None)
     return ServerSample(
         source=name,
         at_ns=now_ns,
@@ -265,9 +275,10 @@ def sample_of(name: str, before_ns: int, before: Reading, now_ns: int, reading: 
         memory_limit=reading.memory_limit,
         open_files=reading.open_files,
         files_limit=reading.files_limit,
-        cpu_limit_ns=None if allowed.cores is None else round(allowed.cores * interval_ns),
-        periods=since(allowed.periods, before.allowed.periods),
-        throttled=since(allowed.throttled, before.allowed.throttled),
+        cpu_limit_ns=None if cores is None else round(cores * interval_ns),
+        throttled_ns=held_back_ns(before.cpu, reading.cpu),
+        charged_bytes=reading.charged.taken if reading.charged is not None else None,
+        charged_limit=reading.charged.limit if reading.charged is not None else None,
     )
 
 
@@ -281,19 +292,21 @@ def _whole(values: Mapping[_Labels, float] | None) -> int | None:
     return round(value) if value is not None and 0 <= value < 2**62 else None
 
 
-def _fullness(files: tuple[int, int | None]) -> tuple[float, int]:
+def _fullness(files: tuple[int | None, int | None]) -> tuple[float, int]:
     taken, limit = files
-    return taken / limit if limit else 0.0, taken
+    return (taken / limit if limit else 0.0, taken) if taken is not None else (-1.0, 0)
 
 
-def _within(allowed: Allowance, cores: int) -> Allowance:
-    """No more cores than it is pinned to (taskset(1), Docker's `--cpuset-cpus`), where these are not all."""
-    pinned = cores if 0 < cores < (os.cpu_count() or 0) else None
-    known = [limit for limit in (allowed.cores, pinned) if limit is not None]
-    return structs.replace(allowed, cores=min(known, default=None))
+def _files(process: psutil.Process) -> tuple[int | None, int | None]:
+    """Open files and their limit; unknown where it is another user's, as root's in a container."""
+    try:
+        return process.num_fds(), _files_limit(process)
+    except psutil.AccessDenied:
+        return None, None
 
 
 def _may_run_on(process: psutil.Process) -> set[int]:
+    """All cores, unless it is pinned: taskset(1), Docker's `--cpuset-cpus`."""
     return set(process.cpu_affinity() or ()) if hasattr(process, "cpu_affinity") else set()
 
 

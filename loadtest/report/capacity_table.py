@@ -61,7 +61,11 @@ def as_json(result: Capacity) -> str:
 
 
 def headline(result: Capacity) -> str:
-    """How many users it holds and what limits it, in one line."""
+    """How many users it holds and what limits it, in one line; of a search that something stopped, that it was."""
+    return f"BROKEN OFF: {_found(result)}" if result.stopped else _found(result)
+
+
+def _found(result: Capacity) -> str:
     limited = f" Limited by: {result.limited_by}." if result.limited_by else ""
     if result.ended == End.GENERATOR:
         known = f"holds {result.passes_at_users:,} users or more" if result.passes_at_users else "nothing is known"
@@ -89,6 +93,8 @@ def notes(result: Capacity) -> list[str]:
         for each in spoken(_by_users(result))
         if each.reason and not _reason(each)
     ]
+    if result.stopped:
+        lines.append(f"broken off, so there is no more than this: {result.stopped}")
     if result.ended is not None and result.ended.startswith("--") and result.fails_at_users is not None:
         lines.append(f"ended by {result.ended} with a bracket wider than was asked for; allow for more to narrow it")
     if result.knee_users is not None:

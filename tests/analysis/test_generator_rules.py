@@ -117,27 +117,28 @@ def test_time_spent_in_collections(summary_of):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("throttled", "status", "reasons"),
-    [
-        (5, "valid", []),
-        (6, "suspect", ["the load generator was held back by its container's CPU limit: it was used up in 6 % of its "
-                        "periods (throttling)"]),
-    ],
-)  # fmt: skip
-def test_a_container_that_has_used_up_its_cpu_limit(summary_of, throttled, status, reasons):
-    held_back = [health(second=second, periods=10, throttled=0) for second in range(30, 39)]
-    summary = summary_of(health=[*held_back, health(second=39, periods=10, throttled=throttled)])
-    assert verdict_of(summary) == (status, reasons)
+@pytest.mark.parametrize(("throttled_ms", "status"), [(50, "valid"), (51, "suspect")])
+def test_a_container_whose_cpu_limit_is_used_up(summary_of, throttled_ms, status):
+    summary = summary_of(health=[health(throttled_ns=throttled_ms * MS)])
+    reason = "its container's CPU limit held the load generator back for 5.1 % of the time (throttling)"
+    assert verdict_of(summary) == (status, [reason] if status == "suspect" else [])
 
 
 def test_a_generator_that_was_late_as_its_container_held_it_back_is_told_what_to_raise(summary_of):
-    held_back = health(periods=50, throttled=1)
-    summary = summary_of(health=[held_back], histograms=[counted("loop_lag", [30.0] * 400)])
+    lags = [counted("loop_lag", [30.0] * 400)]
+    summary = summary_of(health=[health(throttled_ns=20 * MS)], histograms=lags)
     assert summary.verdict.reasons == [
-        "the load generator was the limit: loop lag p99 30 ms, while its container's CPU limit held it back: it was "
-        "used up in 2 % of its periods (throttling); raise that limit, or use fewer users"
+        "the load generator was the limit: loop lag p99 30 ms, while its container's CPU limit held it back for 2.0 % "
+        "of the time (throttling); raise that limit, or use fewer users"
     ]
+
+
+def test_what_held_back_one_process_is_no_excuse_of_another(summary_of):
+    names = ("worker-0", "worker-1")
+    samples = [health("worker-0", connections=1), health("worker-1", connections=2, throttled_ns=20 * MS)]
+    lags = [counted("loop_lag", [lag] * 400, name) for name, lag in zip(names, (30.0, 0.1), strict=True)]
+    summary = summary_of(processes=names, health=samples, histograms=lags)
+    assert verdict_of(summary) == ("invalid", ["the load generator (worker-0) was the limit: loop lag p99 30 ms"])
 
 
 def test_load_that_was_asked_for_and_never_made(summary_of):

@@ -10,10 +10,9 @@ from loadtest.model import SERVER, Batch, ServerSample
 from loadtest.runs.reader import RunReader
 
 
-def sample(at_s, cpu=0.5, busiest=0.4, files=(100, 1024), memory=(10**8, 8 * 10**9), limit=None, periods=(None, None)):
-    at, cpu_limit = START + at_s * SECOND, None if limit is None else round(limit * SECOND)
-    spent = round(cpu * SECOND), round(busiest * SECOND)
-    return ServerSample("pid 7", at, SECOND, *spent, *memory, *files, cpu_limit, *periods)
+def sample(at_s, cpu=0.5, busiest=0.4, files=(100, 1024), memory=10**8, **container):
+    at, spent = START + at_s * SECOND, (round(cpu * SECOND), round(busiest * SECOND))
+    return ServerSample("pid 7", at, SECOND, *spent, memory, 8 * 10**9, *files, **container)
 
 
 @pytest.fixture
@@ -46,31 +45,33 @@ def test_a_core_that_did_more_than_a_core_can_was_several(server_of):
     assert (found.cpu_cores, found.busiest_core, found.full) == (2.0, None, [])
 
 
+def limited(at_s, cores, throttled_ms=0, **changes):
+    return sample(at_s, cpu_limit_ns=round(cores * SECOND), throttled_ns=throttled_ms * 1_000_000, **changes)
+
+
 def test_a_container_that_has_taken_all_that_it_may(server_of):
-    found = server_of(
-        sample(30, 1.4, 0.5, limit=1.5, periods=(10, 2)), sample(31, 1.44, 0.5, limit=1.5, periods=(10, 1))
-    )
-    assert (found.cpu_limit, found.throttled) == (1.5, 0.15)
+    found = server_of(limited(30, 1.5, 300, cpu=1.42), limited(31, 1.5, 100, cpu=1.42))
+    assert (found.cpu_limit, found.throttled) == (1.5, 0.2)
     assert found.full == ["the 1.5 cores that it may use at 95 %"]
 
 
 def test_a_container_that_is_held_back_in_bursts_is_full_though_its_mean_is_not(server_of):
-    found = server_of(sample(30, limit=1.0, periods=(10, 4)), sample(31, limit=1.0, periods=(10, 2)))
-    assert found.full == ["its container's CPU limit of 1 core, used up in 30 % of its periods"]
+    found = server_of(limited(30, 1.0, 90), limited(31, 1.0, 10))
+    assert found.full == ["its container's CPU limit, which held it back for 5 % of the time"]
 
 
 def test_a_container_that_is_held_back_now_and_then_is_not_full(server_of):
-    found = server_of(sample(30, limit=1.0, periods=(10, 0)), sample(31, limit=1.0, periods=(10, 2)))
-    assert (found.throttled, found.full) == (0.1, [])
-
-
-def test_a_server_that_slept_all_along_was_never_held_back(server_of):
-    assert server_of(sample(30, limit=1.0, periods=(0, 0))).throttled == 0.0
+    found = server_of(limited(30, 1.0, 90), limited(31, 1.0))
+    assert (found.throttled, found.full) == (0.045, [])
 
 
 def test_all_cores_of_the_machine(server_of):
     assert server_of(sample(30, 3.8, 0.8)).full == ["all 4 cores at 95 %"]
 
 
-def test_memory_is_held_against_its_limit(server_of):
-    assert server_of(sample(30, memory=(1_950_000_000, 2 * 10**9))).full == ["memory, 1.9 of 2.0 GB"]
+def test_memory_is_that_of_the_machine_or_what_the_container_is_charged_for(server_of):
+    gigabyte = 10**9
+    assert server_of(sample(30, memory=7_700_000_000)).full == ["memory, 7.7 of 8.0 GB"]
+    charged = sample(30, charged_bytes=1_950_000_000, charged_limit=2 * gigabyte)
+    assert server_of(charged, sample(31)).full == ["its container's memory, 1.95 of 2.00 GB"]
+    assert server_of(sample(30, charged_bytes=gigabyte, charged_limit=2 * gigabyte)).full == []

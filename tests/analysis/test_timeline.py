@@ -7,7 +7,7 @@ from staged_run import SECOND, START, answered, batch, message, stage
 from loadtest.analysis.measured import Measured
 from loadtest.analysis.records import load
 from loadtest.analysis.timeline import timeline
-from loadtest.model import Connect, Health, Outcome, Population
+from loadtest.model import SERVER, Batch, Connect, Health, Outcome, Population, ServerSample
 from loadtest.runs.reader import RunReader
 
 
@@ -66,6 +66,18 @@ def test_rates_are_per_second(timeline_of):
     assert {place * 2: rate for place, rate in enumerate(line.sends) if rate} == {30: 1.0, 32: 0.5, 34: 0.5}
     assert {place * 2: rate for place, rate in enumerate(line.rejected) if rate} == {32: 0.5}
     assert {place * 2: rate for place, rate in enumerate(line.errors) if rate} == {0: 0.5, 34: 0.5}
+
+
+def test_what_a_server_may_use_is_where_it_was_limited(tmp_path):
+    at = START + 30 * SECOND + SECOND // 2
+    limited = ServerSample("pid 7", at, SECOND, 9 * SECOND // 10, None, None, None, None, None, SECOND)
+    free = ServerSample("pid 7", at + SECOND, SECOND, SECOND // 10, None, None, None, None, None)
+    batches = [batch([]), Batch(SERVER, 0, server=[limited, free])]
+    with RunReader(stage(tmp_path, batches)) as run:
+        server = timeline(Measured(load(run)), ()).server
+    assert (server.cores[30], server.limit[30]) == (0.9, 1.0)
+    assert server.cores[31] == 0.1
+    assert np.isnan(server.limit[31])
 
 
 def test_users_add_up_over_processes_and_are_averaged_within_one(timeline_of):

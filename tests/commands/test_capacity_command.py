@@ -198,7 +198,8 @@ def test_a_server_that_dies_leaves_what_was_found_and_how_to_go_on(tmp_path, pre
     code, out, err = invoke(*HOST, *SLO, "--results", tmp_path)
     folder = the_search(tmp_path)
     assert code == 2
-    assert "holds 100 users or more" in out
+    assert "BROKEN OFF: holds 100 users or more" in out
+    assert "broken off, so there is no more than this: level of 200 users: --host: nobody listens" in out
     assert err.splitlines()[-1] == (
         "level of 200 users: --host: nobody listens at ws://127.0.0.1:9/ws; start the backend; what was found until "
         f"then is kept, and loadtest capacity --resume {folder} goes on"
@@ -237,7 +238,8 @@ def test_a_search_that_was_broken_off_goes_on_with_its_plan(tmp_path, pretend):
     code, out, err = invoke(*HOST, *SLO, "--results", tmp_path)
     folder = the_search(tmp_path)
     assert code == 130
-    assert "holds 200 users or more" in out
+    assert "BROKEN OFF: holds 200 users or more" in out
+    assert json.loads((folder / "capacity.json").read_text())["stopped"] == "Ctrl-C"
     assert (folder / "capacity.png").is_file()
     assert f"broken off after 2 levels; go on with: loadtest capacity --resume {folder}" in err
     pretend.fate = lambda _users: None
@@ -246,4 +248,4 @@ def test_a_search_that_was_broken_off_goes_on_with_its_plan(tmp_path, pretend):
     assert "--resume: goes on with the plan as it was; leave out --run-time" in err
     code, out, _ = invoke("--resume", folder, "--max-time", "20m")
     assert code == 0
-    assert "holds 300 users" in out
+    assert out.splitlines()[-2].startswith("holds 300 users")

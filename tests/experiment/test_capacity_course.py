@@ -363,7 +363,7 @@ class Resumed:
         assert (self._process.returncode, "Traceback" in err) == (2, False), err
         told = f"{line}[^\\n]*; what was found until then is kept, and loadtest capacity --resume {self.folder} goes on"
         assert re.fullmatch(f"loadtest: error: level of 16 users: {told}", err.splitlines()[-1]), err
-        assert "holds 8 users or more" in out
+        assert "BROKEN OFF: holds 8 users or more" in out
         kept = restore(self.folder)
         assert (kept.max_users, kept.fails_at_users, kept.ended) == (8, None, None)
         assert re.match(f"level of 16 users: {line}", kept.stopped)

@@ -79,7 +79,7 @@ DURATIONS = {
     "connects": "tcp tls upgrade auth proxy backoff",
     "disconnects": "close quiet",
     "outages": "backoff",
-    "health": "interval cpu loop_lag gc send_lag receive_lag steal",
+    "health": "interval cpu loop_lag gc send_lag receive_lag steal throttled",
     "logins": "waited",
 }
 

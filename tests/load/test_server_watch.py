@@ -6,11 +6,14 @@ import sys
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
+import psutil
 import pytest
 from locust_command import LocustRun
 
 from loadtest.errors import UsageError
+from loadtest.load.container import Cpu, Memory, Throttling
 from loadtest.load.server_watch import Endpoint, Processes, Reading, sample_of
 from loadtest.runs.reader import RunReader
 
@@ -199,6 +202,46 @@ def test_a_sample_is_what_happened_between_two_readings():
     sample = sample_of("pid 1", 0, before, S, after)
     assert (sample.cpu_ns, sample.busiest_ns, sample.interval_ns) == (1_500_000_000, 900_000_000, S)
     assert (sample.memory_bytes, sample.open_files, sample.files_limit) == (200, 6, 1024)
+
+
+@pytest.mark.parametrize(
+    ("cores", "quota", "limit_s"), [(None, None, None), (2, None, 2.0), (None, 0.5, 0.5), (1, 1.5, 1.0), (2, 1.5, 1.5)]
+)
+def test_a_sample_has_what_its_container_or_its_cores_allow(cores, quota, limit_s):
+    reading = Reading({}, {}, *[None] * 4, cores=cores, cpu=Cpu(quota))
+    limit_ns = None if limit_s is None else round(limit_s * 2 * S)
+    assert sample_of("pid 1", 0, reading, 2 * S, reading).cpu_limit_ns == limit_ns
+
+
+def test_a_sample_has_how_long_its_container_held_it_back_and_was_charged():
+    group, period = Path("/group"), 100_000_000
+    before = Reading({}, {}, *[None] * 4, cpu=Cpu(1.0, {group: Throttling(3, 100, period)}))
+    after = Reading({}, {}, *[None] * 4, cpu=Cpu(1.0, {group: Throttling(5, 700, period)}), charged=Memory(5, 9))
+    sample = sample_of("pid 1", 0, before, S, after)
+    assert (sample.throttled_ns, sample.charged_bytes, sample.charged_limit) == (600, 5, 9)
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2 or not hasattr(os, "sched_setaffinity"), reason="no cores to choose from")
+def test_a_process_that_is_pinned_may_use_no_more_cores():
+    code = (
+        "import os, sys\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nprint(flush=True)\nsys.stdin.read()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        assert Processes([process.pid]).read().cores == 1
+    finally:
+        process.communicate(b"")
+
+
+def test_open_files_of_another_user_are_not_known_and_all_else_is(monkeypatch):
+    def refuse(_process):
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil.Process, "num_fds", refuse)
+    reading = Processes([os.getpid()]).read()
+    assert (reading.open_files, reading.files_limit) == (None, None)
+    assert reading.memory_bytes > 10**6
 
 
 def test_a_server_that_was_started_anew_has_no_cpu_time_of_that_interval():

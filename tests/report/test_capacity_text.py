@@ -45,6 +45,7 @@ def test_headlines():
         "no time": headline(capacity(found[3:4], "--max-time")),
         "generator": headline(capacity(found[:1], "generator")),
         "unsure": headline(capacity(found[5:], "--max-time")),
+        "broken off": headline(capacity(found[:3], None, "Ctrl-C")),
     }
     assert told == {
         "passed": "holds 2,000 users or more, 267 messages/s; no level failed. Limited by: --max-time.",
@@ -55,6 +56,7 @@ def test_headlines():
         "generator": "the load generator is the limit, so the capacity is not known: holds 500 users or more. Limited "
         "by: generator: .",
         "unsure": "no level passed for certain. Limited by: --max-time.",
+        "broken off": "BROKEN OFF: holds 2,000 users or more, 267 messages/s; no level failed.",
     }
 
 

@@ -1,5 +1,6 @@
 """What is drawn where: the data of each plot, read back from it."""
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from loadtest.analysis.curves import curves
 from loadtest.analysis.herd import Return
 from loadtest.analysis.pairs import Matched
 from loadtest.analysis.shift import Shift
+from loadtest.analysis.timeline import ServerTrack
 from loadtest.analysis.trend import trend
 from loadtest.analysis.values import Verdict
 from loadtest.commands.opened import open_run
@@ -21,6 +23,7 @@ from loadtest.report.comparison_plot import comparison_plot
 from loadtest.report.figure import COLORS, GREY, LINES, MARKERS, WARNING
 from loadtest.report.percentile_plot import RunCurves, percentile_plot
 from loadtest.report.recovery_plot import recovery_plot
+from loadtest.report.timeline_plot import timeline_plot
 from loadtest.report.trend_plot import trend_plot
 from loadtest.settings import Backoff
 
@@ -48,6 +51,16 @@ class TestRecovery:
         back = Return(0.0, 1, np.array([1.0, 3.0]), np.array([3.1]), np.array([3.2]))
         above, _ = recovery_plot(back, Backoff(attempts=10**12), "", VALID).axes
         assert len(above.patches) == 2
+
+
+class TestServer:
+    @pytest.mark.parametrize(("limit", "drawn"), [(1.5, True), (64.0, False), (np.nan, False)])
+    def test_what_it_may_use_is_drawn_where_it_is_in_sight(self, run, limit, drawn):
+        values = np.full(len(run.timeline.times_s), 0.7)
+        server = ServerTrack(values, values, np.full_like(values, np.nan), np.full_like(values, limit))
+        axes = timeline_plot(dataclasses.replace(run.timeline, server=server), "", VALID).axes[-1]
+        assert ("CPU limit" in [line.get_label() for line in axes.lines]) == drawn
+        assert axes.get_ylim()[1] == pytest.approx(1.15 * (limit if drawn else 1.0))
 
 
 class TestPercentiles:

@@ -100,14 +100,15 @@ def test_the_steps_of_a_shape_have_rows_of_their_own(tmp_path):
 
 
 def test_a_server_in_a_container_is_told_with_what_it_may_use(tmp_path):
-    at = START + 30 * SECOND
-    half, gigabyte = SECOND // 2, 10**9
-    within = ServerSample("pid 7", at, SECOND, half, half, gigabyte, 2 * gigabyte, 90, 1024, SECOND, 10, 3)
+    at, half, gigabyte = START + 30 * SECOND, SECOND // 2, 10**9
+    within = ServerSample(
+        "pid 7", at, SECOND, half, half, gigabyte, 8 * gigabyte, 90, 1024, cpu_limit_ns=SECOND, throttled_ns=60 * MS
+    )
     shown = as_text(summary_of(stage(tmp_path, [batch(ordinary()), Batch(SERVER, 0, server=[within])])))
     assert (
-        "server, pid 7: 0.50 cores of 1 that it may use, busiest thread 50.0 % of one, held back in 30.0 % of the "
-        "periods of its CPU limit, 1.00 GB, 90 open files and sockets; FULL: its container's CPU limit of 1 core, used "
-        "up in 30 % of its periods"
+        "server, pid 7: 0.50 cores of 1 that it may use, held back by its CPU limit for 6.0 % of the time, busiest "
+        "thread 50.0 % of one, 1.00 GB, 90 open files and sockets; FULL: its container's CPU limit, which held it back "
+        "for 6 % of the time"
     ) in " ".join(shown.split())
 
 
