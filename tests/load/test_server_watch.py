@@ -14,7 +14,8 @@ from locust_command import LocustRun
 
 from loadtest.errors import UsageError
 from loadtest.load.container import Cpu, Memory, Throttling
-from loadtest.load.server_watch import Endpoint, Processes, Reading, sample_of
+from loadtest.load.server_source import Endpoint, Processes, Reading
+from loadtest.load.server_watch import sample_of
 from loadtest.runs.reader import RunReader
 
 S = 1_000_000_000
@@ -135,7 +136,7 @@ def test_open_files_are_those_of_the_process_that_is_nearest_to_its_own_limit(tw
 
 
 def test_of_several_processes_one_may_end(two_processes, monkeypatch):
-    monkeypatch.setattr("loadtest.load.server_watch.FAMILY_S", 0.0)
+    monkeypatch.setattr("loadtest.load.server_source.FAMILY_S", 0.0)
     wide, tight = two_processes
     source = Processes([wide.pid, tight.pid])
     assert source.read().processes_s.keys() == {wide.pid, tight.pid}

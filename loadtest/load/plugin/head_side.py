@@ -36,7 +36,7 @@ from loadtest.load.process import Process
 from loadtest.load.prometheus import Exporter
 from loadtest.load.quirks import outlive_silence
 from loadtest.load.reach import read_endpoint
-from loadtest.load.server_watch import source_of
+from loadtest.load.server_source import source_of
 from loadtest.load.shapes import Staged
 from loadtest.model import Batch
 from loadtest.settings import Settings

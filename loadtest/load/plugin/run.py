@@ -18,7 +18,8 @@ from loadtest.load.outage_command import OutageCommands
 from loadtest.load.people import People
 from loadtest.load.plan import announcement
 from loadtest.load.prometheus import Exporter
-from loadtest.load.server_watch import ServerWatch, source_of
+from loadtest.load.server_source import source_of
+from loadtest.load.server_watch import ServerWatch
 from loadtest.load.shapes import Staged
 from loadtest.model import SHAPE, Batch, OutageCommand, RunInfo, Step
 from loadtest.objectives import Demands
