@@ -114,7 +114,7 @@ def cpu(evidence: Evidence) -> Finding | None:
     if worst is None or worst[1] <= CPU_SHARE:
         return None
     reason = f"the load generator{_who(evidence, worst[0])} was near its limit: cpu {100 * worst[1]:.0f} % of a core"
-    return Finding(Status.SUSPECT, reason, _remedy(evidence, worst[0]))
+    return Finding(Status.SUSPECT, reason + _withheld(evidence, worst[0]), _remedy(evidence, worst[0]))
 
 
 def steal(evidence: Evidence) -> Finding | None:

@@ -86,19 +86,17 @@ def _processors(records: Records, samples: Sequence[ServerSample]) -> int | None
 
 def _full_cpu(cpu: float | None, busiest: float | None, machine: int | None, limit: float | None) -> list[str]:
     if cpu is not None and limit is not None and cpu >= FULL_CPU * limit:
-        return [f"the {_cores(limit)} that it may use at {100 * cpu / limit:.0f} %"]
+        which = "1 core" if limit == 1 else f"the {limit:.3g} cores that it may use"
+        return [f"{which} at {100 * cpu / limit:.0f} %"]
     if cpu is not None and machine is not None and machine > 1 and cpu >= FULL_CPU * machine:
-        return [f"all {_cores(machine)} at {100 * cpu / machine:.0f} %"]
+        return [f"all {machine} cores at {100 * cpu / machine:.0f} %"]
     return [f"1 core at {100 * busiest:.0f} %"] if busiest is not None and busiest >= FULL_CPU else []
 
 
 def _held_back(share: float | None) -> list[str]:
-    full = share is not None and share >= THROTTLED
-    return [f"its container's CPU limit, which held it back for {100 * share:.0f} % of the time"] if full else []
-
-
-def _cores(number: float) -> str:
-    return "1 core" if number == 1 else f"{number:.3g} cores"
+    if share is None or share < THROTTLED:
+        return []
+    return [f"its container's CPU limit, which held it back for {100 * share:.0f} % of the time"]
 
 
 def _full_rest(samples: Sequence[ServerSample]) -> list[str]:

@@ -122,8 +122,10 @@ def capacity(
                 record, folder, url, by_environment(_of_levels(given)) | secret, _tell, max_time
             )
     except KeyboardInterrupt:
-        record = replace(experiment.restore(folder), stopped="Ctrl-C")
-        experiment.save(folder, record)
+        record = experiment.restore(folder)
+        if record.ended is None:  # else it was the reference server that was waited for
+            record = replace(record, stopped="interrupted")
+            experiment.save(folder, record)
         if record.levels:
             _show(record, folder, kind)
         done = "1 level" if len(record.levels) == 1 else f"{len(record.levels)} levels"

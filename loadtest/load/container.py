@@ -8,6 +8,7 @@ program.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -142,7 +143,8 @@ def _mounts(system: Path) -> dict[str, tuple[str, Path]]:
         if of_kind[0] == "cgroup2":
             found.setdefault(_SECOND, place)
         elif of_kind[0] == "cgroup":
-            found |= dict.fromkeys(_CONTROLLERS & set(of_kind[-1].split(",")), place)
+            for controller in _CONTROLLERS & set(of_kind[-1].split(",")):
+                found.setdefault(controller, place)
     return found
 
 
@@ -165,16 +167,20 @@ def _chain(group: Path, root: str, mounted: Path) -> Iterator[Path]:
 
 
 def _together(chains: Sequence[_Chain], limits: Mapping[Path, float]) -> float | None:
-    """The limits of several processes, each once, and no more than that of a group that all are in."""
-    binding: dict[Path, float] = {}
-    for chain in chains:
-        own = [folder for folder in chain if folder in limits]
-        if not own:
-            return None
-        tightest = min(own, key=lambda folder: limits[folder])  # of equal ones the innermost
-        binding[tightest] = limits[tightest]
-    of_all = [limit for folder, limit in limits.items() if all(folder in chain for chain in chains)]
-    return min([sum(binding.values()), *of_all]) if binding else None
+    """What several processes may take together: of no group more than its limit, however many are in it."""
+    limited = [[folder for folder in chain if folder in limits] for chain in chains]
+    if not all(limited):
+        return None
+    direct = {own[0] for own in limited}
+    within: dict[Path | None, set[Path]] = {}
+    for own in limited:
+        for inner, outer in pairwise((*own, None)):
+            within.setdefault(outer, set()).add(inner)
+
+    def most(group: Path) -> float:
+        return limits[group] if group in direct else min(limits[group], sum(map(most, within[group])))
+
+    return sum(map(most, within[None])) if limited else None
 
 
 # --- the files of a group, of version 2 or of version 1 ---------------------------------------------------------------

@@ -66,8 +66,8 @@ def _percentiles(axes: Axes, line: Timeline, track: Track) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    """Above the panel, where it hides no curve."""
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, ncols=3, frameon=False, fontsize=8)
+    """Above the panel, in one row, where it hides no curve."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, ncols=4, frameon=False, fontsize=8)
 
 
 def _users(axes: Axes, line: Timeline) -> None:

@@ -133,6 +133,14 @@ def test_a_generator_that_was_late_as_its_container_held_it_back_is_told_what_to
     ]
 
 
+def test_a_core_that_is_nearly_used_up_within_a_limit(summary_of):
+    (reason,) = summary_of(health=[health(cpu_ns=round(0.93 * CORE), throttled_ns=20 * MS)]).verdict.reasons
+    assert reason == (
+        "the load generator was near its limit: cpu 93 % of a core, while its container's CPU limit held it back for "
+        "2.0 % of the time (throttling); raise that limit, or use fewer users"
+    )
+
+
 def test_what_held_back_one_process_is_no_excuse_of_another(summary_of):
     names = ("worker-0", "worker-1")
     samples = [health("worker-0", connections=1), health("worker-1", connections=2, throttled_ns=20 * MS)]

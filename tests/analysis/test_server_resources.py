@@ -55,6 +55,10 @@ def test_a_container_that_has_taken_all_that_it_may(server_of):
     assert found.full == ["the 1.5 cores that it may use at 95 %"]
 
 
+def test_a_thread_that_took_the_one_core_that_it_may_use(server_of):
+    assert server_of(limited(30, 1.0, cpu=0.98, busiest=0.97)).full == ["1 core at 98 %"]
+
+
 def test_a_container_that_is_held_back_in_bursts_is_full_though_its_mean_is_not(server_of):
     found = server_of(limited(30, 1.0, 90), limited(31, 1.0, 10))
     assert found.full == ["its container's CPU limit, which held it back for 5 % of the time"]

@@ -159,6 +159,9 @@ def test_they_add_up_to_no_more_than_what_holds_for_all_of_them(groups):
     assert containers(groups, 7, 8).cpu().cores == 2.0
     groups(9, "/pod")
     assert containers(groups, 7, 9).cpu().cores == 2.0
+    groups(10, "/other")
+    groups.limit("/other", 1.0)
+    assert containers(groups, 7, 8, 10).cpu().cores == 3.0
 
 
 def test_together_they_have_no_limit_where_one_of_them_has_none(groups):
@@ -260,15 +263,16 @@ def made_group(stack):
 
 def test_a_process_that_is_held_back_is_seen_to_be():
     with ExitStack() as stack:
+        hog = subprocess.Popen([sys.executable, "-c", HOG], stdout=subprocess.PIPE)
+        stack.callback(hog.stdout.close)
+        assert hog.stdout.readline() == b"ready\n"
         try:
-            members = made_group(stack)
+            made_group(stack).write_text(str(hog.pid))
         except OSError as error:
             pytest.skip(f"takes root, and control groups that may be made: {error}")
-        hog = subprocess.Popen([sys.executable, "-c", HOG], stdout=subprocess.PIPE)
-        stack.callback(hog.wait)
-        stack.callback(hog.kill)
-        assert hog.stdout.readline() == b"ready\n"
-        members.write_text(str(hog.pid))
+        finally:
+            stack.callback(hog.wait)  # before the group goes
+            stack.callback(hog.kill)
         containers, clock = Containers([hog.pid]), ThrottleClock(hog.pid)
         began, held_back = time.monotonic_ns(), 0
         while not held_back and time.monotonic_ns() - began < 10**10:

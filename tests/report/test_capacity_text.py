@@ -45,7 +45,7 @@ def test_headlines():
         "no time": headline(capacity(found[3:4], "--max-time")),
         "generator": headline(capacity(found[:1], "generator")),
         "unsure": headline(capacity(found[5:], "--max-time")),
-        "broken off": headline(capacity(found[:3], None, "Ctrl-C")),
+        "broken off": headline(capacity(found[:3], None, "interrupted")),
     }
     assert told == {
         "passed": "holds 2,000 users or more, 267 messages/s; no level failed. Limited by: --max-time.",
