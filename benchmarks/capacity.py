@@ -1,9 +1,10 @@
 """Does a capacity search find a capacity that is known? Run: python -m benchmarks.capacity [--searches N]
 
 The reference server takes a random time of its one core for each message, exponential with a mean of 5 ms. What it
-does beside, to read, acknowledge and broadcast a message, is taken as constant, and measured first: by the mean of a
-run with random times, to which no percentile and no verdict contributes. With random arrivals that is the queue M/G/1,
-whose 95th percentile is simulated. Each search is `loadtest capacity` as a person runs it: real runs, on real sockets.
+does beside, to read, acknowledge and broadcast a message, is taken as constant, and measured before and after the
+searches, since a shared machine is not the same for an hour: by the mean of a run with random times, to which no
+percentile and no verdict contributes. With random arrivals that is the queue M/G/1, whose 95th percentile is simulated.
+Each search is `loadtest capacity` as a person runs it: real runs, on real sockets.
 Prints a line for each, and exits with 1 unless the truth lies in the bracket of 19 searches in 20. A search that says
 that the generator was the limit gives no bracket, and is told apart: the machine is too busy.
 """
@@ -131,25 +132,60 @@ def quantile_s(queue: Queue, per_s: float) -> float:
     return float(np.quantile(waited + service, QUANTILE)) + queue.delay_s
 
 
-def search(seed: int, users: float) -> dict[str, Any]:
-    """One search, as it says itself, and whether it has found the truth."""
+def search(seed: int) -> dict[str, Any]:
+    """One search, as it says itself."""
     with tempfile.TemporaryDirectory() as results, reference_server((*SERVER, *RANDOM)) as server:
         where = ("--host", server.url, "--server-pid", str(server.pid), "--results", results)
         words = ("capacity", "--seed", str(seed), *where, *TERMS, "--format", "json")
         code, printed = commanded(words, {"LOADTEST_JWT_SECRET": server.jwt_secret})
         if not printed:
             raise SystemExit(f"the search of seed {seed} ended with {code} and found nothing")
-        found = json.loads(printed)
-    passes, fails = found["max_users"], found["fails_at_users"]
+        said = json.loads(printed)
     return {
         "seed": seed,
-        "passes": passes,
-        "fails": fails,
-        "inside": passes is not None and fails is not None and passes <= users < fails,
-        "limited_by": found["limited_by"],
-        "ended": found["ended"],
-        "levels": [[each["users"], each["verdict"], each["times"]] for each in found["levels"]],
+        "passes": said["max_users"],
+        "fails": said["fails_at_users"],
+        "limited_by": said["limited_by"],
+        "ended": said["ended"],
+        "levels": [[each["users"], each["verdict"], each["times"]] for each in said["levels"]],
     }
+
+
+def found(queues: Sequence[Queue], searches: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the searches found, held against the truth: the mean of what it was measured to be before and after them."""
+    users = [truth(queue) for queue in queues]
+    middle = sum(users) / len(users)
+    sound = [each for each in searches if each["ended"] != End.GENERATOR]
+    return {
+        "truth": round(middle, 1),
+        "measured": [round(each, 1) for each in users],
+        "own_ms": [round(1000 * queue.own_s, 3) for queue in queues],
+        "delay_ms": [round(1000 * queue.delay_s, 3) for queue in queues],
+        "inside": sum(_holds(each, middle) for each in sound),
+        "of": len(sound),
+        "searches": list(searches),
+    }
+
+
+def _holds(each: dict[str, Any], users: float) -> bool:
+    passes, fails = each["passes"], each["fails"]
+    return passes is not None and fails is not None and passes <= users < fails
+
+
+def told(result: dict[str, Any]) -> str:
+    """The result in three lines."""
+    searches = result["searches"]
+    widths = [each["fails"] / each["passes"] for each in searches if each["passes"] and each["fails"]]
+    measured = ", then ".join(f"{users:.0f}" for users in result["measured"])
+    lines = [
+        f"{result['truth']:.0f} users are the truth (measured: {measured}), which lies in the bracket of "
+        f"{result['inside']} of {result['of']} searches",
+        f"in {len(searches) - result['of']} of {len(searches)} the generator was the limit, and no bracket was given",
+    ]
+    if widths:
+        middle = f"{median(widths):.2f} times its lowest, in the middle one of {len(widths)}"
+        lines.insert(1, f"the highest of a bracket is {middle}")
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -158,27 +194,23 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave nothing behind
-    queue = calibrated()
-    users = truth(queue)
-    print(
-        f"{1000 * queue.own_s:.2f} ms of a message are the server's own, so the truth is {users:.0f} users", flush=True
-    )
+    queues = [calibrated()]
     searches: list[dict[str, Any]] = []
+    print(f"{1000 * queues[0].own_s:.2f} ms of a message are the server's own", flush=True)
     for seed in range(1, options.searches + 1):
-        searches.append(search(seed, users))
+        searches.append(search(seed))
         print(json.dumps(searches[-1]), flush=True)
-        sound = [each for each in searches if each["ended"] != End.GENERATOR]
-        inside = sum(each["inside"] for each in sound)
-        if options.json is not None:  # after each: an hour is long
-            found = {"truth": round(users, 1), "inside": inside, "of": len(sound)}
-            found |= {f"{name}_ms": round(1000 * value, 3) for name, value in zip(("own", "delay"), queue, strict=True)}
-            content = json.dumps({"machine": machine(), **found, "searches": searches}, indent=1)
-            options.json.write_text(content + "\n", encoding="utf-8")
-    widths = [each["fails"] / each["passes"] for each in sound if each["passes"] and each["fails"]]
-    print(f"{users:.0f} users are the truth, which lies in the bracket of {inside} of {len(sound)} searches")
-    print(f"the highest of a bracket is {median(widths):.2f} times its lowest, in the middle one of {len(widths)}")
-    print(f"in {len(searches) - len(sound)} of {len(searches)} the generator was the limit, and no bracket was given")
-    return 0 if sound and inside >= IN_THE_BRACKET * len(sound) else 1
+        _keep(options.json, found(queues, searches))  # after each: an hour is long
+    queues.append(calibrated())
+    result = found(queues, searches)
+    _keep(options.json, result)
+    print(told(result))
+    return 0 if result["of"] and result["inside"] >= IN_THE_BRACKET * result["of"] else 1
+
+
+def _keep(path: Path | None, result: dict[str, Any]) -> None:
+    if path is not None:
+        path.write_text(json.dumps({"machine": machine(), **result}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
