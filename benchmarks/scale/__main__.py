@@ -32,7 +32,7 @@ def main() -> int:
     parts = {
         "held": lambda: held(options.connections or (aims.HELD if options.full else 2_000), 40 if options.full else 10),
         "merged": lambda: merged(aims.MERGED_PER_S, 40 if options.full else 16),
-        "agree": lambda: agree(*((15, 10) if options.full else (3, 5))),
+        "agree": lambda: agree(*((5, 10) if options.full else (3, 5))),
         "guide": lambda: guide.guide(guide.FULL if options.full else guide.SHORT, 30 if options.full else 10),
     }
     figures = _kept(options.json) | {"machine": machine()}
