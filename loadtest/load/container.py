@@ -8,7 +8,6 @@ program.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -174,7 +173,7 @@ def _together(chains: Sequence[_Chain], limits: Mapping[Path, float]) -> float |
     direct = {own[0] for own in limited}
     within: dict[Path | None, set[Path]] = {}
     for own in limited:
-        for inner, outer in pairwise((*own, None)):
+        for inner, outer in zip(own, (*own[1:], None), strict=True):
             within.setdefault(outer, set()).add(inner)
 
     def most(group: Path) -> float:
