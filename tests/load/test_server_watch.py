@@ -62,7 +62,13 @@ def endpoint():
 
 
 def test_a_process_of_this_machine_is_seen():
-    reading = Processes([os.getpid()]).read()
+    code = "import sys; sum(range(10**6)); print(flush=True); sys.stdin.read()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        reading = Processes([process.pid]).read()
+    finally:
+        process.communicate(b"")
     (cpu_s,) = reading.processes_s.values()
     assert 0 < max(reading.threads_s.values()) <= cpu_s + 0.1
     assert 10**6 < reading.memory_bytes < reading.memory_limit
