@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import gevent
+import gevent.lock
 from gevent import subprocess
 
 from loadtest.errors import UsageError
@@ -76,11 +77,13 @@ class OutageCommands:
         self._moments = moments(settings.outage_at, settings.outage_every)
         self._began_ns = began_ns
         self._tell = tell
+        self._starting = gevent.lock.Semaphore()
         self._greenlet = gevent.spawn(self._run_on)
 
     def stop(self) -> None:
         """The run is over: end what runs, and start no more; blocks for at most twice `ENDING_S`."""
-        self._greenlet.kill(timeout=2 * ENDING_S)
+        with self._starting:  # whoever is killed while it starts a process does not know it yet, and leaves it running
+            self._greenlet.kill(timeout=2 * ENDING_S)
 
     def _run_on(self) -> None:
         over_ns = self._began_ns
@@ -94,8 +97,21 @@ class OutageCommands:
             over_ns = time.monotonic_ns()
 
     def _run(self) -> None:
-        began, outcome = time.monotonic_ns(), "run ended"
-        process: subprocess.Popen | None = None
+        began = time.monotonic_ns()
+        with self._starting:
+            process, outcome = self._started()
+        try:
+            if process is not None:
+                outcome = _ending(process.wait(self._timeout_s))
+        except subprocess.TimeoutExpired:
+            outcome = "timeout"
+        finally:  # a run that ends comes here by GreenletExit
+            if process is not None and process.returncode is None:
+                end_group(process, ENDING_S, gevent.sleep)
+            self._tell(OutageCommand(began, time.monotonic_ns(), outcome))
+
+    def _started(self) -> tuple[subprocess.Popen | None, str]:
+        """The process, and what it ends by if nothing else becomes of it; none, and why."""
         try:
             process = subprocess.Popen(
                 self._words,
@@ -103,17 +119,11 @@ class OutageCommands:
                 stdout=sys.stderr.fileno(),  # stdout may be read by programs
                 start_new_session=True,
             )
-            outcome = _ending(process.wait(self._timeout_s))
-        except subprocess.TimeoutExpired:
-            outcome = "timeout"
         except FileNotFoundError:
-            outcome = "not found"
+            return None, "not found"
         except OSError as error:
-            outcome = error.strerror or type(error).__name__
-        finally:  # a run that ends comes here by GreenletExit
-            if process is not None and process.returncode is None:
-                end_group(process, ENDING_S, gevent.sleep)
-            self._tell(OutageCommand(began, time.monotonic_ns(), outcome))
+            return None, error.strerror or type(error).__name__
+        return process, "run ended"
 
 
 def _ending(code: int) -> str:

@@ -8,6 +8,7 @@ import time
 import gevent
 import psutil
 import pytest
+from gevent import subprocess
 from gevent.socket import wait_read
 
 from loadtest.errors import UsageError
@@ -77,13 +78,29 @@ def test_a_moment_at_which_it_still_runs_is_told_and_not_caught_up():
     assert done[1].began_ns == began + 100_000_000
 
 
-def test_the_end_of_the_run_ends_it_too():
+def running():
+    """The commands of these tests that run now, as processes."""
+    return [child for child in psutil.Process().children() if "time.sleep(60)" in " ".join(child.cmdline())]
+
+
+class SlowlyStarted(subprocess.Popen):
+    """A process that runs for a while before whoever starts it knows it: the time to read that `exec` went well."""
+
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        gevent.sleep(0.2)
+
+
+@pytest.mark.parametrize("started", [subprocess.Popen, SlowlyStarted], ids=["while it runs", "while it is started"])
+def test_the_end_of_the_run_ends_it_too(started, monkeypatch):
+    monkeypatch.setattr("loadtest.load.outage_command.subprocess.Popen", started)
     commands, done = run_of(python("import time; time.sleep(60)"))
     with gevent.Timeout(20):
-        while not any("time.sleep(60)" in " ".join(child.cmdline()) for child in psutil.Process().children()):
+        while not running():
             gevent.sleep(0.01)
     commands.stop()
     assert [each.outcome for each in done] == ["run ended"]
+    assert running() == []
 
 
 def test_what_a_command_has_started_ends_with_it_though_it_heeds_no_signal(tmp_path, monkeypatch):
