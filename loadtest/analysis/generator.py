@@ -39,7 +39,7 @@ class ProcessHealth(Struct, frozen=True):
         cpu_per_frame_us: CPU time by frames received, everything that the process does included.
         connections: held, mean.
         steal_share: of the time of a core, what the hypervisor gave to others; mean over the cores of the machine.
-        throttled: share of the time, at most, that it stood still since its container's CPU limit was used up; None
+        throttled_share: of the time, at most, that it stood still since its container's CPU limit was used up; None
             without one.
         kb_per_connection: by how much it grew from its first second until most connections were held, for each of them;
             None below `ENOUGH_CONNECTIONS`.
@@ -60,7 +60,7 @@ class ProcessHealth(Struct, frozen=True):
     kb_per_connection: float | None = None
     rss_mb: float | None = None
     rss_growth_mb: float | None = None
-    throttled: float | None = None
+    throttled_share: float | None = None
 
 
 class Generator(Struct, frozen=True):
@@ -136,7 +136,7 @@ def _process(name: str, records: Records, window: Window) -> ProcessHealth:
         connections=_mean(own),
         steal_share=_steal(own, seconds, int(records.info.generator.get("processors") or 0)),
         kb_per_connection=_memory_per_connection(name, records),
-        throttled=_throttled(own, seconds),
+        throttled_share=_throttled(own, seconds),
         **_growth(own),
     )
 

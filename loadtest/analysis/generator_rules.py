@@ -126,7 +126,7 @@ def steal(evidence: Evidence) -> Finding | None:
 
 
 def throttled(evidence: Evidence) -> Finding | None:
-    worst = evidence.generator.worst("throttled")
+    worst = evidence.generator.worst("throttled_share")
     if worst is None or worst[1] <= THROTTLED_SHARE[Status.SUSPECT]:
         return None
     process, share = worst
@@ -151,7 +151,7 @@ def _withheld(evidence: Evidence, process: str | None = None) -> str:
 
 def _held_back(evidence: Evidence, process: str | None) -> float:
     """The share of the time, of one process or of the worst."""
-    shares = [each.throttled or 0.0 for each in evidence.generator.processes if process in (None, each.process)]
+    shares = [each.throttled_share or 0.0 for each in evidence.generator.processes if process in (None, each.process)]
     return max(shares, default=0.0)
 
 

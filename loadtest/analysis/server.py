@@ -35,7 +35,7 @@ class Server(Struct, frozen=True):
             it comes out above one: then it was the sum of several.
         cpu_limit: number of cores that its container allows, or that it is pinned to; null where the machine is
             the limit.
-        throttled: share of the time, at most, that it stood still since its container's CPU limit was used up; null
+        throttled_share: of the time, at most, that it stood still since its container's CPU limit was used up; null
             without one.
         memory_bytes: resident, the largest.
         open_files: open files and sockets of its fullest process, the most.
@@ -50,7 +50,7 @@ class Server(Struct, frozen=True):
     open_files: int | None
     full: list[str]
     cpu_limit: float | None = None
-    throttled: float | None = None
+    throttled_share: float | None = None
 
 
 def server(records: Records, window: Window) -> Server | None:
@@ -74,7 +74,7 @@ def server(records: Records, window: Window) -> Server | None:
             *_full_rest(samples),
         ],
         cpu_limit=limit,
-        throttled=throttled,
+        throttled_share=throttled,
     )
 
 

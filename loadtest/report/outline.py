@@ -280,8 +280,8 @@ def _server_notes(summary: Summary) -> Iterable[str]:
     if server.cpu_cores is not None:
         limit = "" if server.cpu_limit is None else f" of {server.cpu_limit:.3g} that it may use"
         parts.append(f"{server.cpu_cores:.2f} cores{limit}")
-    if server.throttled:
-        parts.append(f"held back by its CPU limit for {percent(server.throttled)} of the time")
+    if server.throttled_share:
+        parts.append(f"held back by its CPU limit for {percent(server.throttled_share)} of the time")
     if server.busiest_core is not None:
         parts.append(f"busiest thread {percent(server.busiest_core)} of one")
     if server.memory_bytes is not None:

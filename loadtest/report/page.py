@@ -273,8 +273,7 @@ def _recovery(summary: Summary) -> Iterable[tuple[str, str]]:
 def _generator(summary: Summary) -> Table:
     head = (
         *("process", "CPU of a core", "loop lag p99", "loop lag max", "receive lag p99", "frames/s", "GC", "steal"),
-        "throttled",
-        *("memory", "growth"),
+        *("throttled", "memory", "growth"),
     )
     rows = [
         (
@@ -286,7 +285,7 @@ def _generator(summary: Summary) -> Table:
             DASH if health.frames_per_s is None else f"{health.frames_per_s:,.0f}",
             percent(health.gc_share),
             percent(health.steal_share),
-            percent(health.throttled),
+            percent(health.throttled_share),
             *(
                 DASH if held is None else f"{held:{sign},.1f} MB"
                 for held, sign in ((health.rss_mb, ""), (health.rss_growth_mb, "+"))

@@ -51,7 +51,7 @@ def limited(at_s, cores, throttled_ms=0, **changes):
 
 def test_a_container_that_has_taken_all_that_it_may(server_of):
     found = server_of(limited(30, 1.5, 300, cpu=1.42), limited(31, 1.5, 100, cpu=1.42))
-    assert (found.cpu_limit, found.throttled) == (1.5, 0.2)
+    assert (found.cpu_limit, found.throttled_share) == (1.5, 0.2)
     assert found.full == ["the 1.5 cores that it may use at 95 %"]
 
 
@@ -66,7 +66,7 @@ def test_a_container_that_is_held_back_in_bursts_is_full_though_its_mean_is_not(
 
 def test_a_container_that_is_held_back_now_and_then_is_not_full(server_of):
     found = server_of(limited(30, 1.0, 90), limited(31, 1.0))
-    assert (found.throttled, found.full) == (0.045, [])
+    assert (found.throttled_share, found.full) == (0.045, [])
 
 
 def test_all_cores_of_the_machine(server_of):
